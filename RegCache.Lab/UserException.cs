@@ -4,16 +4,16 @@ namespace RegCache.Lab;
 /// A mistake that the user can mend: bad input, an impossible option, a full disk. The message is one sentence that
 /// says what is wrong, where, and what to do. The command line prints it alone and exits with code 2.
 /// </summary>
-public sealed class UserError : Exception
+public sealed class UserException : Exception
 {
     /// <summary>Creates the error from its one sentence.</summary>
-    public UserError(string message)
+    public UserException(string message)
         : base(message)
     {
     }
 
     /// <summary>Creates the error from its one sentence, keeping the cause for <c>--verbose</c>.</summary>
-    public UserError(string message, Exception cause)
+    public UserException(string message, Exception cause)
         : base(message, cause)
     {
     }
