@@ -1,0 +1,35 @@
+namespace RegCache.Lab.Encoders;
+
+/// <summary>Multi-head attention in float.</summary>
+public sealed class Attention : IAttention
+{
+    /// <summary>The one instance: float attention has no state.</summary>
+    public static Attention Float { get; } = new();
+
+    /// <inheritdoc />
+    public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
+    {
+        using var scope = torch.NewDisposeScope();
+        var keys = Prepend(extras.PrefixKeys, key);
+        var values = Prepend(extras.PrefixValues, value);
+        var logits = (query * (1 / Math.Sqrt(query.shape[^1]))).matmul(keys.transpose(-2, -1));
+        if (extras.Bias is { } bias)
+        {
+            logits = logits + PadColumns(bias, extras.PrefixKeys);
+        }
+
+        var probabilities = logits.softmax(-1);
+        probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
+        return probabilities.matmul(values).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Puts prefix rows [H,P,d] in front of rows [B,H,N,d].</summary>
+    internal static Tensor Prepend(Tensor? prefix, Tensor rows) => prefix is null
+        ? rows
+        : torch.cat([prefix.to(rows.dtype).unsqueeze(0).expand(rows.shape[0], -1, -1, -1), rows], 2);
+
+    /// <summary>Extends a bias over the block's own columns by zeros for the prefix columns in front.</summary>
+    internal static Tensor PadColumns(Tensor bias, Tensor? prefix) => prefix is null
+        ? bias
+        : torch.nn.functional.pad(bias, [prefix.shape[1], 0]);
+}

@@ -1,0 +1,142 @@
+namespace RegCache.Lab.Encoders;
+
+/// <summary>
+/// Runs many plans on one encoder. For each batch every distinct chain of blocks runs once, depth first, and a state is
+/// released as soon as its last branch has left it. Results equal those of running each plan alone, bit for bit.
+/// </summary>
+public sealed class PlanRunner : IDisposable
+{
+    private readonly VisionTower _tower;
+    private readonly Dictionary<(ILayerScheme Scheme, int Block), BlockLayers> _boundLayers = [];
+    private readonly List<IDisposable> _owned = [];
+    private int _states;
+
+    /// <summary>Creates a runner; it keeps the layers that schemes make (quantized weights) until disposed.</summary>
+    public PlanRunner(VisionTower tower) => _tower = tower;
+
+    /// <summary>The most states of the token stream that were alive at once.</summary>
+    public int PeakStates { get; private set; }
+
+    /// <summary>Number of block forwards so far.</summary>
+    public long BlockForwards { get; private set; }
+
+    /// <summary>Runs all plans of a tree on a batch.</summary>
+    /// <param name="images">Normalised images [B,3,H,W].</param>
+    /// <param name="tree">The plans.</param>
+    /// <param name="consume">Receives a plan's index and its image features [B,E], which are released after the call.</param>
+    /// <param name="isActive">Whether a plan is still wanted; null runs all.</param>
+    /// <param name="probe">Observer of the activations of every block that runs, or null.</param>
+    public void Run(
+        Tensor images,
+        PlanTree tree,
+        Action<int, Tensor> consume,
+        Func<int, bool>? isActive = null,
+        IActivationProbe? probe = null)
+    {
+        using var noGradient = torch.no_grad();
+        var visit = new Visit(this, consume, isActive ?? (static _ => true), probe);
+        foreach (var (embedding, node) in tree.Roots)
+        {
+            if (node.PlansBelow.Any(visit.IsActive))
+            {
+                using var scope = torch.NewDisposeScope();
+                visit.Descend(node, 0, Arrive(_tower.Embed(images, embedding)));
+            }
+        }
+    }
+
+    /// <summary>Runs one plan on a batch.</summary>
+    /// <returns>Image features [B,E], not normalised.</returns>
+    public Tensor Run(Tensor images, EncoderPlan plan, IActivationProbe? probe = null)
+    {
+        Tensor? features = null;
+        Run(images, new PlanTree([plan]), (_, result) => features = result.alias().DetachFromDisposeScope(), probe: probe);
+        torch.CurrentDisposeScope?.Attach(features!);
+        return features!;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var disposable in _owned)
+        {
+            disposable.Dispose();
+        }
+
+        _owned.Clear();
+        _boundLayers.Clear();
+    }
+
+    private BlockLayers Layers(BlockPlan plan, int block)
+    {
+        if (plan.Scheme is not { } scheme)
+        {
+            return _tower.Blocks[block];
+        }
+
+        if (_boundLayers.TryGetValue((scheme, block), out var layers))
+        {
+            return layers;
+        }
+
+        // What a scheme makes outlives every scope; the runner owns it.
+        using var scope = torch.NewDisposeScope();
+        layers = scheme.Apply(block, _tower.Blocks[block]);
+        foreach (var disposable in scope.DisposablesView.ToArray())
+        {
+            _owned.Add(scope.Detach(disposable));
+        }
+
+        return _boundLayers[(scheme, block)] = layers;
+    }
+
+    private TokenBatch Arrive(TokenBatch state)
+    {
+        PeakStates = Math.Max(PeakStates, ++_states);
+        return state;
+    }
+
+    private void Release(TokenBatch state)
+    {
+        // Blocks always make fresh tokens; sizes and positions may be shared with states further out, whose scopes free them.
+        state.Tokens.Dispose();
+        _states--;
+    }
+
+    private sealed record Visit(
+        PlanRunner Runner, Action<int, Tensor> Consume, Func<int, bool> IsActive, IActivationProbe? Probe)
+    {
+        public void Descend(PlanTree.Node node, int block, TokenBatch state)
+        {
+            if (node.PlansHere.Any(IsActive))
+            {
+                using var features = Runner._tower.Project(state);
+                foreach (var plan in node.PlansHere.Where(IsActive))
+                {
+                    Consume(plan, features);
+                }
+            }
+
+            var wanted = node.Children.Where(child => child.Node.PlansBelow.Any(IsActive)).ToArray();
+            if (wanted.Length == 0)
+            {
+                Runner.Release(state);
+            }
+
+            for (var index = 0; index < wanted.Length; index++)
+            {
+                var (plan, child) = wanted[index];
+                var layers = Runner.Layers(plan, block);
+                using var scope = torch.NewDisposeScope();
+                var next = Runner.Arrive(TransformerBlock.Forward(state, block, layers, plan, probe: Probe));
+                Runner.BlockForwards++;
+                if (index == wanted.Length - 1)
+                {
+                    Runner.Release(state);
+                }
+
+                Descend(child, block + 1, next);
+            }
+        }
+    }
+}

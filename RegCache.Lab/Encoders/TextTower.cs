@@ -1,0 +1,97 @@
+namespace RegCache.Lab.Encoders;
+
+/// <summary>The text transformer of CLIP (clip.md, section 5).</summary>
+public sealed class TextTower
+{
+    private readonly Tensor _tokenEmbedding;
+    private readonly Tensor _positionEmbedding;
+    private readonly LayerNorm _finalNorm;
+    private readonly Tensor? _projection;
+    private readonly Tensor? _projectionBias;
+    private readonly Tensor? _causalMask;
+
+    /// <summary>Builds the tower on its named tensors.</summary>
+    /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
+    public TextTower(ClipConfig config, WeightTable weights)
+    {
+        Config = config.Text ?? throw new ArgumentException("The configuration has no text tower.", nameof(config));
+        var prefix = config.CustomText ? "text." : "";
+        var activation = config.QuickGelu ? Activation.QuickGelu : Activation.Gelu;
+        _tokenEmbedding = weights.Take($"{prefix}token_embedding.weight", Config.VocabSize, Config.Width);
+        _positionEmbedding = weights.Take($"{prefix}positional_embedding", Config.ContextLength, Config.Width);
+        Blocks =
+        [
+            .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
+                weights, $"{prefix}transformer.resblocks.{block}", Config.Width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
+        ];
+        _finalNorm = TowerWeights.LayerNorm(weights, $"{prefix}ln_final", Config.Width, Config.Epsilon);
+        if (Config.HasProjection)
+        {
+            // With a bias the projection is a linear layer [E,C]; without, a bare matrix [C,E].
+            _projection = Config.ProjBias
+                ? weights.Take($"{prefix}text_projection.weight", config.EmbedDim, Config.Width).t()
+                : weights.Take($"{prefix}text_projection", Config.Width, config.EmbedDim);
+            _projection.DetachFromDisposeScope();
+            _projectionBias = Config.ProjBias ? weights.Take($"{prefix}text_projection.bias", config.EmbedDim) : null;
+        }
+
+        _causalMask = Config.NoCausalMask ? null : CausalMask(Config.ContextLength, _positionEmbedding);
+    }
+
+    /// <summary>The tower's architecture.</summary>
+    public TextConfig Config { get; }
+
+    /// <summary>The plain float layers of every block.</summary>
+    public IReadOnlyList<BlockLayers> Blocks { get; }
+
+    /// <summary>Encodes token ids [B,context], int64, to text features [B,E] that are not normalised.</summary>
+    /// <param name="ids">Token ids, padded to the context length.</param>
+    /// <param name="probe">Observer of the activations, or null.</param>
+    /// <exception cref="UserException">The rows are not of the model's context length.</exception>
+    public Tensor Encode(Tensor ids, IActivationProbe? probe = null)
+    {
+        if (ids.Dimensions != 2 || ids.shape[1] != Config.ContextLength)
+        {
+            throw new UserException(
+                $"The text tower takes ids of shape [B, {Config.ContextLength}], not [{string.Join(", ", ids.shape)}]; tokenize with that context length.");
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var embedded = torch.nn.functional.embedding(ids, _tokenEmbedding) + _positionEmbedding;
+        var stream = new TokenBatch(embedded, new TokenLayout(0, 0, 1, Config.ContextLength));
+        for (var block = 0; block < Blocks.Count; block++)
+        {
+            var next = TransformerBlock.Forward(stream, block, Blocks[block], BlockPlan.Plain, _causalMask, probe);
+            stream.Tokens.Dispose();
+            stream = next;
+        }
+
+        var pooled = Config.FinalLnAfterPool
+            ? _finalNorm.Apply(Pool(stream.Tokens, ids))
+            : Pool(_finalNorm.Apply(stream.Tokens), ids);
+        var feature = _projection is null ? pooled : pooled.matmul(_projection);
+        return (_projectionBias is null ? feature : feature + _projectionBias).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Pool(Tensor tokens, Tensor ids) => Config.PoolType switch
+    {
+        TextPooling.First => tokens.select(1, 0),
+        TextPooling.Last => tokens.select(1, -1),
+        TextPooling.ArgMax => tokens.gather(1, FirstLargest(ids).view(-1, 1, 1).expand(-1, -1, tokens.shape[2])).squeeze(1),
+        _ => tokens,
+    };
+
+    // argmax alone does not promise the first of equal ids, and padding may repeat the end-of-text id.
+    private static Tensor FirstLargest(Tensor ids)
+    {
+        var isLargest = ids == ids.amax([1], keepdim: true);
+        var countdown = torch.arange(ids.shape[1], 0, -1, dtype: torch.int64, device: ids.device);
+        return (isLargest.to(torch.int64) * countdown).argmax(1);
+    }
+
+    private static Tensor CausalMask(int length, Tensor like)
+    {
+        using var minusInfinity = torch.full([length, length], float.NegativeInfinity, dtype: like.dtype, device: like.device);
+        return minusInfinity.triu(1).DetachFromDisposeScope();
+    }
+}

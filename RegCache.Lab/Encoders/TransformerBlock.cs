@@ -1,0 +1,95 @@
+namespace RegCache.Lab.Encoders;
+
+/// <summary>
+/// One pre-norm residual block with its seams: <c>x += attention(ln_1(x))</c>, then <c>x += mlp(ln_2(x))</c>
+/// (clip.md, section 4). Both towers and all five systems run this code.
+/// </summary>
+public static class TransformerBlock
+{
+    /// <summary>Runs one block.</summary>
+    /// <param name="input">The stream that enters, tokens [B,N,C].</param>
+    /// <param name="block">The block's index, 0-based.</param>
+    /// <param name="layers">The layers that run, already under the plan's scheme.</param>
+    /// <param name="plan">What is plugged into the seams.</param>
+    /// <param name="mask">Added to the attention logits, broadcast to [B,H,N,N]; null for none.</param>
+    /// <param name="probe">Observer of the activations, or null.</param>
+    /// <returns>The stream that leaves, in the caller's dispose scope.</returns>
+    public static TokenBatch Forward(
+        TokenBatch input,
+        int block,
+        BlockLayers layers,
+        BlockPlan plan,
+        Tensor? mask = null,
+        IActivationProbe? probe = null)
+    {
+        using var scope = torch.NewDisposeScope();
+        var observer = new BlockProbe(probe, block);
+        var context = new StageContext(block);
+        var batch = plan.Before.Aggregate(input, (stream, stage) => stage.Apply(stream, context));
+        observer.Observe(ActivationKind.BlockInput, batch.Tokens);
+
+        var (attended, queries, keys) = Attend(batch, layers, plan, mask, observer);
+        batch = batch with { Tokens = AddBranch(batch.Tokens, attended, layers.AttentionGain) };
+        if (plan.Between.Count > 0)
+        {
+            context = context with { Queries = queries, Keys = keys };
+            batch = plan.Between.Aggregate(batch, (stream, stage) => stage.Apply(stream, context));
+        }
+
+        using var normalised = layers.MlpNorm.Apply(batch.Tokens);
+        observer.Observe(ActivationKind.MlpNorm, normalised);
+        var transformed = layers.Mlp.Apply(normalised, observer);
+        observer.Observe(ActivationKind.MlpOut, transformed);
+        batch = batch with { Tokens = AddBranch(batch.Tokens, transformed, layers.MlpGain) };
+        observer.Observe(ActivationKind.BlockOutput, batch.Tokens);
+        return batch.MoveToOuterDisposeScope(input);
+    }
+
+    private static (Tensor Attended, Tensor Queries, Tensor Keys) Attend(
+        TokenBatch batch, BlockLayers layers, BlockPlan plan, Tensor? mask, BlockProbe probe)
+    {
+        using var normalised = layers.AttentionNorm.Apply(batch.Tokens);
+        probe.Observe(ActivationKind.AttentionNorm, normalised);
+        using var projected = layers.AttentionIn.Apply(normalised);
+        var (images, length) = (projected.shape[0], projected.shape[1]);
+        var heads = projected.view(images, length, 3, layers.Heads, -1).permute(2, 0, 3, 1, 4);
+        var (queries, keys, values) = (heads[0], heads[1], heads[2]);
+
+        var extras = new AttentionExtras { Bias = AttentionBias(batch, plan, mask) };
+        if (plan.Prefix is { } prefix && plan.PrefixCount > 0)
+        {
+            var (prefixKeys, prefixValues) = prefix.Expand(probe.Block, layers.Heads, plan.PrefixCount);
+            extras = extras with { PrefixKeys = prefixKeys, PrefixValues = prefixValues };
+        }
+
+        using var mixedHeads = layers.Attention.Apply(queries, keys, values, extras, probe);
+        using var mixed = mixedHeads.transpose(1, 2).reshape(images, length, -1);
+        probe.Observe(ActivationKind.AttentionMixed, mixed);
+        var attended = layers.AttentionOut.Apply(mixed);
+        probe.Observe(ActivationKind.AttentionOut, attended);
+        return (attended, queries, keys);
+    }
+
+    private static Tensor? AttentionBias(TokenBatch batch, BlockPlan plan, Tensor? mask)
+    {
+        if (!plan.ProportionalAttention || batch.Sizes is not { } sizes)
+        {
+            return mask;
+        }
+
+        // [B,N,1] -> [B,1,1,N]: every query sees the size of the key's token.
+        var bias = sizes.log().to(batch.Tokens.dtype).transpose(1, 2).unsqueeze(1);
+        return mask is null ? bias : bias + mask;
+    }
+
+    // The branch is a fresh tensor that nothing else reads, so without gradients it can take the sum in place.
+    private static Tensor AddBranch(Tensor stream, Tensor branch, Tensor? gain)
+    {
+        if (torch.is_grad_enabled())
+        {
+            return gain is null ? stream + branch : stream + (branch * gain);
+        }
+
+        return gain is null ? branch.add_(stream) : branch.mul_(gain).add_(stream);
+    }
+}

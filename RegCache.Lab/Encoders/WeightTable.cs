@@ -1,0 +1,76 @@
+namespace RegCache.Lab.Encoders;
+
+/// <summary>
+/// The named tensors of a model in the order of its checkpoint (OpenCLIP names). Towers take what they need from it and
+/// it refuses, by name, what is missing, of another shape, or not finite.
+/// </summary>
+public sealed class WeightTable : IDisposable
+{
+    private readonly OrderedDictionary<string, Tensor> _tensors;
+
+    /// <summary>Takes ownership of the tensors; they no longer belong to any dispose scope.</summary>
+    /// <param name="source">Where they came from, for messages: a file name, "random weights".</param>
+    /// <param name="tensors">Name and tensor, in checkpoint order.</param>
+    public WeightTable(string source, IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        Source = source;
+        _tensors = new(tensors, StringComparer.Ordinal);
+        foreach (var tensor in _tensors.Values)
+        {
+            tensor.DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Where the tensors came from.</summary>
+    public string Source { get; }
+
+    /// <summary>The names, in checkpoint order.</summary>
+    public IReadOnlyList<string> Names => [.. _tensors.Keys];
+
+    /// <summary>Total number of elements.</summary>
+    public long Elements => _tensors.Values.Sum(tensor => tensor.NumberOfElements);
+
+    /// <summary>The tensor of that name.</summary>
+    public Tensor this[string name] => _tensors[name];
+
+    /// <summary>Whether the table has a tensor of that name.</summary>
+    public bool Contains(string name) => _tensors.ContainsKey(name);
+
+    /// <summary>The tensor of that name if it has the shape that the configuration asks for.</summary>
+    /// <exception cref="UserException">It is missing, has another shape, or holds NaN or infinity.</exception>
+    public Tensor Take(string name, params long[] shape)
+    {
+        if (!_tensors.TryGetValue(name, out var tensor))
+        {
+            throw new UserException(
+                $"{Source} has no tensor `{name}`, which the model configuration asks for; use the configuration that belongs to these weights.");
+        }
+
+        if (!tensor.shape.AsSpan().SequenceEqual(shape))
+        {
+            throw new UserException(
+                $"{Source}: `{name}` has shape [{string.Join(", ", tensor.shape)}], but the model configuration asks for [{string.Join(", ", shape)}]; use the configuration that belongs to these weights.");
+        }
+
+        using var finite = tensor.isfinite();
+        using var all = finite.all();
+        if (!all.item<bool>())
+        {
+            throw new UserException($"{Source}: `{name}` holds NaN or infinite values; the file is damaged or its training diverged.");
+        }
+
+        return tensor;
+    }
+
+    /// <summary>The tensor of that name as <see cref="Take"/> checks it, or null when there is none.</summary>
+    public Tensor? TakeIfPresent(string name, params long[] shape) => Contains(name) ? Take(name, shape) : null;
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var tensor in _tensors.Values)
+        {
+            tensor.Dispose();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using RegCache.Lab.Data;
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Evaluation;
+
+/// <summary>Zero-shot accuracy of many plans in one pass over the images: each image is decoded once for all plans.</summary>
+public static class PlanEvaluation
+{
+    private const int TopClasses = 5;
+
+    /// <summary>Runs the plans over a labelled set.</summary>
+    /// <param name="tower">The float encoder.</param>
+    /// <param name="classifier">Turns features into class scores.</param>
+    /// <param name="images">The set.</param>
+    /// <param name="tree">The plans.</param>
+    /// <param name="run">Batch size, progress, resumption.</param>
+    /// <param name="reference">Index of the plan that features are compared with, or null.</param>
+    /// <param name="pruning">Drops plans that can no longer win, or null to run all to the end.</param>
+    /// <returns>One score for each plan, in the tree's order.</returns>
+    /// <exception cref="UserException">A label has no class in the classifier.</exception>
+    public static IReadOnlyList<PlanScore> Run(
+        VisionTower tower,
+        ZeroShotClassifier classifier,
+        IImageSource images,
+        PlanTree tree,
+        EvaluationRun run,
+        int? reference = null,
+        Func<IReadOnlyList<PlanScore>, int, int, bool>? pruning = null)
+    {
+        RequireLabels(images, classifier);
+        var (done, scores) = Resume(run, tree);
+        using var runner = new PlanRunner(tower);
+        using var progress = run.Progress.Start(run.Title, images.Count, "images", Math.Min(images.Count, done * run.BatchSize));
+        foreach (var batch in images.ReadBatches(run.BatchSize, done, run.Cancellation))
+        {
+            using var scope = torch.NewDisposeScope();
+            using var owned = batch;
+            var remaining = images.Count - batch.FirstIndex;
+            var active = Enumerable.Range(0, scores.Length)
+                .Where(plan => pruning is null || plan == reference || !pruning(scores, plan, remaining))
+                .ToHashSet();
+            var features = new SortedDictionary<int, Tensor>();
+            var (device, type) = tower.Placement;
+            runner.Run(
+                batch.Images.to(type, device),
+                tree,
+                (plan, feature) => features[plan] = ZeroShotClassifier.Normalize(feature).DetachFromDisposeScope(),
+                active.Contains);
+            scope.Attach(features.Values);
+            var labels = images.Labels.Skip(batch.FirstIndex).Take(batch.Count).ToArray();
+            AddScores(scores, features, classifier, labels, reference);
+
+            done++;
+            run.Checkpoint?.Offer(() => new(done, [.. scores]));
+            progress.Report(batch.FirstIndex + batch.Count);
+        }
+
+        return scores;
+    }
+
+    private static (int Batches, PlanScore[] Scores) Resume(EvaluationRun run, PlanTree tree) =>
+        run.Checkpoint is not null && run.Checkpoint.TryLoad(out var state) && state.Scores.Count == tree.Plans.Count
+            ? (state.Batches, [.. state.Scores])
+            : (0, [.. Enumerable.Repeat(PlanScore.None, tree.Plans.Count)]);
+
+    // All plans together: one matrix product and one transfer from the device a batch.
+    private static void AddScores(
+        PlanScore[] scores, SortedDictionary<int, Tensor> features, ZeroShotClassifier classifier, int[] labels, int? reference)
+    {
+        var stacked = torch.stack([.. features.Values]);
+        var count = Math.Min(TopClasses, classifier.Classes);
+        var top = classifier.Top(stacked, count).cpu().data<long>().ToArray();
+        var errors = reference is { } index
+            ? (stacked - features[index]).square().mean([2], type: torch.ScalarType.Float64).sum(1).cpu().data<double>().ToArray()
+            : null;
+        foreach (var (position, plan) in features.Keys.Index())
+        {
+            long correct = 0, correctTop5 = 0;
+            for (var image = 0; image < labels.Length; image++)
+            {
+                var classes = top.AsSpan(((position * labels.Length) + image) * count, count);
+                correct += classes[0] == labels[image] ? 1 : 0;
+                correctTop5 += classes.Contains(labels[image]) ? 1 : 0;
+            }
+
+            var score = scores[plan];
+            scores[plan] = new(
+                score.Images + labels.Length,
+                score.Correct + correct,
+                score.CorrectTop5 + correctTop5,
+                score.SquaredError + (errors?[position] ?? 0));
+        }
+    }
+
+    private static void RequireLabels(IImageSource images, ZeroShotClassifier classifier)
+    {
+        if (images.Labels.Count != images.Count)
+        {
+            throw new UserException("The images have no class labels; put them into one folder per class.");
+        }
+
+        if (images.Labels.Any(label => label >= classifier.Classes))
+        {
+            throw new UserException(
+                $"The images have {images.Labels.Max() + 1} or more classes, but the classifier has {classifier.Classes}; use the class names that belong to these folders.");
+        }
+    }
+}

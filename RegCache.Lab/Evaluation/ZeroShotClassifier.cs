@@ -1,0 +1,82 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Evaluation;
+
+/// <summary>
+/// Zero-shot classification: <c>logits = 100 normalize(feature) C</c> with one normalised text embedding a class
+/// (clip.md, section 14).
+/// </summary>
+public sealed class ZeroShotClassifier : IDisposable
+{
+    /// <summary>The fixed factor of the logits; CLIP's evaluation does not use the learned scale.</summary>
+    public const double LogitScale = 100;
+
+    private readonly Tensor _weights;
+
+    /// <summary>Takes ownership of the class embeddings.</summary>
+    /// <param name="weights">One column a class [E,K], float32.</param>
+    public ZeroShotClassifier(Tensor weights) => _weights = weights.DetachFromDisposeScope();
+
+    /// <summary>Class embeddings [E,K].</summary>
+    public Tensor Weights => _weights;
+
+    /// <summary>Number of classes K.</summary>
+    public int Classes => (int)_weights.shape[1];
+
+    /// <summary>
+    /// Embeds classes by prompts: each class's templates are encoded, normalised, averaged and normalised again.
+    /// </summary>
+    /// <param name="tower">The text tower.</param>
+    /// <param name="tokenize">Turns prompts into ids [B,context].</param>
+    /// <param name="classNames">Names, in class order.</param>
+    /// <param name="templates">Prompts in which `{}` stands for the name.</param>
+    /// <param name="progress">Told of the classes embedded so far; may be null.</param>
+    public static ZeroShotClassifier FromPrompts(
+        TextTower tower,
+        Func<IReadOnlyList<string>, Tensor> tokenize,
+        IReadOnlyList<string> classNames,
+        IReadOnlyList<string> templates,
+        Action<int>? progress = null)
+    {
+        const int classesPerBatch = 10;
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var columns = new List<Tensor>();
+        for (var first = 0; first < classNames.Count; first += classesPerBatch)
+        {
+            using var batch = torch.NewDisposeScope();
+            var names = classNames.Skip(first).Take(classesPerBatch).ToArray();
+            var prompts = names.SelectMany(name => templates.Select(template => template.Replace("{}", name))).ToArray();
+            var features = Normalize(tower.Encode(tokenize(prompts)).to(torch.ScalarType.Float32));
+            var means = features.view(names.Length, templates.Count, -1).mean([1]);
+            columns.Add(Normalize(means).MoveToOuterDisposeScope());
+            progress?.Invoke(first + names.Length);
+        }
+
+        return new(torch.cat(columns, 0).t().contiguous());
+    }
+
+    /// <summary>Normalises features [B,E] to unit length, in float32.</summary>
+    public static Tensor Normalize(Tensor features) =>
+        torch.nn.functional.normalize(features.to(torch.ScalarType.Float32), p: 2, dim: -1, eps: 1e-12);
+
+    /// <summary>Logits [B,K] of normalised features [B,E].</summary>
+    public Tensor Logits(Tensor normalised)
+    {
+        using var similarity = normalised.matmul(_weights);
+        return similarity * LogitScale;
+    }
+
+    /// <summary>The most likely classes [..,count], best first.</summary>
+    /// <param name="normalised">Normalised features [..,E].</param>
+    /// <param name="count">How many classes, at most K.</param>
+    public Tensor Top(Tensor normalised, int count)
+    {
+        using var scope = torch.NewDisposeScope();
+        var (_, indices) = normalised.matmul(_weights).topk(count, -1);
+        return indices.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _weights.Dispose();
+}

@@ -1,0 +1,41 @@
+using RegCache.Lab.Data;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+
+namespace RegCache.Lab.Registers;
+
+/// <summary>Stage 6: the selected setting on the validation images, beside what it is made of.</summary>
+/// <param name="Float">The float model.</param>
+/// <param name="Without">Quantized, without RegCache.</param>
+/// <param name="PrefixOnly">Quantized, with the prefix alone.</param>
+/// <param name="DeleteOnly">Quantized, with deletion alone.</param>
+/// <param name="Both">Quantized, with RegCache.</param>
+public sealed record FinalScores(
+    PlanScore Float, PlanScore Without, PlanScore PrefixOnly, PlanScore DeleteOnly, PlanScore Both)
+{
+    /// <summary>The five plans, in the order of this record.</summary>
+    public static IReadOnlyList<EncoderPlan> Plans(
+        EncoderPlan quantized, RegCacheConfiguration selected, RegisterPrefix? prefix) =>
+    [
+        EncoderPlan.Plain(quantized.Blocks.Count),
+        quantized,
+        (selected with { DeleteCount = 0 }).ApplyTo(quantized, prefix),
+        (selected with { PrefixCount = 0 }).ApplyTo(quantized, prefix),
+        selected.ApplyTo(quantized, prefix),
+    ];
+
+    /// <summary>Evaluates the five plans in one pass over the images.</summary>
+    public static FinalScores Run(
+        VisionTower tower,
+        ZeroShotClassifier classifier,
+        IImageSource images,
+        EncoderPlan quantized,
+        RegCacheConfiguration selected,
+        RegisterPrefix? prefix,
+        EvaluationRun run)
+    {
+        var scores = PlanEvaluation.Run(
+            tower, classifier, images, new(Plans(quantized, selected, prefix)), run, reference: 0);
+        return new(scores[0], scores[1], scores[2], scores[3], scores[4]);
+    }
+}

@@ -1,0 +1,37 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Registers;
+
+/// <summary>Keeps the best tokens of a stream, in the order of <see cref="OutlierToken.CompareTo"/>.</summary>
+internal sealed class OutlierRanking
+{
+    private static readonly Comparer<OutlierToken> _worstFirst = Comparer<OutlierToken>.Create((a, b) => b.CompareTo(a));
+
+    private readonly PriorityQueue<OutlierToken, OutlierToken> _kept = new(_worstFirst);
+    private readonly int _capacity;
+
+    public OutlierRanking(int capacity) => _capacity = capacity;
+
+    /// <summary>The kept tokens, best first.</summary>
+    public ValueList<OutlierToken> Best => [.. _kept.UnorderedItems.Select(item => item.Element).Order()];
+
+    public void Add(OutlierToken token)
+    {
+        if (_kept.Count < _capacity)
+        {
+            _kept.Enqueue(token, token);
+        }
+        else if (token.CompareTo(_kept.Peek()) < 0)
+        {
+            _kept.DequeueEnqueue(token, token);
+        }
+    }
+
+    public void AddAll(IEnumerable<OutlierToken> tokens)
+    {
+        foreach (var token in tokens)
+        {
+            Add(token);
+        }
+    }
+}

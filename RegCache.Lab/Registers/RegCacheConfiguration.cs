@@ -1,0 +1,36 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Registers;
+
+/// <summary>One setting of RegCache: where the prefix starts, how often it is repeated, and what is deleted where.</summary>
+/// <param name="ExtractionBlock">Block t whose tokens made the prefix, 0-based.</param>
+/// <param name="PrefixCount">Number of prefix tokens, tau; 0 for none.</param>
+/// <param name="DeleteBlock">Block k before which tokens are deleted, the quantization-sensitive one.</param>
+/// <param name="DeleteCount">Number of deleted tokens; 0 for none.</param>
+public sealed record RegCacheConfiguration(int ExtractionBlock, int PrefixCount, int DeleteBlock, int DeleteCount)
+{
+    /// <summary>Which blocks see the prefix.</summary>
+    public PrefixBlocks PrefixBlocks { get; init; } = PrefixBlocks.FromT;
+
+    /// <summary>The blocks that see the prefix in an encoder of the given depth.</summary>
+    public IEnumerable<int> PrefixedBlocks(int layers) =>
+        Enumerable.Range(ExtractionBlock, PrefixBlocks == PrefixBlocks.FromT ? layers - ExtractionBlock : 1);
+
+    /// <summary>Adds prefix and deletion to a plan.</summary>
+    /// <param name="plan">The quantized (or float) encoder without RegCache.</param>
+    /// <param name="prefix">The averaged keys and values of the extraction block; may be null without prefix tokens.</param>
+    public EncoderPlan ApplyTo(EncoderPlan plan, RegisterPrefix? prefix)
+    {
+        if (PrefixCount > 0)
+        {
+            foreach (var block in PrefixedBlocks(plan.Blocks.Count))
+            {
+                plan = plan.With(block, it => it with { Prefix = prefix, PrefixCount = PrefixCount });
+            }
+        }
+
+        return DeleteCount == 0
+            ? plan
+            : plan.With(DeleteBlock, it => it with { Before = [.. it.Before, new DeleteOutliers(DeleteCount)] });
+    }
+}

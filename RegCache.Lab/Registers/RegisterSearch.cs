@@ -1,0 +1,97 @@
+using RegCache.Lab.Data;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+
+namespace RegCache.Lab.Registers;
+
+/// <summary>
+/// Stage 5: scores every setting of extraction block, prefix count and delete count on the quantized model. The
+/// settings are plans of one tree, so blocks before the first change run once for all (regcache.md, sections 8.2 and 11).
+/// </summary>
+public static class RegisterSearch
+{
+    /// <summary>The settings, by extraction block, prefix count and delete count, ascending; prefix count 0 included.</summary>
+    /// <param name="extractionBlocks">Candidate blocks t.</param>
+    /// <param name="deleteBlock">Block k.</param>
+    /// <param name="maxPrefix">Largest prefix count.</param>
+    /// <param name="options">Ranges and prefix blocks.</param>
+    public static IReadOnlyList<RegCacheConfiguration> Settings(
+        ValueList<int> extractionBlocks, int deleteBlock, int maxPrefix, RegCacheOptions options) =>
+    [
+        .. from extraction in extractionBlocks
+           from prefixCount in Enumerable.Range(0, maxPrefix + 1)
+           from deleteCount in Enumerable.Range(0, options.MaxDelete + 1)
+           select new RegCacheConfiguration(extraction, prefixCount, deleteBlock, deleteCount)
+           {
+               PrefixBlocks = options.PrefixBlocks,
+           },
+    ];
+
+    /// <summary>The plans of the settings.</summary>
+    /// <param name="quantized">The quantized encoder without RegCache.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="prefixes">The prefix of every extraction block.</param>
+    public static IReadOnlyList<EncoderPlan> Plans(
+        EncoderPlan quantized,
+        IReadOnlyList<RegCacheConfiguration> settings,
+        IReadOnlyDictionary<int, RegisterPrefix> prefixes) =>
+        [.. settings.Select(setting => setting.ApplyTo(quantized, prefixes[setting.ExtractionBlock]))];
+
+    /// <summary>Scores the settings over a set of images.</summary>
+    /// <param name="tower">The float encoder.</param>
+    /// <param name="classifier">Turns features into class scores.</param>
+    /// <param name="images">The search set.</param>
+    /// <param name="quantized">The quantized encoder without RegCache.</param>
+    /// <param name="settings">The settings to score, from <see cref="Settings"/>.</param>
+    /// <param name="prefixes">The prefix of every extraction block.</param>
+    /// <param name="options">Metric and pruning.</param>
+    /// <param name="run">Batch size, progress, resumption.</param>
+    public static SearchGrid Run(
+        VisionTower tower,
+        ZeroShotClassifier classifier,
+        IImageSource images,
+        EncoderPlan quantized,
+        IReadOnlyList<RegCacheConfiguration> settings,
+        IReadOnlyDictionary<int, RegisterPrefix> prefixes,
+        RegCacheOptions options,
+        EvaluationRun run)
+    {
+        var plans = Plans(quantized, settings, prefixes).ToList();
+        int? reference = null;
+        if (options.SearchMetric == SearchMetric.Mse)
+        {
+            reference = plans.Count;
+            plans.Add(EncoderPlan.Plain(tower.Blocks.Count));
+        }
+
+        var scores = PlanEvaluation.Run(
+            tower, classifier, images, new(plans), run, reference, options.Prune ? CannotWin(settings, options.SearchMetric) : null);
+        return new(
+            images.Count,
+            settings[0].DeleteBlock,
+            [
+                .. settings.Zip(scores, (setting, score) => new GridCell(
+                    setting.ExtractionBlock,
+                    setting.PrefixCount,
+                    setting.DeleteCount,
+                    score.Images,
+                    score.Correct,
+                    reference is null ? double.NaN : score.FeatureMse)),
+            ]);
+    }
+
+    // A cell is dropped when even a perfect rest leaves it strictly behind, so ties stay exact (regcache.md, 11.4).
+    private static Func<IReadOnlyList<PlanScore>, int, int, bool> CannotWin(
+        IReadOnlyList<RegCacheConfiguration> settings, SearchMetric metric) => (scores, plan, remaining) =>
+    {
+        if (plan >= settings.Count || settings[plan].PrefixCount == 0)
+        {
+            return false;
+        }
+
+        var rivals = Enumerable.Range(0, settings.Count).Where(rival => settings[rival].PrefixCount > 0);
+        return metric == SearchMetric.Accuracy
+            ? scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct)
+            : false;
+    };
+}
