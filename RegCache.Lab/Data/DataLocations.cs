@@ -1,0 +1,59 @@
+namespace RegCache.Lab.Data;
+
+/// <summary>
+/// Where the data lies: options first, then environment variables, then the folders below DATA_ROOT (regcache.md 10.1).
+/// Null: not given and without a default. Whether a folder exists is checked when it is asked for.
+/// </summary>
+/// <param name="DataRoot">DATA_ROOT.</param>
+/// <param name="ImageNetValidation">IMAGENET_VAL, by default <c>DATA_ROOT/val</c>.</param>
+/// <param name="TrainSample">TRAIN_SAMPLE, by default <c>DATA_ROOT/train_sample_50_per_class</c>.</param>
+/// <param name="Calibration">CALIB, by default <c>DATA_ROOT/1024calib_train</c>.</param>
+/// <param name="CocoRoot">COCO_DATA_ROOT.</param>
+public sealed record DataLocations(
+    string? DataRoot, string? ImageNetValidation, string? TrainSample, string? Calibration, string? CocoRoot)
+{
+    /// <summary>Resolves all locations.</summary>
+    /// <param name="option">The value of a variable's command-line option, or null where it was not given.</param>
+    /// <param name="environment">The value of an environment variable, or null; empty counts as not set.</param>
+    public static DataLocations Resolve(Func<DataVariable, string?> option, Func<string, string?> environment)
+    {
+        var root = Given(DataVariable.DataRoot);
+        return new DataLocations(
+            root,
+            Locate(DataVariable.ImageNetValidation),
+            Locate(DataVariable.TrainSample),
+            Locate(DataVariable.Calibration),
+            Locate(DataVariable.CocoRoot));
+
+        string? Given(DataVariable variable) =>
+            option(variable) is { Length: > 0 } chosen ? chosen
+            : environment(variable.Name) is { Length: > 0 } set ? set
+            : null;
+
+        string? Locate(DataVariable variable) =>
+            Given(variable) ?? (root is null || variable.DefaultFolder is null ? null : Path.Combine(root, variable.DefaultFolder));
+    }
+
+    /// <summary>The folder of a variable; it exists.</summary>
+    /// <exception cref="UserException">It is not given, or there is no such folder; the sentence names the variable.</exception>
+    public string Require(DataVariable variable)
+    {
+        var folder = Of(variable)
+            ?? throw new UserException($"{variable.Name} ({variable.Content}) is not set: {Remedy(variable)}.");
+        return Directory.Exists(folder)
+            ? folder
+            : throw new UserException($"{variable.Name} ({variable.Content}) names the folder {folder}, which does not exist: {Remedy(variable)}.");
+    }
+
+    private string? Of(DataVariable variable) =>
+        variable == DataVariable.DataRoot ? DataRoot
+        : variable == DataVariable.ImageNetValidation ? ImageNetValidation
+        : variable == DataVariable.TrainSample ? TrainSample
+        : variable == DataVariable.Calibration ? Calibration
+        : variable == DataVariable.CocoRoot ? CocoRoot
+        : throw new ArgumentException($"No location belongs to {variable.Name}.", nameof(variable));
+
+    private static string Remedy(DataVariable variable) => variable.DefaultFolder is { } folder
+        ? $"set {variable.Name}, give {variable.Option} FOLDER, or set DATA_ROOT to a folder that holds {folder}"
+        : $"set {variable.Name} or give {variable.Option} FOLDER";
+}

@@ -1,0 +1,159 @@
+using System.Text;
+
+namespace RegCache.Lab.Reports;
+
+/// <summary>
+/// The folder of one run, <c>runs/&lt;name&gt;</c>: <c>result.json</c>, tables, stage results and <c>run.log</c>. One process at a
+/// time: opening it locks it, disposing it (or the process's end, however it ends) unlocks it.
+/// </summary>
+public sealed class RunDirectory : IDisposable
+{
+    private readonly FileStream _lock;
+    private readonly RunLog _log;
+
+    private RunDirectory(string path, FileStream held, bool force, IWorkProgress progress)
+    {
+        Path = path;
+        _lock = held;
+        _log = new RunLog(PathOf("run.log"), progress);
+        Stages = new StageStore(path, force, _log);
+    }
+
+    /// <summary>The folder's full path.</summary>
+    public string Path { get; }
+
+    /// <summary>The stage results of the run.</summary>
+    public StageStore Stages { get; }
+
+    /// <summary>Use this instead of the progress given to <see cref="Open"/>: messages and finished work go to run.log, too.</summary>
+    public IWorkProgress Progress => _log;
+
+    /// <summary>Creates the folder if it is missing, and locks it.</summary>
+    /// <param name="path">The folder.</param>
+    /// <param name="force">Stored stage results are ignored.</param>
+    /// <param name="progress">Who else is told what the run does.</param>
+    /// <exception cref="UserException">The folder cannot be created or written, or another run is using it.</exception>
+    public static RunDirectory Open(string path, bool force, IWorkProgress progress)
+    {
+        var full = System.IO.Path.GetFullPath(path);
+        FileStream? held = null;
+        try
+        {
+            Directory.CreateDirectory(full);
+            held = Lock(full);
+            AtomicFile.RemoveLeftovers(full);
+            return new RunDirectory(full, held, force, progress);
+        }
+        catch (Exception exception)
+        {
+            held?.Dispose();
+            if (FileErrors.IsFileError(exception))
+            {
+                throw FileErrors.ToUserException(exception, $"The run directory {path} cannot be used (--run-dir)");
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>The path of a file of the run.</summary>
+    public string PathOf(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Writes <c>result.json</c>.</summary>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public void WriteResult<T>(Provenance provenance, T result)
+        where T : notnull =>
+        ResultFile.Write(PathOf("result.json"), provenance, result);
+
+    /// <summary>Unlocks the folder.</summary>
+    public void Dispose()
+    {
+        _log.Dispose();
+        _lock.Dispose();
+    }
+
+    // The file stays when the run ends: deleting it would race with the next run that opens it.
+    private static FileStream Lock(string folder)
+    {
+        var path = System.IO.Path.Combine(folder, ".lock");
+        try
+        {
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException exception) when (IsHeldByAnother(exception))
+        {
+            throw new UserException(
+                $"Another run is using the run directory {folder}: wait for its end or choose another --run-dir.", exception);
+        }
+    }
+
+    // EAGAIN of Linux, EAGAIN of macOS, ERROR_SHARING_VIOLATION of Windows.
+    private static bool IsHeldByAnother(IOException exception) =>
+        exception.HResult is 11 or 35 or unchecked((int)0x80070020);
+
+    private sealed class RunLog : IWorkProgress, IDisposable
+    {
+        private readonly Lock _gate = new();
+        private readonly string _path;
+        private readonly StreamWriter _writer;
+        private readonly IWorkProgress _listener;
+
+        public RunLog(string path, IWorkProgress listener)
+        {
+            _path = path;
+            _listener = listener;
+            var stream = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read);
+            _writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
+        }
+
+        public IProgressHandle Start(string title, long total, string unit, long alreadyDone = 0)
+        {
+            Write($"{title}: starts at {alreadyDone} of {total} {unit}");
+            return new Handle(this, title, total, unit, alreadyDone, _listener.Start(title, total, unit, alreadyDone));
+        }
+
+        public void Message(string text)
+        {
+            Write(text);
+            _listener.Message(text);
+        }
+
+        public void Dispose() => _writer.Dispose();
+
+        private void Write(string text)
+        {
+            try
+            {
+                lock (_gate)
+                {
+                    _writer.WriteLine($"{DateTimeOffset.Now:yyyy-MM-ddTHH:mm:sszzz} {text}");
+                    _writer.Flush();
+                }
+            }
+            catch (Exception exception) when (FileErrors.IsFileError(exception))
+            {
+                throw FileErrors.ToUserException(exception, $"The log {_path} cannot be written");
+            }
+        }
+
+        private sealed class Handle(RunLog log, string title, long total, string unit, long alreadyDone, IProgressHandle listener)
+            : IProgressHandle
+        {
+            private readonly long _started = TimeProvider.System.GetTimestamp();
+            private long _done = alreadyDone;
+
+            public void Report(long done)
+            {
+                Volatile.Write(ref _done, done);
+                listener.Report(done);
+            }
+
+            public void Dispose()
+            {
+                listener.Dispose();
+                var seconds = TimeProvider.System.GetElapsedTime(_started).TotalSeconds;
+                log.Write($"{title}: {Volatile.Read(ref _done)} of {total} {unit} after {seconds:0.0} s");
+            }
+        }
+    }
+}
