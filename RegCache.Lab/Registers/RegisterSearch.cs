@@ -76,7 +76,7 @@ public static class RegisterSearch
                     setting.DeleteCount,
                     score.Images,
                     score.Correct,
-                    reference is null ? double.NaN : score.FeatureMse)),
+                    reference is null ? null : score.FeatureMse)),
             ]);
     }
 

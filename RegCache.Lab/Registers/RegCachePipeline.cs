@@ -1,0 +1,187 @@
+using System.Diagnostics;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Registers;
+
+/// <summary>
+/// The six stages of RegCache (regcache.md, section 3). Each stage writes its result to the run directory and is skipped
+/// when a valid result with the same key is there; a killed stage goes on from its last checkpoint.
+/// </summary>
+public sealed class RegCachePipeline
+{
+    private readonly RegCacheSubject _subject;
+    private readonly RegCacheOptions _options;
+    private readonly RunDirectory _directory;
+    private readonly CancellationToken _cancellation;
+
+    /// <summary>Prepares a run; nothing is computed yet.</summary>
+    /// <exception cref="UserException">The options do not fit the encoder.</exception>
+    public RegCachePipeline(
+        RegCacheSubject subject, RegCacheOptions options, RunDirectory directory, CancellationToken cancellation = default)
+    {
+        options.Validate(subject.Tower.Config.Patches);
+        (_subject, _options, _directory, _cancellation) = (subject, options, directory, cancellation);
+    }
+
+    /// <summary>Runs all stages.</summary>
+    public RegCacheReport Run()
+    {
+        var clock = Stopwatch.StartNew();
+        var sensitive = FindSensitiveLayer(out var candidates);
+        using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
+        prefixes.Prepare(candidates);
+        var grid = Search(sensitive.Block, candidates, prefixes);
+        return Evaluate(sensitive, candidates, grid, prefixes, clock);
+    }
+
+    /// <summary>Runs stages 1 to 4: the sensitive layer, the candidate blocks and their averaged prefixes.</summary>
+    public void Extract()
+    {
+        FindSensitiveLayer(out var candidates);
+        using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
+        prefixes.Prepare(candidates);
+    }
+
+    /// <summary>Runs stages 1 to 5 and returns the scores of all settings.</summary>
+    public SearchGrid Search()
+    {
+        var sensitive = FindSensitiveLayer(out var candidates);
+        using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
+        prefixes.Prepare(candidates);
+        return Search(sensitive.Block, candidates, prefixes);
+    }
+
+    private SensitivityRow FindSensitiveLayer(out ValueList<int> candidates)
+    {
+        var quantizer = _subject.Quantizer(_options.SensitivityBits ?? _options.Bits);
+        var key = StageKey.Of(new
+        {
+            _subject.ModelHash,
+            Data = _subject.SearchImages.Fingerprint,
+            _subject.BatchSize,
+            Quantizer = quantizer.ToString(),
+        });
+        if (!_directory.Stages.TryLoad<SensitivityTable>("stage1", key, out var table))
+        {
+            table = SensitivitySearch.Run(
+                _subject.Tower, _subject.Classifier, _subject.SearchImages, quantizer, Pass("stage 1: sensitivity", "stage1", key));
+            _directory.Stages.Save("stage1", key, table);
+        }
+
+        RegCacheTables.Write(_directory, table);
+        var metric = _options.SensitivityMetric;
+        if (metric == SearchMetric.Accuracy && table.AccuracyIsIndistinct())
+        {
+            _directory.Progress.Message(
+                "stage 1: two layers of different blocks lose the same accuracy within one point, so the feature error decides (--sensitivity-metric mse).");
+            metric = SearchMetric.Mse;
+        }
+
+        var sensitive = table.Worst(metric);
+        candidates = CandidateExtraction.Blocks(sensitive.Block);
+        return sensitive;
+    }
+
+    private SearchGrid Search(int deleteBlock, ValueList<int> candidates, PrefixStore prefixes)
+    {
+        if (_options.BlockSearch == BlockSearch.Exhaustive)
+        {
+            return SearchAmong("stage5", deleteBlock, candidates, _options.MaxPrefix, prefixes);
+        }
+
+        var first = SearchAmong("stage5-first", deleteBlock, candidates, maxPrefix: 1, prefixes);
+        var chosen = first.Best(_options.SearchMetric).ExtractionBlock;
+        return SearchAmong("stage5", deleteBlock, [chosen], _options.MaxPrefix, prefixes);
+    }
+
+    private SearchGrid SearchAmong(
+        string stage, int deleteBlock, ValueList<int> candidates, int maxPrefix, PrefixStore prefixes)
+    {
+        var quantizer = _subject.Quantizer(_options.Bits);
+        var settings = RegisterSearch.Settings(candidates, deleteBlock, maxPrefix, _options);
+        var chosen = candidates.ToDictionary(block => block, prefixes.Prefix);
+        var key = StageKey.Of(new
+        {
+            _subject.ModelHash,
+            Data = _subject.SearchImages.Fingerprint,
+            _subject.BatchSize,
+            Quantizer = quantizer.ToString(),
+            deleteBlock,
+            Prefixes = chosen.Values.Select(prefix => prefix.Id),
+            maxPrefix,
+            _options.MaxDelete,
+            _options.PrefixBlocks,
+            _options.SearchMetric,
+            _options.Prune,
+        });
+        if (!_directory.Stages.TryLoad<SearchGrid>(stage, key, out var grid))
+        {
+            grid = RegisterSearch.Run(
+                _subject.Tower,
+                _subject.Classifier,
+                _subject.SearchImages,
+                EncoderPlan.Uniform(_subject.Tower.Blocks.Count, quantizer),
+                settings,
+                chosen,
+                _options,
+                Pass($"stage 5: {settings.Count} settings", stage, key));
+            _directory.Stages.Save(stage, key, grid);
+        }
+
+        RegCacheTables.Write(_directory, grid, stage);
+        return grid;
+    }
+
+    private RegCacheReport Evaluate(
+        SensitivityRow sensitive, ValueList<int> candidates, SearchGrid grid, PrefixStore prefixes, Stopwatch clock)
+    {
+        var best = grid.Best(_options.SearchMetric);
+        var selected = new RegCacheConfiguration(best.ExtractionBlock, best.PrefixCount, grid.DeleteBlock, best.DeleteCount)
+        {
+            PrefixBlocks = _options.PrefixBlocks,
+        };
+        var quantizer = _subject.Quantizer(_options.Bits);
+        var prefix = prefixes.Prefix(selected.ExtractionBlock);
+        var key = StageKey.Of(new
+        {
+            _subject.ModelHash,
+            Data = _subject.ValidationImages.Fingerprint,
+            _subject.BatchSize,
+            Quantizer = quantizer.ToString(),
+            Prefix = prefix.Id,
+            selected,
+        });
+        if (!_directory.Stages.TryLoad<FinalScores>("stage6", key, out var scores))
+        {
+            scores = FinalScores.Run(
+                _subject.Tower,
+                _subject.Classifier,
+                _subject.ValidationImages,
+                EncoderPlan.Uniform(_subject.Tower.Blocks.Count, quantizer),
+                selected,
+                prefix,
+                Pass("stage 6: evaluation", "stage6", key));
+            _directory.Stages.Save("stage6", key, scores);
+        }
+
+        var report = new RegCacheReport(
+            sensitive.Block,
+            sensitive.Layer.FullName(sensitive.Block),
+            candidates,
+            selected,
+            [.. selected.PrefixedBlocks(_subject.Tower.Blocks.Count)],
+            100.0 * best.Correct / grid.Images,
+            _directory.PathOf(RegCacheTables.ResultFileName(_subject, _options)));
+        RegCacheTables.Append(report.ResultCsv, ResultRow.Of(_subject, _options, report, scores, clock.Elapsed));
+        return report;
+    }
+
+    private EvaluationRun Pass(string title, string stage, StageKey key) => new(title, _subject.BatchSize)
+    {
+        Progress = _directory.Progress,
+        Checkpoint = _directory.Stages.Checkpoint<PassState>(stage, key),
+        Cancellation = _cancellation,
+    };
+}
