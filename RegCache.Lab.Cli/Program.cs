@@ -1,1 +1,3 @@
-System.Console.WriteLine();
+using RegCache.Lab.Cli;
+
+return new CommandHost(KitCommand.All()).Run(args);

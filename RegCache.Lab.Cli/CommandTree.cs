@@ -1,0 +1,52 @@
+using System.CommandLine;
+
+namespace RegCache.Lab.Cli;
+
+/// <summary>Arranges commands by the words that call them.</summary>
+internal static class CommandTree
+{
+    private const string Description =
+        "RegCache.Lab: experiments on the token stream of vision transformers. 'regcache COMMAND --help' tells a command's options.";
+
+    private static readonly Dictionary<string, string> GroupDescriptions = new()
+    {
+        ["data"] = "Finds and checks data sets.",
+        ["eval"] = "Evaluates a model.",
+        ["model"] = "Tells about model files.",
+    };
+
+    /// <summary>Shows causes and stack traces of errors; known to every command.</summary>
+    public static Option<bool> Verbose { get; } =
+        new("--verbose", "-v") { Description = "Say more; show the details of errors.", Recursive = true };
+
+    /// <summary>The root of all commands. Without a command it prints its help.</summary>
+    /// <param name="commands">The commands.</param>
+    /// <param name="execute">Runs one of them.</param>
+    public static RootCommand Build(IEnumerable<KitCommand> commands, Func<KitCommand, ParseResult, int> execute)
+    {
+        var root = new RootCommand(Description) { Verbose };
+        root.SetAction(_ => root.Parse("--help").Invoke());
+        foreach (var command in commands)
+        {
+            var words = command.Path.Split(' ');
+            var declared = new Command(words[^1], command.Description);
+            command.Declare(declared);
+            declared.SetAction(parsed => execute(command, parsed));
+            words[..^1].Aggregate((Command)root, Group).Add(declared);
+        }
+
+        return root;
+    }
+
+    private static Command Group(Command parent, string word)
+    {
+        var group = parent.Subcommands.FirstOrDefault(command => command.Name == word);
+        if (group is null)
+        {
+            group = new Command(word, GroupDescriptions.GetValueOrDefault(word));
+            parent.Add(group);
+        }
+
+        return group;
+    }
+}

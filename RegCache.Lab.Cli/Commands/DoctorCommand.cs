@@ -1,0 +1,39 @@
+using RegCache.Lab.Cli.Diagnosis;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>Tells what is installed and what the machine is, and whether the kit can work on it.</summary>
+internal sealed class DoctorCommand : KitCommand
+{
+    /// <inheritdoc/>
+    public override string Path => "doctor";
+
+    /// <inheritdoc/>
+    public override string Description => "Tells what is installed: package stack, libraries, devices, threads, versions.";
+
+    /// <inheritdoc/>
+    public override int Run(CommandContext context)
+    {
+        var lines = new List<DiagnosisLine>();
+        Show("Kit", SystemProbe.Kit());
+        Show("Machine", SystemProbe.Machine());
+        Show("Tensor engine", EngineProbe.Find());
+        Show("Libraries", NativeLibraryProbe.All.Select(probe => probe.Find()));
+
+        var problems = lines.Where(line => line.Problem).ToList();
+        context.Output.WriteLine(problems.Count == 0 ? "No problem found." : $"Problems: {string.Join(", ", problems.Select(line => line.Name))}.");
+        return problems.Count == 0 ? ExitCode.Success : ExitCode.UserError;
+
+        void Show(string title, IEnumerable<DiagnosisLine> section)
+        {
+            context.Output.WriteLine(title);
+            foreach (var line in section)
+            {
+                lines.Add(line);
+                context.Output.WriteLine($"  {line.Name,-14} : {line.Value}");
+            }
+
+            context.Output.WriteLine();
+        }
+    }
+}

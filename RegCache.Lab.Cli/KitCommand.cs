@@ -1,0 +1,36 @@
+using System.CommandLine;
+
+namespace RegCache.Lab.Cli;
+
+/// <summary>
+/// One command of <c>regcache</c>. A class that derives from it, anywhere in this assembly, is a command: it declares its
+/// options, and runs. Errors, Ctrl-C and exit codes are the <see cref="CommandHost"/>'s business.
+/// </summary>
+internal abstract class KitCommand
+{
+    /// <summary>The words that call it: <c>doctor</c>, <c>eval classification</c>.</summary>
+    public abstract string Path { get; }
+
+    /// <summary>One sentence for the help text.</summary>
+    public abstract string Description { get; }
+
+    /// <summary>Every command of the assembly, sorted by its words.</summary>
+    public static IReadOnlyList<KitCommand> All() =>
+    [
+        .. typeof(KitCommand).Assembly.GetTypes()
+            .Where(type => type.IsSubclassOf(typeof(KitCommand)) && !type.IsAbstract)
+            .Select(type => (KitCommand)Activator.CreateInstance(type)!)
+            .OrderBy(command => command.Path, StringComparer.Ordinal),
+    ];
+
+    /// <summary>Adds the command's options and arguments.</summary>
+    public virtual void Declare(Command command)
+    {
+    }
+
+    /// <summary>Does the work.</summary>
+    /// <returns>The process's exit code, see <see cref="ExitCode"/>.</returns>
+    /// <exception cref="UserException">Something the user can mend: printed as it is, exit code 2.</exception>
+    /// <exception cref="OperationCanceledException">The context's token was cancelled: exit code 130.</exception>
+    public abstract int Run(CommandContext context);
+}

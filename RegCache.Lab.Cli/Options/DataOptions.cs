@@ -1,0 +1,34 @@
+using System.CommandLine;
+using RegCache.Lab.Data;
+
+namespace RegCache.Lab.Cli.Options;
+
+/// <summary>The places of data: environment variables with an option each that overrides them (regcache.md 10.1).</summary>
+internal sealed class DataOptions
+{
+    private readonly Dictionary<DataVariable, Option<string?>> _options = [];
+
+    /// <summary>Adds the options of some variables to a command.</summary>
+    /// <param name="command">The command.</param>
+    /// <param name="variables">The variables that the command needs; DATA_ROOT comes with those that have a default below it.</param>
+    public void AddTo(Command command, params DataVariable[] variables)
+    {
+        var root = variables.Any(variable => variable.DefaultFolder is not null) ? new[] { DataVariable.DataRoot } : [];
+        foreach (var variable in root.Concat(variables).Distinct())
+        {
+            var fallback = variable.DefaultFolder is { } folder ? $"${variable.Name}, else $DATA_ROOT/{folder}" : $"${variable.Name}";
+            var option = new Option<string?>(variable.Option)
+            {
+                Description = $"Folder: {variable.Content}. [default: {fallback}]",
+                HelpName = "FOLDER",
+            };
+            _options.Add(variable, option);
+            command.Add(option);
+        }
+    }
+
+    /// <summary>Where the data lies, by the options and the environment of this process.</summary>
+    public DataLocations Read(ParseResult arguments) => DataLocations.Resolve(
+        variable => _options.TryGetValue(variable, out var option) ? arguments.GetValue(option) : null,
+        Environment.GetEnvironmentVariable);
+}

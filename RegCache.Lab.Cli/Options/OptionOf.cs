@@ -1,0 +1,67 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Numerics;
+
+namespace RegCache.Lab.Cli.Options;
+
+/// <summary>Makes options whose mistakes are told in one sentence that names the option and what it accepts.</summary>
+internal static class OptionOf
+{
+    /// <summary>An option with a few named values.</summary>
+    public static Option<T> Choice<T>(string name, string description, T whenAbsent, params (string Name, T Value)[] choices)
+    {
+        var option = new Option<T>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', choices.Select(choice => choice.Name)),
+            DefaultValueFactory = _ => whenAbsent,
+            CustomParser = result => Parse(result, text => Array.FindIndex(choices, choice => choice.Name == text) is var index and >= 0
+                ? choices[index].Value
+                : throw new UserException($"{name} must be {string.Join(" or ", choices.Select(choice => choice.Name))}, not '{text}'")),
+        };
+        option.CompletionSources.Add(choices.Select(choice => choice.Name).ToArray());
+        return option;
+    }
+
+    /// <summary>An option with a whole number in a range.</summary>
+    public static Option<T> Number<T>(string name, string description, T whenAbsent, T least, T most)
+        where T : struct, IBinaryInteger<T> =>
+        new(name)
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => whenAbsent,
+            CustomParser = result => Parse(result, text => ParseNumber(name, text, least, most)),
+        };
+
+    /// <summary>The same without a default: null when it is not given.</summary>
+    public static Option<T?> OptionalNumber<T>(string name, string description, T least, T most)
+        where T : struct, IBinaryInteger<T> =>
+        new(name)
+        {
+            Description = description,
+            HelpName = "N",
+            CustomParser = result => Parse<T?>(result, text => ParseNumber(name, text, least, most)),
+        };
+
+    /// <summary>Reads an option's one word with a function whose <see cref="UserException"/> becomes a parse error.</summary>
+    public static T? Parse<T>(ArgumentResult result, Func<string, T> read)
+    {
+        try
+        {
+            return read(result.Tokens[0].Value);
+        }
+        catch (UserException exception)
+        {
+            result.AddError(exception.Message);
+            return default;
+        }
+    }
+
+    private static T ParseNumber<T>(string name, string text, T least, T most)
+        where T : struct, IBinaryInteger<T> =>
+        T.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+            ? number
+            : throw new UserException($"{name} must be a whole number from {least} to {most}, not '{text}'");
+}
