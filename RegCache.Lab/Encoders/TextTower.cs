@@ -5,7 +5,6 @@ public sealed class TextTower
 {
     private readonly Tensor _tokenEmbedding;
     private readonly Tensor _positionEmbedding;
-    private readonly LayerNorm _finalNorm;
     private readonly Tensor? _projection;
     private readonly Tensor? _projectionBias;
     private readonly Tensor? _causalMask;
@@ -24,7 +23,7 @@ public sealed class TextTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"{prefix}transformer.resblocks.{block}", Config.Width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
-        _finalNorm = TowerWeights.LayerNorm(weights, $"{prefix}ln_final", Config.Width, Config.Epsilon);
+        FinalNorm = TowerWeights.LayerNorm(weights, $"{prefix}ln_final", Config.Width, Config.Epsilon);
         if (Config.HasProjection)
         {
             // With a bias the projection is a linear layer [E,C]; without, a bare matrix [C,E].
@@ -43,6 +42,9 @@ public sealed class TextTower
 
     /// <summary>The plain float layers of every block.</summary>
     public IReadOnlyList<BlockLayers> Blocks { get; }
+
+    /// <summary>`ln_final`.</summary>
+    public LayerNorm FinalNorm { get; }
 
     /// <summary>Encodes token ids [B,context], int64, to text features [B,E] that are not normalised.</summary>
     /// <param name="ids">Token ids, padded to the context length.</param>
@@ -67,8 +69,8 @@ public sealed class TextTower
         }
 
         var pooled = Config.FinalLnAfterPool
-            ? _finalNorm.Apply(Pool(stream.Tokens, ids))
-            : Pool(_finalNorm.Apply(stream.Tokens), ids);
+            ? FinalNorm.Apply(Pool(stream.Tokens, ids))
+            : Pool(FinalNorm.Apply(stream.Tokens), ids);
         var feature = _projection is null ? pooled : pooled.matmul(_projection);
         return (_projectionBias is null ? feature : feature + _projectionBias).MoveToOuterDisposeScope();
     }

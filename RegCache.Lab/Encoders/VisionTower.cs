@@ -6,11 +6,9 @@ namespace RegCache.Lab.Encoders;
 /// </summary>
 public sealed class VisionTower
 {
-    private readonly PatchEmbedding _patchEmbedding;
     private readonly Tensor _classEmbedding;
     private readonly Tensor _positionEmbedding;
     private readonly LayerNorm? _preNorm;
-    private readonly LayerNorm _postNorm;
     private readonly Tensor _projection;
 
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
@@ -20,7 +18,7 @@ public sealed class VisionTower
         Config = config.Vision;
         var (width, patch) = (Config.Width, Config.PatchSize);
         var activation = config.QuickGelu ? Activation.QuickGelu : Activation.Gelu;
-        _patchEmbedding = new(weights.Take("visual.conv1.weight", width, 3, patch, patch));
+        Patches = new(weights.Take("visual.conv1.weight", width, 3, patch, patch));
         _classEmbedding = weights.Take("visual.class_embedding", width);
         _positionEmbedding = weights.Take("visual.positional_embedding", Config.Patches + 1, width);
         _preNorm = Config.NoLnPre ? null : TowerWeights.LayerNorm(weights, "visual.ln_pre", width, Config.Epsilon);
@@ -29,7 +27,7 @@ public sealed class VisionTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"visual.transformer.resblocks.{block}", width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
-        _postNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
+        FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
         _projection = weights.Take("visual.proj", width, config.EmbedDim);
     }
 
@@ -38,6 +36,12 @@ public sealed class VisionTower
 
     /// <summary>The plain float layers of every block.</summary>
     public IReadOnlyList<BlockLayers> Blocks { get; }
+
+    /// <summary>`conv1`, the plain patch embedding.</summary>
+    public PatchEmbedding Patches { get; }
+
+    /// <summary>`ln_post`.</summary>
+    public LayerNorm FinalNorm { get; }
 
     /// <summary>Device and number type that images must have.</summary>
     public (torch.Device Device, torch.ScalarType Type) Placement => (_projection.device, _projection.dtype);
@@ -56,7 +60,7 @@ public sealed class VisionTower
         }
 
         using var scope = torch.NewDisposeScope();
-        var embedding = scheme?.Apply(_patchEmbedding) ?? _patchEmbedding;
+        var embedding = scheme?.Apply(Patches) ?? Patches;
         var patches = embedding.Apply(images).flatten(2).transpose(1, 2);
         var classTokens = _classEmbedding.to(patches.dtype).view(1, 1, -1).expand(patches.shape[0], -1, -1);
         var tokens = torch.cat([classTokens, patches], 1) + _positionEmbedding.to(patches.dtype);
@@ -70,8 +74,8 @@ public sealed class VisionTower
     {
         using var scope = torch.NewDisposeScope();
         var pooled = Config.FinalLnAfterPool || Config.PoolType == VisionPooling.ClassToken
-            ? _postNorm.Apply(Pool(output, output.Tokens))
-            : Pool(output, _postNorm.Apply(output.Tokens));
+            ? FinalNorm.Apply(Pool(output, output.Tokens))
+            : Pool(output, FinalNorm.Apply(output.Tokens));
         return pooled.matmul(_projection).MoveToOuterDisposeScope();
     }
 
@@ -80,7 +84,7 @@ public sealed class VisionTower
     {
         using var scope = torch.NewDisposeScope();
         var patches = output.Tokens.narrow(1, output.Layout.ProtectedTokens, output.Length - output.Layout.ProtectedTokens);
-        return _postNorm.Apply(patches).matmul(_projection).MoveToOuterDisposeScope();
+        return FinalNorm.Apply(patches).matmul(_projection).MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes images [B,3,H,W] as trained, to features [B,E] that are not normalised.</summary>
