@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -45,13 +46,9 @@ internal sealed unsafe class MappedFile : IDisposable
             file = null;
             return mapped;
         }
-        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
         {
-            throw new UserException($"The weight file {path} does not exist; check the path.", exception);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
-        {
-            throw new UserException($"Cannot open the weight file {path}: {exception.Message}", exception);
+            throw FileErrors.ToUserException(exception, $"The weight file {path} cannot be opened");
         }
         finally
         {

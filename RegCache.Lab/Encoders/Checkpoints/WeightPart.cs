@@ -5,7 +5,7 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// <summary>A strided view of a storage; offset and strides count elements. The shape is never empty: scalars are [1].</summary>
 internal sealed record WeightPart(WeightStorage Storage, long Offset, long[] Shape, long[] Strides)
 {
-    public long ElementCount { get; } = Shape.Aggregate(1L, (product, size) => product * size);
+    public long ElementCount => Shape.Aggregate(1L, (product, size) => product * size);
 
     public bool IsContiguous
     {
