@@ -1,0 +1,93 @@
+using RegCache.Lab.Encoders.Checkpoints;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace RegCache.Lab.Tests.Checkpoints;
+
+/// <summary>Every container of the goldens yields exactly the expected tensors and plain values.</summary>
+[Trait("Category", "Golden")]
+public class ContainerGoldenTests
+{
+    [Theory]
+    [InlineData("state.pt", "expected_state.safetensors", WeightContainer.TorchZip)]
+    [InlineData("state_legacy.pt", "expected_state.safetensors", WeightContainer.TorchLegacy)]
+    [InlineData("odd_tensors.pt", "expected_odd_tensors.safetensors", WeightContainer.TorchZip)]
+    [InlineData("torchscript.pt", "expected_torchscript.safetensors", WeightContainer.TorchScript)]
+    public void TensorsAreThoseOfTheSafetensorsFile(string name, string expectedName, WeightContainer container)
+    {
+        using var file = WeightFile.Open(Goldens.Path("clip", "pt", name));
+        using var expected = WeightFile.Open(Goldens.Path("clip", "pt", expectedName));
+
+        Assert.Equal(container, file.Container);
+        Assert.Equal(WeightContainer.Safetensors, expected.Container);
+        EntryAssert.Equal(expected.Tensors.Values, file.Tensors.Values);
+    }
+
+    [Fact]
+    public void TrainingCheckpointKeepsItsPlainValues()
+    {
+        using var file = WeightFile.Open(Goldens.Path("clip", "pt", "train_checkpoint.pt"));
+        using var expected = WeightFile.Open(Goldens.Path("clip", "pt", "expected_train_checkpoint.safetensors"));
+        var root = Assert.IsType<PythonDict>(file.Root);
+
+        Assert.Equal(expected.Metadata["epoch"], Assert.IsType<long>(root["epoch"]).ToString());
+        Assert.Equal(expected.Metadata["name"], root["name"]);
+        var order = System.Text.Json.JsonSerializer.Deserialize<string[]>(expected.Metadata["optimizer_param_order"])!;
+        foreach (var (name, tensor) in expected.Tensors)
+        {
+            var (kind, parameter) = (name[..name.IndexOf('.')], name[(name.IndexOf('.') + 1)..]);
+            var found = kind == "state"
+                ? file.Tensors[$"state_dict.module.{parameter}"]
+                : file.Tensors[$"optimizer.state.{Array.IndexOf(order, parameter)}.{kind}"];
+            EntryAssert.Equal(tensor, found);
+        }
+
+        Assert.True(root.TryGet("optimizer", out PythonDict optimizer));
+        Assert.True(optimizer.TryGet("param_groups", out IReadOnlyList<object?> groups));
+        Assert.Equal(order.Length, groups.Cast<PythonDict>().Sum(group => ((IReadOnlyList<object?>)group["params"]!).Count));
+        Assert.All(groups.Cast<PythonDict>(), group => Assert.IsType<double>(group["lr"]));
+    }
+
+    [Fact]
+    public void ViewsShareTheirStorageAndKeepTheirStrides()
+    {
+        using var file = WeightFile.Open(Goldens.Path("clip", "pt", "odd_tensors.pt"));
+        var transposed = file.Tensors["transposed"];
+
+        Assert.False(transposed.IsContiguous);
+        Assert.Equal([1, transposed.Shape[0]], transposed.Strides);
+        var rows = file.Tensors["row_view"];
+        Assert.Equal(rows.ToSingles(), transposed.Transpose().Rows(RowOf(rows, transposed), rows.Shape[0]).ToSingles());
+    }
+
+    [Fact]
+    public void PlainPythonValuesSurvive()
+    {
+        using var file = WeightFile.Open(Goldens.Path("clip", "pt", "odd_tensors.pt"));
+        var meta = Assert.IsType<PythonDict>(Assert.IsType<PythonDict>(file.Root)["meta"]);
+
+        Assert.Equal("odd", meta["name"]);
+        var list = Assert.IsType<List<object?>>(meta["list"]);
+        Assert.Equal([1L, 2.5, null, true], list.Take(4));
+        Assert.Equal([3L, "x"], Assert.IsType<object?[]>(list[4]));
+    }
+
+    [Fact]
+    public void TypesOfOddTensorsAreKept()
+    {
+        using var file = WeightFile.Open(Goldens.Path("clip", "pt", "odd_tensors.pt"));
+
+        Assert.Equal(ScalarType.BFloat16, file.Tensors["bf16"].Type);
+        Assert.Empty(file.Tensors["scalar"].Shape);
+        Assert.Equal(0, file.Tensors["empty"].ElementCount);
+        Assert.Empty(file.Tensors["empty"].ToSingles());
+    }
+
+    // The first row of the transposed matrix's base that equals the view's first row.
+    private static long RowOf(WeightEntry rows, WeightEntry transposed)
+    {
+        var first = rows.Rows(0, 1).ToSingles();
+        return Enumerable.Range(0, (int)transposed.Shape[1])
+            .First(row => transposed.Transpose().Rows(row, 1).ToSingles().AsSpan().SequenceEqual(first));
+    }
+}

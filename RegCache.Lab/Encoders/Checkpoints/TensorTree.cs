@@ -1,0 +1,62 @@
+using System.Globalization;
+
+namespace RegCache.Lab.Encoders.Checkpoints;
+
+/// <summary>Finds the tensors inside nested Python values.</summary>
+internal static class TensorTree
+{
+    private const int MaxDepth = 100;
+
+    // Shared containers are visited once for each place they occur in, which a hostile file could make endless.
+    private const int MaxVisits = 1_000_000;
+
+    /// <summary>The tensors under dotted names made of keys, indices and attribute names.</summary>
+    public static OrderedDictionary<string, WeightEntry> Flatten(object? root, string path)
+    {
+        var tensors = new OrderedDictionary<string, WeightEntry>();
+        var visits = 0;
+        Visit(string.Empty, root, 0);
+        return tensors;
+
+        void Visit(string name, object? value, int depth)
+        {
+            if (depth > MaxDepth || ++visits > MaxVisits)
+            {
+                throw new UserException($"{path} nests its values too deeply near `{name[..Math.Min(name.Length, 80)]}`; save a plain state dict instead.");
+            }
+
+            switch (value)
+            {
+                case WeightEntry tensor when !tensors.TryAdd(name, tensor.Rename(name)):
+                    throw new UserException($"{path} holds two tensors that are both called {name}.");
+                case PythonDict dict:
+                    VisitItems(name, dict, depth);
+                    break;
+                case PythonObject item:
+                    VisitItems(name, item.Attributes, depth);
+                    break;
+                case IReadOnlyList<object?> list:
+                    for (var index = 0; index < list.Count; index++)
+                    {
+                        Visit(Join(name, index), list[index], depth + 1);
+                    }
+
+                    break;
+            }
+        }
+
+        void VisitItems(string name, PythonDict dict, int depth)
+        {
+            foreach (var (key, item) in dict.Items)
+            {
+                Visit(Join(name, key), item, depth + 1);
+            }
+        }
+    }
+
+    private static string Join(string name, object key)
+    {
+        var part = Convert.ToString(key, CultureInfo.InvariantCulture) ?? string.Empty;
+        return name.Length == 0 ? part : $"{name}.{part}";
+    }
+}

@@ -1,0 +1,103 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Numerics;
+
+namespace RegCache.Lab.Encoders.Checkpoints;
+
+/// <summary>Reads PyTorch's form before 1.6: five pickles in a row, then the storages.</summary>
+internal static class TorchLegacyReader
+{
+    private const int ProtocolVersion = 1001;
+
+    private static readonly BigInteger Magic = BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    // Protocol 2, then the magic number as a ten-byte integer.
+    private static ReadOnlySpan<byte> Signature => [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+    public static bool Recognises(MappedFile file) =>
+        file.Length >= Signature.Length && file.Span(0, Signature.Length).SequenceEqual(Signature);
+
+    public static object? Read(MappedFile file)
+    {
+        var position = 0L;
+        var storages = new Dictionary<string, (PickledStorage Storage, MappedStorage Bytes)>();
+        if (Next() is not BigInteger magic || magic != Magic || Next() is not (long)ProtocolVersion || Next() is not PythonDict system)
+        {
+            throw new UserException($"{file.Path} starts like a PyTorch file of the old form but is damaged; copy or download it again.");
+        }
+
+        if (system.TryGet("little_endian", out bool isLittleEndian) && !isLittleEndian)
+        {
+            throw new UserException($"{file.Path} was saved with big-endian numbers; save it on a little-endian machine.");
+        }
+
+        var root = Next();
+        if (Next() is not List<object?> keys)
+        {
+            throw new UserException($"{file.Path} is damaged: it has no list of storages.");
+        }
+
+        LocateStorages(file, keys, storages, position);
+        return root;
+
+        object? Next()
+        {
+            var value = Unpickler.Load(file.SpanFrom(position), file.Path, LoadStorage, out var consumed);
+            position += consumed;
+            return value;
+        }
+
+        PickledStorage LoadStorage(object?[] id)
+        {
+            var (key, type, bytes) = StorageId.Parse(id, file.Path);
+            if (bytes > file.Length)
+            {
+                throw new UserException($"{file.Path} is cut short: the storage {key} alone has {bytes} bytes; copy or download it again.");
+            }
+
+            if (storages.TryGetValue(key, out var known) && known.Storage.Type == type && known.Bytes.ByteLength == bytes)
+            {
+                return known.Storage;
+            }
+
+            // Where it lies is known only after the object graph.
+            var located = new MappedStorage(file, offset: 0, bytes);
+            var storage = new PickledStorage(located, type);
+            return storages.TryAdd(key, (storage, located))
+                ? storage
+                : throw new UserException($"{file.Path} is damaged: the storage {key} is described in two ways.");
+        }
+    }
+
+    private static void LocateStorages(
+        MappedFile file, List<object?> keys, Dictionary<string, (PickledStorage Storage, MappedStorage Bytes)> storages, long position)
+    {
+        foreach (var item in keys)
+        {
+            if (item is not string key || !storages.Remove(key, out var found))
+            {
+                throw new UserException($"{file.Path} is damaged: it lists a storage that no tensor uses.");
+            }
+
+            var elementSize = found.Storage.Type is { } type ? ScalarTypes.Size(type) : 1;
+            if (position > file.Length - sizeof(long) - found.Bytes.ByteLength)
+            {
+                throw new UserException($"{file.Path} is cut short inside the storage {key}; copy or download it again.");
+            }
+
+            var elements = BinaryPrimitives.ReadInt64LittleEndian(file.Span(position, sizeof(long)));
+            if (elements != found.Bytes.ByteLength / elementSize)
+            {
+                throw new UserException($"{file.Path} is damaged: the storage {key} has {elements} elements where its tensors need {found.Bytes.ByteLength / elementSize}.");
+            }
+
+            found.Bytes.Offset = position + sizeof(long);
+            position += sizeof(long) + found.Bytes.ByteLength;
+        }
+
+        if (storages.Count > 0)
+        {
+            throw new UserException($"{file.Path} is damaged: the storage {storages.Keys.First()} is missing.");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace RegCache.Lab.Encoders.Checkpoints;
+
+/// <summary>
+/// The entries of a mapped zip archive whose members are stored, not compressed, so that each can be used where it
+/// lies. Understands Zip64.
+/// </summary>
+internal static class ZipDirectory
+{
+    public const uint LocalSignature = 0x04034b50;
+    public const uint CentralSignature = 0x02014b50;
+    public const uint EndSignature = 0x06054b50;
+    public const uint End64Signature = 0x06064b50;
+    public const uint Locator64Signature = 0x07064b50;
+    public const int LocalBytes = 30;
+    public const int CentralBytes = 46;
+    public const int EndBytes = 22;
+    public const int End64Bytes = 56;
+    public const int Locator64Bytes = 20;
+    public const ushort Extra64 = 1;
+
+    private const int MaxCommentBytes = ushort.MaxValue;
+
+    public static bool Recognises(MappedFile file) =>
+        file.Length >= LocalBytes && BinaryPrimitives.ReadUInt32LittleEndian(file.Span(0, 4)) == LocalSignature;
+
+    /// <summary>Name to position and length of the stored bytes, in the archive's order.</summary>
+    public static OrderedDictionary<string, (long Offset, long Length)> Read(MappedFile file)
+    {
+        var (start, length) = FindCentralDirectory(file);
+        var entries = new OrderedDictionary<string, (long, long)>();
+        for (var position = start; position < start + length;)
+        {
+            var header = Bytes(file, position, CentralBytes);
+            var nameLength = UInt16(header, 28);
+            var extraLength = UInt16(header, 30);
+            var commentLength = UInt16(header, 32);
+            if (UInt32(header, 0) != CentralSignature)
+            {
+                throw Damaged(file, $"byte {position} does not begin a directory entry");
+            }
+
+            var name = Encoding.UTF8.GetString(Bytes(file, position + CentralBytes, nameLength));
+            var extra = Bytes(file, position + CentralBytes + nameLength, extraLength);
+            var sizes = Sizes(header, extra, name, file);
+            if ((UInt16(header, 8) & 1) != 0 || UInt16(header, 10) != 0 || sizes.Packed != sizes.Length)
+            {
+                throw new UserException($"{file.Path}: the archive member {name} is compressed or encrypted, which PyTorch never does; save the file again with torch.save.");
+            }
+
+            if (!entries.TryAdd(name, (DataOffset(file, name, sizes.Local, sizes.Length), sizes.Length)))
+            {
+                throw Damaged(file, $"the member {name} occurs twice");
+            }
+
+            position += CentralBytes + nameLength + extraLength + commentLength;
+        }
+
+        return entries;
+    }
+
+    private static (long Start, long Length) FindCentralDirectory(MappedFile file)
+    {
+        for (var position = file.Length - EndBytes; position >= Math.Max(0, file.Length - EndBytes - MaxCommentBytes); position--)
+        {
+            var end = file.Span(position, EndBytes);
+            if (UInt32(end, 0) != EndSignature)
+            {
+                continue;
+            }
+
+            ulong start = UInt32(end, 16);
+            ulong length = UInt32(end, 12);
+            if ((start == uint.MaxValue || length == uint.MaxValue || UInt16(end, 10) == ushort.MaxValue) && position >= Locator64Bytes)
+            {
+                var locator = file.Span(position - Locator64Bytes, Locator64Bytes);
+                if (UInt32(locator, 0) == Locator64Signature)
+                {
+                    var end64 = Bytes(file, Checked(file, UInt64(locator, 8)), End64Bytes);
+                    if (UInt32(end64, 0) != End64Signature)
+                    {
+                        throw Damaged(file, "its Zip64 directory is not where it should be");
+                    }
+
+                    (start, length) = (UInt64(end64, 48), UInt64(end64, 40));
+                }
+            }
+
+            return start <= (ulong)position && length <= (ulong)position - start
+                ? ((long)start, (long)length)
+                : throw Damaged(file, "its directory is not where it should be");
+        }
+
+        throw new UserException($"{file.Path} is a zip archive without a directory at its end: it is cut short; copy or download it again.");
+    }
+
+    private static (long Length, long Packed, long Local) Sizes(ReadOnlySpan<byte> header, ReadOnlySpan<byte> extra, string name, MappedFile file)
+    {
+        ulong packed = UInt32(header, 20);
+        ulong length = UInt32(header, 24);
+        ulong local = UInt32(header, 42);
+        while (extra.Length >= 4)
+        {
+            var size = UInt16(extra, 2);
+            if (size > extra.Length - 4)
+            {
+                break;
+            }
+
+            if (UInt16(extra, 0) == Extra64)
+            {
+                // Only the fields that overflow in the header are present, in this order.
+                var field = extra.Slice(4, size);
+                length = Take64(length, ref field, name, file);
+                packed = Take64(packed, ref field, name, file);
+                local = Take64(local, ref field, name, file);
+            }
+
+            extra = extra[(4 + size)..];
+        }
+
+        return (Checked(file, length), Checked(file, packed), Checked(file, local));
+    }
+
+    private static ulong Take64(ulong value, ref ReadOnlySpan<byte> field, string name, MappedFile file)
+    {
+        if (value != uint.MaxValue)
+        {
+            return value;
+        }
+
+        if (field.Length < 8)
+        {
+            throw Damaged(file, $"the member {name} lacks its Zip64 sizes");
+        }
+
+        var wide = UInt64(field, 0);
+        field = field[8..];
+        return wide;
+    }
+
+    // The local header has its own extra field, with which PyTorch aligns the data, so its length is read there.
+    private static long DataOffset(MappedFile file, string name, long local, long length)
+    {
+        var header = Bytes(file, local, LocalBytes);
+        if (UInt32(header, 0) != LocalSignature)
+        {
+            throw Damaged(file, $"the member {name} is not where its directory says");
+        }
+
+        var offset = local + LocalBytes + UInt16(header, 26) + UInt16(header, 28);
+        if (offset > file.Length - length)
+        {
+            throw Damaged(file, $"the member {name} reaches beyond the end");
+        }
+
+        return offset;
+    }
+
+    private static ReadOnlySpan<byte> Bytes(MappedFile file, long offset, int length) =>
+        offset <= file.Length - length ? file.Span(offset, length) : throw Damaged(file, "its directory reaches beyond the end");
+
+    private static long Checked(MappedFile file, ulong value) =>
+        value <= (ulong)file.Length ? (long)value : throw Damaged(file, "its directory points beyond the end");
+
+    private static ushort UInt16(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]);
+
+    private static uint UInt32(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
+
+    private static ulong UInt64(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]);
+
+    private static UserException Damaged(MappedFile file, string why) =>
+        new($"{file.Path} is a damaged zip archive: {why}; copy or download it again.");
+}
