@@ -82,10 +82,9 @@ public sealed class PlanRunner : IDisposable
         // What a scheme makes outlives every scope; the runner owns it.
         using var scope = torch.NewDisposeScope();
         layers = scheme.Apply(block, _tower.Blocks[block]);
-        foreach (var disposable in scope.DisposablesView.ToArray())
-        {
-            _owned.Add(scope.Detach(disposable));
-        }
+        IDisposable[] made = [.. scope.DisposablesView];
+        scope.Detach(made);
+        _owned.AddRange(made);
 
         return _boundLayers[(scheme, block)] = layers;
     }

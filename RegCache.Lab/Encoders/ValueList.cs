@@ -15,9 +15,6 @@ public sealed class ValueList<T> : IReadOnlyList<T>, IEquatable<ValueList<T>>
 
     internal ValueList(T[] items) => _items = items;
 
-    /// <summary>The empty list.</summary>
-    public static ValueList<T> Empty { get; } = new([]);
-
     /// <inheritdoc />
     public int Count => _items.Length;
 
@@ -64,5 +61,5 @@ public static class ValueList
 {
     /// <summary>Copies the elements into a new list.</summary>
     public static ValueList<T> Create<T>(ReadOnlySpan<T> items)
-        where T : notnull => items.IsEmpty ? ValueList<T>.Empty : new(items.ToArray());
+        where T : notnull => new(items.ToArray());
 }

@@ -2,18 +2,18 @@ using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Registers;
 
-/// <summary>Keeps the best tokens of a stream, in the order of <see cref="OutlierToken.CompareTo"/>.</summary>
+/// <summary>Keeps the best tokens of a stream, in the order of <see cref="OutlierToken.BestFirst"/>.</summary>
 internal sealed class OutlierRanking
 {
-    private static readonly Comparer<OutlierToken> _worstFirst = Comparer<OutlierToken>.Create((a, b) => b.CompareTo(a));
+    private readonly PriorityQueue<OutlierToken, OutlierToken> _kept =
+        new(Comparer<OutlierToken>.Create((a, b) => OutlierToken.BestFirst.Compare(b, a)));
 
-    private readonly PriorityQueue<OutlierToken, OutlierToken> _kept = new(_worstFirst);
     private readonly int _capacity;
 
     public OutlierRanking(int capacity) => _capacity = capacity;
 
     /// <summary>The kept tokens, best first.</summary>
-    public ValueList<OutlierToken> Best => [.. _kept.UnorderedItems.Select(item => item.Element).Order()];
+    public ValueList<OutlierToken> Best => [.. _kept.UnorderedItems.Select(item => item.Element).Order(OutlierToken.BestFirst)];
 
     public void Add(OutlierToken token)
     {
@@ -21,7 +21,7 @@ internal sealed class OutlierRanking
         {
             _kept.Enqueue(token, token);
         }
-        else if (token.CompareTo(_kept.Peek()) < 0)
+        else if (OutlierToken.BestFirst.Compare(token, _kept.Peek()) < 0)
         {
             _kept.DequeueEnqueue(token, token);
         }

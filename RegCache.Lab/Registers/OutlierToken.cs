@@ -4,9 +4,9 @@ namespace RegCache.Lab.Registers;
 /// <param name="Score">Its largest magnitude.</param>
 /// <param name="Image">Index of the image in the set.</param>
 /// <param name="Token">Position in the sequence; 0 is the class token.</param>
-public readonly record struct OutlierToken(float Score, int Image, int Token) : IComparable<OutlierToken>
+public readonly record struct OutlierToken(float Score, int Image, int Token)
 {
     /// <summary>Orders by score descending, then image, then token.</summary>
-    public int CompareTo(OutlierToken other) =>
-        (-Score, Image, Token).CompareTo((-other.Score, other.Image, other.Token));
+    public static IComparer<OutlierToken> BestFirst { get; } = Comparer<OutlierToken>.Create(
+        (a, b) => (-a.Score, a.Image, a.Token).CompareTo((-b.Score, b.Image, b.Token)));
 }

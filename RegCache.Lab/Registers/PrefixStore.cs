@@ -30,7 +30,8 @@ internal sealed class PrefixStore : IDisposable
     {
         foreach (var block in blocks)
         {
-            if (!_directory.Force && PrefixCacheFile.TryLoad(PathOf(block), Key(block), _directory.Progress) is { } cache)
+            var cache = _directory.Force ? null : PrefixCacheFile.TryLoad(PathOf(block), Key(block), _directory.Progress);
+            if (cache is not null)
             {
                 _caches[block] = cache;
             }

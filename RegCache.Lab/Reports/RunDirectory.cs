@@ -14,6 +14,7 @@ public sealed class RunDirectory : IDisposable
     private RunDirectory(string path, FileStream held, bool force, IWorkProgress progress)
     {
         Path = path;
+        Force = force;
         _lock = held;
         _log = new RunLog(PathOf("run.log"), progress);
         Stages = new StageStore(path, force, _log);
@@ -21,6 +22,9 @@ public sealed class RunDirectory : IDisposable
 
     /// <summary>The folder's full path.</summary>
     public string Path { get; }
+
+    /// <summary>Whether results of earlier runs are ignored.</summary>
+    public bool Force { get; }
 
     /// <summary>The stage results of the run.</summary>
     public StageStore Stages { get; }
