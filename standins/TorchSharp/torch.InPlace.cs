@@ -51,6 +51,8 @@ public static partial class torch
 
     public static Tensor erf_(Tensor input) => input.erf_();
 
+    public static Tensor erfinv_(Tensor input) => input.erfinv_();
+
     public static Tensor exp_(Tensor input) => input.exp_();
 
     public static Tensor expm1_(Tensor input) => input.expm1_();

@@ -66,6 +66,8 @@ public static partial class torch
 
         public Tensor erf_() => Op.InPlace("aten::erf_"u8, this);
 
+        public Tensor erfinv_() => Op.InPlace("aten::erfinv_"u8, this);
+
         public Tensor exp_() => Op.InPlace("aten::exp_"u8, this);
 
         public Tensor expm1_() => Op.InPlace("aten::expm1_"u8, this);
