@@ -64,7 +64,7 @@ public sealed class AtomicFileTests
         Assert.Contains($"The file {folder["file", "a.txt"]} cannot be written", error.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [SmallDiskFact]
     public void AFullDiskIsToldAndTheOldContentKept()
     {
         using var disk = SmallDisk.Mount(kilobytes: 64);

@@ -102,7 +102,7 @@ public sealed class RunDirectoryTests
         }
     }
 
-    [Fact]
+    [SmallDiskFact]
     public void AFullDiskStopsTheRunWithoutAResult()
     {
         using var disk = SmallDisk.Mount(kilobytes: 64);
