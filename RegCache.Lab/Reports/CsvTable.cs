@@ -4,7 +4,7 @@ using CsvHelper;
 namespace RegCache.Lab.Reports;
 
 /// <summary>
-/// Tables as CSV: one <c>[CsvRecord]</c> type a table, its members as columns in their order under snake_case names (<c>WBits</c>
+/// Tables as CSV: one <c>[CsvRecord]</c> partial type a table, its members as columns in their order under snake_case names (<c>WBits</c>
 /// is <c>w_bits</c>), invariant culture, numbers that read back to the same bits. Written whole through <see cref="AtomicFile"/>.
 /// </summary>
 public static class CsvTable

@@ -1,0 +1,162 @@
+using System.CommandLine;
+using RegCache.Lab.Cli;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Data;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Tests.House;
+
+/// <summary>Commands that do what tests need to see from outside: wait, fail, hold a folder, print their options.</summary>
+internal static class TestCommands
+{
+    public static IReadOnlyList<KitCommand> All { get; } =
+        [new Obedient(), new Deaf(), new Failing(), new Holding(), new Staged(), new Options()];
+
+    /// <summary>Waits until it is cancelled.</summary>
+    private sealed class Obedient : KitCommand
+    {
+        public override string Path => "test wait";
+
+        public override string Description => "Waits.";
+
+        public override int Run(CommandContext context)
+        {
+            using var progress = context.Progress.Start("waiting", 1000, "seconds");
+            context.Output.WriteLine("ready");
+            context.Cancellation.WaitHandle.WaitOne();
+            context.Cancellation.ThrowIfCancellationRequested();
+            return 0;
+        }
+    }
+
+    /// <summary>Does not look at its token.</summary>
+    private sealed class Deaf : KitCommand
+    {
+        public override string Path => "test deaf";
+
+        public override string Description => "Waits and does not listen.";
+
+        public override int Run(CommandContext context)
+        {
+            using var noticed = context.Cancellation.Register(() => context.Output.WriteLine("asked"));
+            context.Output.WriteLine("ready");
+            Thread.Sleep(Timeout.Infinite);
+            return 0;
+        }
+    }
+
+    /// <summary>Throws what its word says.</summary>
+    private sealed class Failing : KitCommand
+    {
+        private readonly Argument<string> _how = new("how");
+
+        public override string Path => "test fail";
+
+        public override string Description => "Fails.";
+
+        public override void Declare(Command command) => command.Add(_how);
+
+        public override int Run(CommandContext context) => throw (context.Arguments.GetRequiredValue(_how) switch
+        {
+            "user" => new UserException("The file a.safetensors is cut off.", new InvalidOperationException("inner cause")),
+            "memory" => new InsufficientMemoryException(),
+            "device-memory" => new InvalidOperationException("CUDA out of memory. Tried to allocate 2 GiB"),
+            "missing" => new DllNotFoundException("Unable to load libTorchSharpBridge"),
+            "type" => new TypeInitializationException("Some.Type", new UserException("It cannot be.")),
+            "access" => new UnauthorizedAccessException("Access to the path is denied."),
+            "aggregate" => new AggregateException(new UserException("One of many.")),
+            "cancelled" => new OperationCanceledException("nobody asked"),
+            _ => new InvalidOperationException("An inner state\nis odd."),
+        });
+    }
+
+    /// <summary>Holds a run directory until it is cancelled.</summary>
+    private sealed class Holding : KitCommand
+    {
+        private readonly RunOptions _run = new();
+
+        public override string Path => "test hold";
+
+        public override string Description => "Holds a run directory.";
+
+        public override void Declare(Command command) => _run.AddTo(command);
+
+        public override int Run(CommandContext context)
+        {
+            var settings = _run.Read(context.Arguments);
+            using var run = RunDirectory.Open(settings.RunDirectory!, settings.Force, context.Progress);
+            context.Output.WriteLine("ready");
+            context.Cancellation.WaitHandle.WaitOne();
+            context.Cancellation.ThrowIfCancellationRequested();
+            return 0;
+        }
+    }
+
+    /// <summary>Adds up numbers in a run directory, slowly and with a checkpoint at every step.</summary>
+    private sealed class Staged : KitCommand
+    {
+        public const int Steps = 400;
+        private readonly RunOptions _run = new();
+
+        public override string Path => "test stage";
+
+        public override string Description => "Runs a stage.";
+
+        public override void Declare(Command command) => _run.AddTo(command);
+
+        public override int Run(CommandContext context)
+        {
+            var settings = _run.Read(context.Arguments);
+            using var run = RunDirectory.Open(settings.RunDirectory!, settings.Force, context.Progress);
+            var key = StageKey.Of(new { settings.Seed, Steps });
+            if (!run.Stages.TryLoad<Sum>("stage1", key, out var sum))
+            {
+                var checkpoint = run.Stages.Checkpoint<Sum>("stage1", key, TimeSpan.Zero);
+                sum = checkpoint.TryLoad(out var state) ? state : new Sum(0, 0);
+                context.Output.WriteLine($"from {sum.Done}");
+                while (sum.Done < Steps)
+                {
+                    sum = new Sum(sum.Done + 1, sum.Value + 1.0 / (sum.Done + 3 + settings.Seed));
+                    checkpoint.Offer(() => sum);
+                    Thread.Sleep(1);
+                }
+
+                run.Stages.Save("stage1", key, sum);
+            }
+
+            context.Output.WriteLine($"sum {sum.Value:R}");
+            return 0;
+        }
+
+        private sealed record Sum(int Done, double Value);
+    }
+
+    /// <summary>Prints what the shared options say.</summary>
+    private sealed class Options : KitCommand
+    {
+        private readonly RunOptions _run = new();
+        private readonly DataOptions _data = new();
+        private readonly BaselineOption _baseline = new();
+
+        public override string Path => "test options";
+
+        public override string Description => "Prints its options.";
+
+        public override void Declare(Command command)
+        {
+            _run.AddTo(command);
+            _data.AddTo(command, DataVariable.TrainSample, DataVariable.ImageNetValidation, DataVariable.CocoRoot);
+            _baseline.AddTo(command);
+        }
+
+        public override int Run(CommandContext context)
+        {
+            context.Output.WriteLine($"{_run.Read(context.Arguments)}");
+            context.Output.WriteLine($"{_data.Read(context.Arguments)}");
+            context.Output.WriteLine($"Baseline = {_baseline.Read(context.Arguments)}");
+            context.Output.WriteLine($"Half = {0.5}");
+            context.Output.WriteLine(context.CommandLine);
+            return 0;
+        }
+    }
+}
