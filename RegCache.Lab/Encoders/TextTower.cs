@@ -59,7 +59,8 @@ public sealed class TextTower
         }
 
         using var scope = torch.NewDisposeScope();
-        var embedded = torch.nn.functional.embedding(ids, _tokenEmbedding) + _positionEmbedding;
+        var words = _tokenEmbedding.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
+        var embedded = words + _positionEmbedding;
         var stream = new TokenBatch(embedded, new TokenLayout(0, 0, 1, Config.ContextLength));
         for (var block = 0; block < Blocks.Count; block++)
         {
