@@ -12,6 +12,14 @@ internal static class GoldenTensors
         return file.Tensors.ToDictionary(entry => entry.Name, entry => entry.ToTensor());
     }
 
+    /// <summary>Asserts that two tensors hold the same bits.</summary>
+    public static void AssertIdentical(torch.Tensor expected, torch.Tensor actual, string message = "")
+    {
+        Assert.Equal(expected.shape, actual.shape);
+        using var scope = torch.NewDisposeScope();
+        Assert.True(expected.contiguous().bytes.SequenceEqual(actual.contiguous().bytes), message);
+    }
+
     /// <summary>Asserts that all elements are within an absolute or a relative tolerance.</summary>
     public static void AssertClose(torch.Tensor expected, torch.Tensor actual, double absolute, double relative = 0)
     {

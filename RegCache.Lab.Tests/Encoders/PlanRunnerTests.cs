@@ -24,7 +24,7 @@ public sealed class PlanRunnerTests : IDisposable
         {
             using var runner = new PlanRunner(Tower);
             using var alone = runner.Run(_images, plans[index]);
-            Assert.True(torch.equal(alone, together[index]), $"plan {index}: {plans[index]}");
+            GoldenTensors.AssertIdentical(alone, together[index], $"plan {index}: {plans[index]}");
         }
 
         Assert.True(shared < plans.Length * Tower.Blocks.Count, "the random plans share nothing, so the test shows nothing");

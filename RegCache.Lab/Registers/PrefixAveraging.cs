@@ -65,7 +65,7 @@ public static class PrefixAveraging
 
                 using var scope = torch.NewDisposeScope();
                 var flat = torch.tensor([.. places.Select(place => (place.Row * value.shape[1]) + place.Token)], device: value.device);
-                var sum = value.flatten(0, 1).index_select(0, flat).to(torch.ScalarType.Float64).sum(0).cpu();
+                var sum = value.flatten(0, 1).index_select(0, flat).to(torch.ScalarType.Float64).sum([0]).cpu();
                 Accumulate((extraction, block, kind), sum.data<double>().ToArray());
             }
         }
