@@ -1,6 +1,5 @@
 using System.Reflection;
 using System.Text.RegularExpressions;
-using Xunit;
 using Xunit.Abstractions;
 
 namespace RegCache.Lab.Tests.Standins;
