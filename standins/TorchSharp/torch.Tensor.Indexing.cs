@@ -16,35 +16,35 @@ public static partial class torch
         [System.Runtime.CompilerServices.IndexerName("TensorItems")]
         public Tensor this[long i1, long i2]
         {
-            get => index([i1, i2]);
+            get => index((TensorIndex[])[i1, i2]);
             set => Assign([i1, i2], value);
         }
 
         [System.Runtime.CompilerServices.IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3]
         {
-            get => index([i1, i2, i3]);
+            get => index((TensorIndex[])[i1, i2, i3]);
             set => Assign([i1, i2, i3], value);
         }
 
         [System.Runtime.CompilerServices.IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3, long i4]
         {
-            get => index([i1, i2, i3, i4]);
+            get => index((TensorIndex[])[i1, i2, i3, i4]);
             set => Assign([i1, i2, i3, i4], value);
         }
 
         [System.Runtime.CompilerServices.IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3, long i4, long i5]
         {
-            get => index([i1, i2, i3, i4, i5]);
+            get => index((TensorIndex[])[i1, i2, i3, i4, i5]);
             set => Assign([i1, i2, i3, i4, i5], value);
         }
 
         [System.Runtime.CompilerServices.IndexerName("TensorItems")]
         public Tensor this[long i1, long i2, long i3, long i4, long i5, long i6]
         {
-            get => index([i1, i2, i3, i4, i5, i6]);
+            get => index((TensorIndex[])[i1, i2, i3, i4, i5, i6]);
             set => Assign([i1, i2, i3, i4, i5, i6], value);
         }
 

@@ -56,7 +56,5 @@ public static partial class torch
         public static implicit operator TensorIndex(Range range) => Slice(range);
 
         public static implicit operator TensorIndex((int? start, int? end) range) => Slice(range);
-
-        public static implicit operator TensorIndex(Tensor value) => Tensor(value);
     }
 }

@@ -178,18 +178,16 @@ c10::IValue to_ivalue(const Value& value, bool wants_float) {
 }
 
 // A list of tensors becomes several results in a row, so the managed side never sees a native container.
-int32_t append_result(const c10::IValue& result, Value* results, int32_t capacity, int32_t used) {
-  const auto next = [&]() -> Value& {
+void append_result(const c10::IValue& result, Value* results, int32_t capacity, int32_t& used) {
+  const auto next = [&](Tag tag) -> Value& {
     TORCH_CHECK(used < capacity, "The bridge has room for ", capacity, " results only.");
     Value& value = results[used++];
+    value.tag = tag;
     value.count = 0;
+    value.pointer = nullptr;
     return value;
   };
-  const auto tensor = [&](const at::Tensor& item) {
-    Value& value = next();
-    value.pointer = release(item);
-    value.tag = value.pointer == nullptr ? kNone : kTensor;
-  };
+  const auto tensor = [&](const at::Tensor& item) { next(item.defined() ? kTensor : kNone).pointer = release(item); };
   if (result.isTensor()) {
     tensor(result.toTensor());
   } else if (result.isTensorList()) {
@@ -197,21 +195,14 @@ int32_t append_result(const c10::IValue& result, Value* results, int32_t capacit
       tensor(item);
     }
   } else if (result.isInt()) {
-    Value& value = next();
-    value.tag = kInt;
-    value.integer = result.toInt();
+    next(kInt).integer = result.toInt();
   } else if (result.isDouble()) {
-    Value& value = next();
-    value.tag = kDouble;
-    value.real = result.toDouble();
+    next(kDouble).real = result.toDouble();
   } else if (result.isBool()) {
-    Value& value = next();
-    value.tag = kBool;
-    value.integer = result.toBool() ? 1 : 0;
+    next(kBool).integer = result.toBool() ? 1 : 0;
   } else {
     TORCH_CHECK(false, "The bridge cannot pass on a result of kind ", result.tagKind(), ".");
   }
-  return used;
 }
 
 using Stack = std::vector<c10::IValue>;
@@ -255,6 +246,12 @@ TSB_EXPORT const char* tsb_version() { return TORCH_VERSION; }
 
 TSB_EXPORT int64_t tsb_live_handles() { return live_handles.load(); }
 
+// Gives a tensor back.
+TSB_EXPORT void tsb_release(void* tensor) {
+  live_handles.fetch_sub(1, std::memory_order_relaxed);
+  c10::intrusive_ptr<Impl, c10::UndefinedTensorImpl>::reclaim(static_cast<Impl*>(tensor));
+}
+
 // ---- Operators -------------------------------------------------------------------------------------------------
 
 // Finds `aten::name` or `aten::name.overload`. Null when this libtorch has no such operator. Operators live for ever.
@@ -280,25 +277,26 @@ TSB_EXPORT const void* tsb_operator(const char* text, int32_t length) {
 
 // Calls an operator and returns the number of results written, or -1. With a capacity of 0 the results are dropped.
 TSB_EXPORT int32_t tsb_call(const void* op, const Value* arguments, int32_t count, Value* results, int32_t capacity) {
-  return guarded(-1, [&] {
+  int32_t used = 0;
+  const int32_t written = guarded(-1, [&] {
     BorrowedStack borrowed;
     call(*static_cast<const Operator*>(op), arguments, count, borrowed.stack);
-    int32_t used = 0;
     if (capacity > 0) {
       for (const c10::IValue& result : borrowed.stack) {
-        used = append_result(result, results, capacity, used);
+        append_result(result, results, capacity, used);
       }
     }
     return used;
   });
+  for (int32_t i = 0; written < 0 && i < used; ++i) {
+    if (results[i].tag == kTensor) {
+      tsb_release(results[i].pointer);
+    }
+  }
+  return written;
 }
 
 // ---- Tensors ---------------------------------------------------------------------------------------------------
-
-TSB_EXPORT void tsb_release(void* tensor) {
-  live_handles.fetch_sub(1, std::memory_order_relaxed);
-  c10::intrusive_ptr<Impl, c10::UndefinedTensorImpl>::reclaim(static_cast<Impl*>(tensor));
-}
 
 // Another handle of the same tensor.
 TSB_EXPORT void* tsb_alias(void* tensor) { return release(borrow(tensor)); }
