@@ -13,7 +13,7 @@ internal static class ErrorReport
         var unwrapped = Unwrap(exception);
         var mendable = AsUserException(unwrapped);
         error.WriteLine(mendable?.Message
-            ?? $"An unexpected error stopped the command ({unwrapped.GetType().Name}: {FirstLine(unwrapped.Message)})"
+            ?? $"An unexpected error stopped the command ({Named(unwrapped)})"
                 + (verbose ? "." : "; run it again with --verbose for the details."));
         if (verbose && (mendable is null || unwrapped is not UserException || unwrapped.InnerException is not null))
         {
@@ -23,9 +23,20 @@ internal static class ErrorReport
         return mendable is null ? ExitCode.Unexpected : ExitCode.UserError;
     }
 
+    /// <summary>An error as one sentence.</summary>
+    public static string Sentence(Exception exception)
+    {
+        var unwrapped = Unwrap(exception);
+        return AsUserException(unwrapped)?.Message ?? Named(unwrapped);
+    }
+
+    private static string Named(Exception exception) => $"{exception.GetType().Name}: {FirstLine(exception.Message)}";
+
     private static UserException? AsUserException(Exception exception) => exception switch
     {
         UserException user => user,
+        // The engine's loader says itself what to do.
+        DllNotFoundException missing when missing.Message.Contains("./lab setup", StringComparison.Ordinal) => new UserException(missing.Message),
         DllNotFoundException missing => new UserException(
             $"A native library is missing ({FirstLine(missing.Message)}): run './lab setup', or install.sh in a bundle, then 'regcache doctor'."),
         _ when IsOutOfMemory(exception) => new UserException("There is not enough memory: give a smaller --batch."),

@@ -1,7 +1,48 @@
+using TorchSharp;
+
 namespace RegCache.Lab.Cli.Diagnosis;
 
-/// <summary>The tensor engine: libtorch, its devices and threads.</summary>
+/// <summary>The tensor engine: libtorch, its devices and threads, by using it.</summary>
 internal static class EngineProbe
 {
-    public static IReadOnlyList<DiagnosisLine> Find() => [];
+    private const string DriverFolder = "/proc/driver/nvidia/gpus";
+
+    /// <summary>Loads libtorch and asks it.</summary>
+    public static IReadOnlyList<DiagnosisLine> Find()
+    {
+        try
+        {
+            using var two = torch.ones(1) + torch.ones(1);
+            var version = torch.__version__;
+            return
+            [
+                two.item<float>() == 2 ? new("libtorch", version) : new("libtorch", $"{version}, but 1 + 1 is {two.item<float>()}", Problem: true),
+                new("loaded from", LoadedLibraries.PathOf("libtorch_cpu.so") ?? "unknown"),
+                new("threads", Invariant($"{torch.get_num_threads()} in an operator")),
+                new("CUDA", CudaDevices()),
+            ];
+        }
+        catch (Exception error)
+        {
+            // Whatever it is, the user asked what is wrong.
+            return [new("libtorch", ErrorReport.Sentence(error), Problem: true)];
+        }
+    }
+
+    private static string CudaDevices()
+    {
+        var cards = Cards();
+        return torch.cuda.is_available() ? Invariant($"{torch.cuda.device_count()} device(s): {string.Join(", ", cards)}")
+            : cards.Count > 0 ? $"not usable by this libtorch, though there is {string.Join(", ", cards)}: name a libtorch with CUDA by LIBTORCH"
+            : "no device";
+    }
+
+    private static List<string> Cards() => !Directory.Exists(DriverFolder)
+        ? []
+        : [.. Directory.EnumerateDirectories(DriverFolder)
+            .SelectMany(card => File.ReadLines(Path.Combine(card, "information")))
+            .Where(line => line.StartsWith("Model:", StringComparison.Ordinal))
+            .Select(line => line["Model:".Length..].Trim())];
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
 }
