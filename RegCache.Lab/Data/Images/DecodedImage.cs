@@ -1,0 +1,126 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+
+namespace RegCache.Lab.Data.Images;
+
+/// <summary>
+/// The pixels of one image file before any resizing, rows from top to bottom without gaps. The memory comes from a
+/// pool: dispose the image when it is no longer needed.
+/// </summary>
+public sealed class DecodedImage : IDisposable
+{
+    /// <summary>The most pixels an image may have: where Pillow, too, refuses a file as a decompression bomb.</summary>
+    public const long MaximumPixels = 178_956_970;
+
+    /// <summary>The most columns or rows of an image file, which bounds the tables of a resize.</summary>
+    public const int MaximumSide = 1 << 18;
+
+    /// <summary>Bytes that vector loads may touch behind the last pixel.</summary>
+    internal const int Padding = 64;
+
+    private readonly byte[]? _palette;
+    private byte[]? _buffer;
+
+    private DecodedImage(string name, int width, int height, PixelLayout layout, byte[] buffer, byte[]? palette)
+    {
+        Name = name;
+        Width = width;
+        Height = height;
+        Layout = layout;
+        _buffer = buffer;
+        _palette = palette;
+    }
+
+    /// <summary>What errors call the image: its path, or whatever its source calls it.</summary>
+    public string Name { get; }
+
+    /// <summary>Columns.</summary>
+    public int Width { get; }
+
+    /// <summary>Rows.</summary>
+    public int Height { get; }
+
+    /// <summary>How the pixels are stored.</summary>
+    public PixelLayout Layout { get; }
+
+    /// <summary>Bytes a pixel.</summary>
+    public int BytesPerPixel => BytesOf(Layout);
+
+    /// <summary>The pixels, [Height, Width, <see cref="BytesPerPixel"/>].</summary>
+    public ReadOnlySpan<byte> Pixels => Writable;
+
+    /// <summary>256 colours of three bytes for <see cref="PixelLayout.Palette"/>, else empty.</summary>
+    public ReadOnlySpan<byte> Palette => _palette;
+
+    /// <summary>The pixels for the decoder that fills them.</summary>
+    internal Span<byte> Writable => Padded[..(Width * Height * BytesPerPixel)];
+
+    /// <summary>The pixels and at least <see cref="Padding"/> bytes behind them.</summary>
+    internal Span<byte> Padded => _buffer ?? throw new ObjectDisposedException(nameof(DecodedImage));
+
+    /// <summary>Copies pixels that are already in memory.</summary>
+    /// <param name="width">Columns, at least 1.</param>
+    /// <param name="height">Rows, at least 1.</param>
+    /// <param name="layout">How <paramref name="pixels"/> are stored.</param>
+    /// <param name="pixels">[height, width, bytes a pixel].</param>
+    /// <param name="palette">256 colours of three bytes for <see cref="PixelLayout.Palette"/>, else empty.</param>
+    /// <exception cref="ArgumentException">The lengths do not fit the size and the layout.</exception>
+    public static DecodedImage FromPixels(
+        int width, int height, PixelLayout layout, ReadOnlySpan<byte> pixels, ReadOnlySpan<byte> palette = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
+        if (pixels.Length != (long)width * height * BytesOf(layout))
+        {
+            throw new ArgumentException(
+                $"{pixels.Length} bytes are not a {layout} image of {width} x {height} pixels.", nameof(pixels));
+        }
+
+        if (palette.Length != (layout == PixelLayout.Palette ? 768 : 0))
+        {
+            throw new ArgumentException($"A {layout} image cannot have a palette of {palette.Length} bytes.", nameof(palette));
+        }
+
+        var image = Rent("in memory", width, height, layout, palette.IsEmpty ? null : palette.ToArray());
+        pixels.CopyTo(image.Writable);
+        return image;
+    }
+
+    /// <summary>
+    /// This image with every pixel converted to red, green, blue, as image loaders do that hand out RGB only: alpha is
+    /// dropped, palette indices are looked up, inks are converted, 16-bit grey is cut off at 255.
+    /// </summary>
+    public DecodedImage ToRgb()
+    {
+        var rgb = Rent(Name, Width, Height, PixelLayout.Rgb, null);
+        ColorConversion.ToRgb(Layout, Pixels, Palette, rgb.Writable);
+        return rgb;
+    }
+
+    /// <summary>Gives the memory back to the pool.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _buffer, null) is { } buffer)
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>An image whose pixels are still to be written.</summary>
+    internal static DecodedImage Rent(string name, int width, int height, PixelLayout layout, byte[]? palette)
+    {
+        var length = checked(width * height * BytesOf(layout));
+        return new DecodedImage(name, width, height, layout, ArrayPool<byte>.Shared.Rent(length + Padding), palette);
+    }
+
+    internal ReadOnlySpan<ushort> Grey16() => MemoryMarshal.Cast<byte, ushort>(Pixels);
+
+    private static int BytesOf(PixelLayout layout) => layout switch
+    {
+        PixelLayout.Rgb => 3,
+        PixelLayout.Rgba or PixelLayout.Cmyk => 4,
+        PixelLayout.Palette => 1,
+        PixelLayout.Grey16 => 2,
+        _ => throw new ArgumentOutOfRangeException(nameof(layout)),
+    };
+}

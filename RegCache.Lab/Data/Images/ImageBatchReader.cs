@@ -1,0 +1,210 @@
+using System.Buffers;
+using System.Runtime.ExceptionServices;
+
+namespace RegCache.Lab.Data.Images;
+
+/// <summary>
+/// Turns image files into batches of model input, decoding on all cores ahead of the consumer. The order is that of the
+/// files, whatever thread is done first. Several passes may be made, also at once; they share the crops in memory.
+/// </summary>
+public sealed class ImageBatchReader
+{
+    private readonly CropCache _cache;
+    private readonly SortedDictionary<int, UnreadableImage> _unreadable = [];
+
+    /// <summary>Prepares reading; no file is touched yet.</summary>
+    /// <param name="files">The image files, in order.</param>
+    /// <param name="preprocessor">Makes the model input.</param>
+    /// <param name="options">How to read, or null for the defaults.</param>
+    /// <exception cref="UserException">There are no workers, or the numbers of <paramref name="options"/> are negative.</exception>
+    public ImageBatchReader(IReadOnlyList<string> files, ImagePreprocessor preprocessor, ImageReaderOptions? options = null)
+    {
+        Files = files;
+        Preprocessor = preprocessor;
+        Options = options ?? new ImageReaderOptions();
+        if (Options.Workers < 1 || Options.BatchesAhead < 0 || Options.CacheBytes < 0)
+        {
+            throw new UserException(
+                $"Images cannot be read with {Options.Workers} workers, {Options.BatchesAhead} batches ahead and " +
+                $"{Options.CacheBytes} bytes of cache: choose at least one worker and no negative number.");
+        }
+
+        _cache = new CropCache(files.Count, Options.CacheBytes);
+    }
+
+    /// <summary>The image files, in order.</summary>
+    public IReadOnlyList<string> Files { get; }
+
+    /// <summary>Makes the model input.</summary>
+    public ImagePreprocessor Preprocessor { get; }
+
+    /// <summary>How files are read.</summary>
+    public ImageReaderOptions Options { get; }
+
+    /// <summary>The files that passes so far have left out, by index; empty unless bad images are skipped.</summary>
+    public IReadOnlyList<UnreadableImage> Unreadable
+    {
+        get
+        {
+            lock (_unreadable)
+            {
+                return [.. _unreadable.Values];
+            }
+        }
+    }
+
+    /// <summary>Reads all files.</summary>
+    /// <param name="batchSize">Images a batch; the last one may have fewer.</param>
+    /// <param name="firstBatch">The batch to begin with, to go on with an interrupted pass.</param>
+    /// <param name="cancellation">Stops the pass.</param>
+    /// <returns>Batches whose memory is reused for later ones.</returns>
+    /// <exception cref="UserException">A file cannot be used and bad images are not skipped: the first such file.</exception>
+    public IEnumerable<PixelBatch> Read(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(firstBatch);
+        var first = (int)Math.Min(Files.Count, (long)firstBatch * batchSize);
+        return Read([.. Enumerable.Range(first, Files.Count - first)], batchSize, cancellation);
+    }
+
+    /// <summary>Reads some files.</summary>
+    /// <param name="indices">Which, in the order wanted.</param>
+    /// <param name="batchSize">Images a batch; the last one may have fewer, as have batches with skipped images.</param>
+    /// <param name="cancellation">Stops the pass.</param>
+    /// <returns>Batches whose memory is reused for later ones.</returns>
+    /// <exception cref="UserException">A file cannot be used and bad images are not skipped: the first such file.</exception>
+    public IEnumerable<PixelBatch> Read(
+        IReadOnlyList<int> indices, int batchSize, CancellationToken cancellation = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
+        return Run([.. indices], batchSize, cancellation);
+    }
+
+    private IEnumerable<PixelBatch> Run(int[] indices, int batchSize, CancellationToken cancellation)
+    {
+        var batches = (indices.Length + batchSize - 1) / batchSize;
+        var slots = new BatchSlot[Math.Min(batches, Options.BatchesAhead + 1)];
+        using var threads = new ReadAhead(Math.Min(Options.Workers, indices.Length), ReadInto);
+        try
+        {
+            for (var batch = 0; batch < slots.Length; batch++)
+            {
+                slots[batch] = new BatchSlot(Math.Min(batchSize, indices.Length), Preprocessor.OutputLength);
+                Begin(batch);
+            }
+
+            for (var batch = 0; batch < batches; batch++)
+            {
+                var slot = slots[batch % slots.Length];
+                slot.Wait(cancellation);
+                HandleErrors(slot);
+                var ready = slot.ToBatch();
+                if (ready.Count > 0)
+                {
+                    yield return ready;
+                }
+
+                if (batch + slots.Length < batches)
+                {
+                    Begin(batch + slots.Length);
+                }
+            }
+        }
+        finally
+        {
+            // The threads write to the slots until they have ended.
+            threads.Dispose();
+            foreach (var slot in slots)
+            {
+                slot?.Dispose();
+            }
+        }
+
+        void Begin(int batch)
+        {
+            var slot = slots[batch % slots.Length];
+            var first = batch * batchSize;
+            slot.Begin(indices.AsSpan(first, Math.Min(batchSize, indices.Length - first)));
+            threads.Enqueue(slot);
+        }
+    }
+
+    private void ReadInto(int index, Span<float> planes)
+    {
+        if (_cache.Find(index) is { } crop)
+        {
+            Preprocessor.Normalize(crop, planes);
+            return;
+        }
+
+        ThrowIfKnownBad(index);
+        var rgb = ArrayPool<byte>.Shared.Rent(Preprocessor.OutputLength);
+        try
+        {
+            using (var image = Load(Files[index]))
+            {
+                Preprocessor.ToRgb(image, rgb);
+            }
+
+            Preprocessor.Normalize(rgb, planes);
+            _cache.Keep(index, rgb.AsSpan(0, Preprocessor.OutputLength));
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(rgb);
+        }
+    }
+
+    private DecodedImage Load(string file)
+    {
+        var image = ImageDecoder.Load(file);
+        if (!Options.RgbOnLoad || image.Layout == PixelLayout.Rgb)
+        {
+            return image;
+        }
+
+        using (image)
+        {
+            return image.ToRgb();
+        }
+    }
+
+    private void ThrowIfKnownBad(int index)
+    {
+        if (!Options.SkipBadImages)
+        {
+            return;
+        }
+
+        lock (_unreadable)
+        {
+            if (_unreadable.TryGetValue(index, out var known))
+            {
+                throw new UserException(known.Reason);
+            }
+        }
+    }
+
+    private void HandleErrors(BatchSlot slot)
+    {
+        for (var position = 0; position < slot.Count; position++)
+        {
+            switch (slot.ErrorAt(position))
+            {
+                case null:
+                    break;
+                case UserException e when Options.SkipBadImages:
+                    var index = slot.IndexAt(position);
+                    lock (_unreadable)
+                    {
+                        _unreadable[index] = new UnreadableImage(index, Files[index], e.Message);
+                    }
+
+                    break;
+                case var e:
+                    ExceptionDispatchInfo.Throw(e);
+                    break;
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+namespace RegCache.Lab.Data.Images;
+
+/// <summary>
+/// How an image becomes model input: resize, crop or pad, convert to RGB, divide by 255, subtract the mean, divide by
+/// the standard deviation. Options compare by value.
+/// </summary>
+/// <param name="Height">Rows of the model's input.</param>
+/// <param name="Width">Columns of the model's input.</param>
+public sealed record PreprocessOptions(int Height, int Width)
+{
+    /// <summary>Options for a square input with OpenAI's mean and standard deviation.</summary>
+    public PreprocessOptions(int size)
+        : this(size, size)
+    {
+    }
+
+    /// <summary>Mean of OpenAI's training images.</summary>
+    public static RgbValues OpenAiMean { get; } = new(0.48145466f, 0.4578275f, 0.40821073f);
+
+    /// <summary>Standard deviation of OpenAI's training images.</summary>
+    public static RgbValues OpenAiStandardDeviation { get; } = new(0.26862954f, 0.26130258f, 0.27577711f);
+
+    /// <summary>Mean of ImageNet.</summary>
+    public static RgbValues ImageNetMean { get; } = new(0.485f, 0.456f, 0.406f);
+
+    /// <summary>Standard deviation of ImageNet.</summary>
+    public static RgbValues ImageNetStandardDeviation { get; } = new(0.229f, 0.224f, 0.225f);
+
+    /// <summary>What is subtracted from each channel.</summary>
+    public RgbValues Mean { get; init; } = OpenAiMean;
+
+    /// <summary>What each channel is divided by afterwards.</summary>
+    public RgbValues StandardDeviation { get; init; } = OpenAiStandardDeviation;
+
+    /// <summary>The resampling filter.</summary>
+    public Interpolation Interpolation { get; init; } = Interpolation.Bicubic;
+
+    /// <summary>How the image's shape is fitted to the input's.</summary>
+    public ResizeMode ResizeMode { get; init; } = ResizeMode.Shortest;
+
+    /// <summary>
+    /// The value of every stored channel of a pixel that <see cref="ResizeMode.Longest"/> adds (for palette images
+    /// the index, for CMYK the inks), before the conversion to RGB.
+    /// </summary>
+    public byte Fill { get; init; }
+}
