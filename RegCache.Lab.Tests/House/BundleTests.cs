@@ -1,8 +1,10 @@
+using System.Runtime.Versioning;
 using Xunit;
 
 namespace RegCache.Lab.Tests.House;
 
 /// <summary>The scripts that a bundle carries, with stand-ins for the program and the compiler.</summary>
+[UnsupportedOSPlatform("windows")]
 public sealed class BundleTests
 {
     private static readonly string Build = Path.Combine(Goldens.RepositoryRoot, "build");
