@@ -3,7 +3,6 @@ using FsCheck;
 using FsCheck.Fluent;
 using RegCache.Lab.Quantization;
 using TorchSharp;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Quantization;
 
