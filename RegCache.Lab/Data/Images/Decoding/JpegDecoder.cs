@@ -23,8 +23,9 @@ internal static class JpegDecoder
         try
         {
             Decompress(library, file, name, image);
-            if (cmyk && JpegMarkers.HasAdobeSegment(file))
+            if (cmyk)
             {
+                // By Adobe's convention inks are stored inverted; Pillow takes it as given.
                 Invert(image.Writable);
             }
 
