@@ -129,7 +129,7 @@ public sealed class MatchingGoldenTests : IDisposable
     internal static void AssertEqual(torch.Tensor expected, torch.Tensor actual)
     {
         Assert.Equal(expected.shape, actual.shape);
-        Assert.True(torch.equal(expected.to(actual.dtype), actual), $"expected {expected}, got {actual}");
+        Assert.True(expected.to(actual.dtype).eq(actual).all().item<bool>(), $"expected {expected}, got {actual}");
     }
 
     private static TokenBatch Stream(torch.Tensor tokens, int protectedTokens) =>

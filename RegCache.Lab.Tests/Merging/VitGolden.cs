@@ -41,8 +41,6 @@ public sealed class VitGolden : IDisposable
 
     public bool Has(string name) => _tensors.ContainsKey(name);
 
-    public JsonElement Settings(string name) => Metadata(name);
-
     public static JsonElement Metadata(string name)
     {
         using var file = WeightFile.Open(Goldens.Path("token-merging", "vit.safetensors"));
