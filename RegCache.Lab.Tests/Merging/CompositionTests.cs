@@ -130,24 +130,6 @@ public sealed class CompositionTests : IDisposable
         Assert.True(tokens.grad!.gt(0).all().item<bool>());
     }
 
-    [Fact]
-    public void PassesLeaveNoTensorsBehind()
-    {
-        var plans = new[]
-        {
-            MergingConfiguration.LocalGlobal(4, 1, 3) with { TrackSources = true, Outliers = new(OutlierHandling.Last, 2) },
-            new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)),
-            new MergingConfiguration(MergingMethod.AttentionPruning, MergeSchedule.Constant(2)),
-        }.Select(configuration => configuration.ApplyTo(EncoderPlan.Plain(Layers))).ToArray();
-        using var runner = new PlanRunner(Tower);
-        void Pass() => Array.ForEach(plans, plan => runner.Run(_images, plan).Dispose());
-        Pass();
-        var before = Tensor.TotalCount;
-        Pass();
-        Pass();
-        Assert.Equal(before, Tensor.TotalCount);
-    }
-
     public void Dispose()
     {
         _scope.Dispose();

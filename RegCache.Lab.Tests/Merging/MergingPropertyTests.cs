@@ -97,7 +97,8 @@ public sealed class MergingPropertyTests : IDisposable
         using var runner = new PlanRunner(Tower);
         var tree = new PlanTree(plans);
         var together = new Dictionary<int, Tensor>();
-        runner.Run(_images, tree, (plan, features) => together[plan] = features.clone().MoveToOuterDisposeScope());
+        runner.Run(_images, tree, (plan, features) => together[plan] = features.clone().DetachFromDisposeScope());
+        scope.Attach(together.Values);
         foreach (var (index, plan) in plans.Index())
         {
             Assert.True(runner.Run(_images, plan).eq(together[index]).all().item<bool>(), $"plan {index}");

@@ -62,7 +62,7 @@ public sealed class LoadedClip : IDisposable
         }
 
         using var scope = torch.NewDisposeScope();
-        var model = new ClipModel(config, Place(state.ToWeightTable(torch.ScalarType.Float32), options));
+        var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type));
         return new(
             folder,
             model,
@@ -100,24 +100,4 @@ public sealed class LoadedClip : IDisposable
 
         return (ClipArchitecture.Infer(state), null, "inferred from the tensors' shapes");
     }
-
-    // Matrices take the asked type; norms, biases and the logit scale stay float32 where they are applied in float32.
-    private static WeightTable Place(WeightTable weights, ClipLoadOptions options)
-    {
-        if (options.Device.type == DeviceType.CPU && options.Type == torch.ScalarType.Float32)
-        {
-            return weights;
-        }
-
-        using (weights)
-        {
-            return new(
-                weights.Source,
-                weights.Names.Select(name => KeyValuePair.Create(
-                    name, weights[name].to(StaysFloat(name) ? torch.ScalarType.Float32 : options.Type, options.Device, copy: true))));
-        }
-    }
-
-    private static bool StaysFloat(string name) =>
-        name.Contains("ln_", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal);
 }

@@ -50,6 +50,9 @@ public sealed class VisionTower
     /// <summary>Device and number type that images must have.</summary>
     public (torch.Device Device, torch.ScalarType Type) Placement => (_projection.device, _projection.dtype);
 
+    /// <summary>Channels E of an image feature.</summary>
+    public int Features => (int)_projection.shape[1];
+
     /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,k+N,C] with k class tokens.</summary>
     /// <param name="images">Normalised images.</param>
     /// <param name="scheme">How the patch embedding runs; null runs it in float.</param>

@@ -25,6 +25,14 @@ public static class VitClassifierLoader
             path, state.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.ToTensor(torch.ScalarType.Float32)), options);
     }
 
+    /// <summary>Whether a file holds such a classifier.</summary>
+    /// <exception cref="UserException">The file cannot be read.</exception>
+    public static bool Recognises(string path)
+    {
+        using var file = WeightFile.Open(path);
+        return file.Tensors.Any(tensor => tensor.Name.EndsWith(PatchWeight, StringComparison.Ordinal));
+    }
+
     /// <summary>Builds the model from named tensors, which it copies where it has to change them.</summary>
     /// <param name="source">Where they come from, for messages.</param>
     /// <param name="tensors">Float32 tensors by their names in timm.</param>
@@ -35,10 +43,11 @@ public static class VitClassifierLoader
     {
         using var scope = torch.NewDisposeScope();
         using var names = new VitClassifierTensors(source, tensors);
-        var weights = names.ToOpenClip();
+        options ??= new();
+        var weights = names.ToOpenClip().Place(options.Device, options.Type);
         try
         {
-            return new ClipModel(Configure(source, names, options ?? new()), weights);
+            return new ClipModel(Configure(source, names, options), weights);
         }
         catch
         {

@@ -11,4 +11,10 @@ public sealed record VitClassifierOptions
 
     /// <summary>The epsilon of every LayerNorm.</summary>
     public double Epsilon { get; init; } = 1e-6;
+
+    /// <summary>Where the model computes.</summary>
+    public torch.Device Device { get; init; } = torch.CPU;
+
+    /// <summary>The number type of its matrices.</summary>
+    public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
 }
