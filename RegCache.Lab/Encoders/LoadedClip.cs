@@ -61,7 +61,7 @@ public sealed class LoadedClip : IDisposable
         }
 
         using var scope = torch.NewDisposeScope();
-        var model = new ClipModel(config, Place(state.ToWeightTable(torch.ScalarType.Float32), options));
+        var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type));
         return new(
             folder,
             model,
@@ -90,24 +90,4 @@ public sealed class LoadedClip : IDisposable
             : (ClipArchitecture.Infer(state), "inferred from the tensors' shapes");
         return (ClipArchitecture.WithoutAbsentText(config, state), source);
     }
-
-    // Matrices take the asked type; norms, biases and the logit scale stay float32 where they are applied in float32.
-    private static WeightTable Place(WeightTable weights, ClipLoadOptions options)
-    {
-        if (options.Device.type == DeviceType.CPU && options.Type == torch.ScalarType.Float32)
-        {
-            return weights;
-        }
-
-        using (weights)
-        {
-            return new(
-                weights.Source,
-                weights.Names.Select(name => KeyValuePair.Create(
-                    name, weights[name].to(StaysFloat(name) ? torch.ScalarType.Float32 : options.Type, options.Device, copy: true))));
-        }
-    }
-
-    private static bool StaysFloat(string name) =>
-        name.Contains("ln_", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal);
 }
