@@ -1,6 +1,5 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.ClassFolders;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 
