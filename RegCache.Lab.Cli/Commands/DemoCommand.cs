@@ -27,7 +27,7 @@ internal sealed class DemoCommand : KitCommand
     {
         var folder = context.Arguments.GetRequiredValue(_out);
         context.Progress.Message($"The demo's model and images go to {folder}.");
-        var demo = PlantedDemo.Write(folder);
+        var demo = PlantedDemo.Write(folder, PlantedDemo.FindSource());
         var pipeline = new PipelineCommand();
         var command = new Command(pipeline.Path);
         pipeline.Declare(command);

@@ -17,13 +17,22 @@ namespace RegCache.Lab.Cli.Demo;
 /// <param name="PipelineArguments">What to give to the command `pipeline`.</param>
 internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
 {
-    private const string Source = "RegCache.Lab.Tests/Goldens/regcache";
+    /// <summary>Where a checkout of the kit keeps the reference values.</summary>
+    /// <exception cref="UserException">This is no checkout.</exception>
+    public static string FindSource()
+    {
+        const string folder = "RegCache.Lab.Tests/Goldens/regcache";
+        string[] roots = [Environment.GetEnvironmentVariable("REGCACHE_ROOT") ?? ".", AppContext.BaseDirectory];
+        return roots.Select(root => Path.Combine(root, folder)).FirstOrDefault(Directory.Exists)
+            ?? throw new UserException($"The demo's reference values ({folder}) are not here; run ./lab demo in the kit's own folder.");
+    }
 
     /// <summary>Writes the files; those of an earlier run are replaced.</summary>
-    /// <exception cref="UserException">The reference values are not there, or a file cannot be written.</exception>
-    public static PlantedDemo Write(string folder)
+    /// <param name="folder">Where they go.</param>
+    /// <param name="source">The folder of the reference values.</param>
+    /// <exception cref="UserException">A file cannot be read or written.</exception>
+    public static PlantedDemo Write(string folder, string source)
     {
-        var source = FindSource();
         var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "config.json")))!;
         int Int(string name) => settings[name]!.GetValue<int>();
         var modelFolder = Path.Combine(folder, "planted");
@@ -50,13 +59,6 @@ internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
             "--max-delete", Int("max_delete").ToString(CultureInfo.InvariantCulture),
             "--run-dir", Path.Combine(folder, "run"),
         ]);
-    }
-
-    private static string FindSource()
-    {
-        string[] roots = [Environment.GetEnvironmentVariable("REGCACHE_ROOT") ?? ".", AppContext.BaseDirectory];
-        return roots.Select(root => Path.Combine(root, Source)).FirstOrDefault(Directory.Exists)
-            ?? throw new UserException($"The demo's reference values ({Source}) are not here; run ./lab demo in the kit's own folder.");
     }
 
     private static void WriteModel(string source, string folder, JsonNode settings)
