@@ -1,6 +1,7 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Merging;
 using RegCache.Lab.Tests.Encoders;
+using RegCache.Lab.Tests.Standins;
 
 namespace RegCache.Lab.Tests.Merging;
 
