@@ -40,12 +40,8 @@ internal sealed class BlockRecorder : IDisposable
     }
 
     /// <summary>What was recorded of a linear layer.</summary>
-    public RecordedProduct Linear(LinearKind kind, ILinear plain)
-    {
-        using var scope = torch.NewDisposeScope();
-        var weight = QuantizedLinear.Wide(plain.Weight).unsqueeze(0).contiguous();
-        return Join(kind.Name(), weight.MoveToOuterDisposeScope(), plain.Bias);
-    }
+    public RecordedProduct Linear(LinearKind kind, ILinear plain) =>
+        Join(kind.Name(), QuantizedLinear.Wide(plain.Weight).unsqueeze(0).contiguous(), plain.Bias);
 
     /// <summary>What was recorded of a product of the attention, `attn.qk` or `attn.av` [B,H,..].</summary>
     public RecordedProduct Product(string name) => Join(name, Joined($"{name} right")!, null);
@@ -84,9 +80,12 @@ internal sealed class BlockRecorder : IDisposable
 
         using var scope = torch.NewDisposeScope();
         var largest = gradient.abs().max().item<float>();
-        return largest > 0 && float.IsFinite(largest)
-            ? gradient.mul_(MathF.ScaleB(1, -Math.ILogB(largest)))
-            : gradient;
+        if (largest > 0 && float.IsFinite(largest))
+        {
+            gradient.mul_(MathF.ScaleB(1, -Math.ILogB(largest)));
+        }
+
+        return gradient;
     }
 
     private void Keep(string name, Tensor part)

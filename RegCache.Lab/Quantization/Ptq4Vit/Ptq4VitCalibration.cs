@@ -1,13 +1,11 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
-using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
-/// PTQ4ViT and BasePTQ (quantizers.md, section 2): every layer sees float inputs and is searched on its own. Blocks are
-/// visited from the last to the first: each runs again from its stored input, hands the gradient on to the block before,
-/// and is searched at once, so that the recordings of one block are in memory at a time.
+/// PTQ4ViT and BasePTQ (quantizers.md, section 2): every layer sees float inputs, with the token stages and prefixes of the
+/// plan active, and is searched on its own.
 /// </summary>
 public sealed class Ptq4VitCalibration : ICalibration
 {
@@ -36,85 +34,25 @@ public sealed class Ptq4VitCalibration : ICalibration
     /// <inheritdoc />
     public Recalibration Recalibration => Recalibration.TwoPass;
 
-    private bool NeedsGradients => _options.Metric == OutputMetric.Hessian;
-
     /// <inheritdoc />
     /// <exception cref="UserException">An activation is not finite, or the loss has no gradient.</exception>
     public IQuantizer Calibrate(EncoderPlan plan)
     {
-        using var scope = torch.NewDisposeScope();
-        using var progress = _images.Progress.Start($"calibrating {_options.Bits}", _tower.Blocks.Count + 1, "layers");
-        var streams = RunForward(plan);
-        var gradients = NeedsGradients ? streams.Select(stream => LossGradient(stream[^1])).ToArray() : [];
+        using var progress = _images.Progress.Start(
+            $"calibrating {_options.Bits} on {_images.Count} images", _tower.Blocks.Count + 1, "layers");
+        using var recording = new FloatRecording(_tower, _classifier, _images, _options, plan);
         var blocks = new CalibratedBlock[_tower.Blocks.Count];
-        for (var block = blocks.Length - 1; block >= 0; block--)
+        recording.VisitBlocks((block, recorder) =>
         {
-            _images.Cancellation.ThrowIfCancellationRequested();
-            using var lifetime = torch.NewDisposeScope();
-            using var recorder = new BlockRecorder();
-            foreach (var (part, stream) in streams.Index())
-            {
-                RunBlock(recorder, block, plan.Blocks[block], stream[block], gradients, part);
-            }
-
             blocks[block] = SearchBlock(recorder, block, plan.Blocks[block]);
             progress.Report(blocks.Length - block);
-        }
-
-        var patches = SearchPatches(gradients);
-        progress.Report(blocks.Length + 1);
+        });
+        var patches = SearchPatches(recording.Patches());
         return new CalibratedQuantizer(ToString(), patches, blocks);
     }
 
     /// <inheritdoc />
     public override string ToString() => $"{_options}, {_images}";
-
-    // For every mini-batch the stream that enters each block, and that leaves the last.
-    private TokenBatch[][] RunForward(EncoderPlan plan)
-    {
-        using var noGradient = torch.no_grad();
-        return [.. _images.Batches(_options.BackwardBatch).Select(images =>
-        {
-            var stream = new TokenBatch[_tower.Blocks.Count + 1];
-            stream[0] = _tower.Embed(images);
-            for (var block = 0; block < _tower.Blocks.Count; block++)
-            {
-                stream[block + 1] = TransformerBlock.Forward(stream[block], block, _tower.Blocks[block], plan.Blocks[block]);
-            }
-
-            return stream;
-        })];
-    }
-
-    private Tensor LossGradient(TokenBatch output)
-    {
-        using var scope = torch.NewDisposeScope();
-        using var withGradient = torch.enable_grad();
-        var leaf = output.Tokens.detach().requires_grad_();
-        var loss = new LogitLoss(_classifier, _options).Of(_tower.Project(output with { Tokens = leaf }));
-        return torch.autograd.grad([loss], [leaf])[0].MoveToOuterDisposeScope();
-    }
-
-    // Runs a mini-batch through a block and replaces the gradient at its output by the one at its input.
-    private void RunBlock(
-        BlockRecorder recorder, int block, BlockPlan plan, TokenBatch input, Tensor[] gradients, int part)
-    {
-        using var scope = torch.NewDisposeScope();
-        using var mode = torch.set_grad_enabled(NeedsGradients);
-        var leaf = input.Tokens.detach().requires_grad_(NeedsGradients);
-        var output = TransformerBlock.Forward(
-            input with { Tokens = leaf }, block, recorder.Observe(_tower.Blocks[block]), plan);
-        if (!NeedsGradients)
-        {
-            recorder.Close([]);
-            return;
-        }
-
-        var found = torch.autograd.grad([output.Tokens], [leaf, .. recorder.Outputs], [gradients[part]]);
-        gradients[part].Dispose();
-        gradients[part] = found[0].MoveToOuterDisposeScope().MoveToOuterDisposeScope();
-        recorder.Close([.. found.Skip(1)]);
-    }
 
     private CalibratedBlock SearchBlock(BlockRecorder recorder, int block, BlockPlan plan)
     {
@@ -170,49 +108,13 @@ public sealed class Ptq4VitCalibration : ICalibration
         return (left ?? Grid(found.Select(head => head.LeftScale)), Grid(found.Select(head => head.RightScale)));
     }
 
-    private CalibratedPatches SearchPatches(Tensor[] gradients)
+    private CalibratedPatches SearchPatches(RecordedProduct product)
     {
         using var scope = torch.NewDisposeScope();
-        var plain = _tower.Patches;
-        var outputs = new List<Tensor>();
-        var weights = new List<Tensor>();
-        var rows = new List<Tensor>();
-        long[] kernel = [plain.Weight.shape[2], plain.Weight.shape[3]];
-        foreach (var (part, images) in _images.Batches(_options.BackwardBatch).Index())
-        {
-            Tensor output;
-            using (torch.no_grad())
-            {
-                output = plain.Apply(images);
-                rows.Add(Patches(images, kernel));
-                outputs.Add(output.flatten(2).transpose(1, 2));
-            }
-
-            if (NeedsGradients)
-            {
-                using var withGradient = torch.enable_grad();
-                var leaf = output.detach().requires_grad_();
-                var stream = _tower.Arrange(leaf);
-                var gradient = torch.autograd.grad([stream.Tokens], [leaf], [gradients[part]])[0];
-                weights.Add(gradient.flatten(2).transpose(1, 2));
-            }
-        }
-
-        Tensor Joined(List<Tensor> parts) => QuantizedLinear.Wide(torch.cat(parts, 0)).contiguous();
-        var product = new RecordedProduct(
-            Joined(rows),
-            QuantizedLinear.Wide(plain.Weight).flatten(1).unsqueeze(0).contiguous(),
-            plain.Bias,
-            Joined(outputs),
-            NeedsGradients ? Joined(weights) : null);
         RequireGradient(product, "visual.conv1");
         var (_, scales) = _search.Patches(product, "visual.conv1");
-        return new(null, Kept(SearchRange.Grid(scales, _options.Bits.Weights, plain.Weight.device, scales.Length, 1, 1, 1)));
+        return new(null, Kept(SearchRange.Grid(scales, _options.Bits.Weights, product.Left.device, scales.Length, 1, 1, 1)));
     }
-
-    // Each patch as a row: [B,3,H,W] to [B,P,3*p*p], in the order of the weights.
-    private static Tensor Patches(Tensor images, long[] kernel) =>
-        torch.nn.functional.unfold(images, (kernel[0], kernel[1]), stride: (kernel[0], kernel[1])).transpose(1, 2);
 
     private void RequireGradient(RecordedProduct product, string name)
     {
