@@ -69,8 +69,10 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
             var found = (CalibratedQuantizer)new Ptq4VitCalibration(_golden.Tower, _golden.Classifier, images, options)
                 .Calibrate(_golden.Plain);
             var entries = Ptq4VitIntervals.Of(found, prefix).ToArray();
+            string[] suffixes = ["_interval", ".split"];
             Assert.Equal(
-                _golden.Values.Keys.Where(key => key.StartsWith(prefix, StringComparison.Ordinal) && key.Contains("_interval") || key.StartsWith(prefix, StringComparison.Ordinal) && key.EndsWith("split", StringComparison.Ordinal)).Order(),
+                _golden.Values.Keys.Where(key => key.StartsWith($"{prefix}.", StringComparison.Ordinal)
+                    && Array.Exists(suffixes, suffix => key.EndsWith(suffix, StringComparison.Ordinal))).Order(),
                 entries.Select(entry => entry.Key).Order());
             var (within, count) = (0, 0);
             foreach (var (key, values) in entries)
@@ -117,23 +119,13 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
 
     public void Dispose() => _golden.Dispose();
 
+    // Both are on one list of candidates, of which only the ratios are known here.
     private static bool IsWithinOneStep(float expected, float actual, SearchRange range)
     {
-        // Neighbouring candidates differ by the same amount: D0 (c - a) / n, and D0 is at least expected / c.
-        var step = (range.Highest - range.Lowest) / range.Count;
-        return Math.Abs(actual - expected) <= step * Math.Max(expected, actual) / range.Lowest
-            && Math.Abs(actual - expected) <= OneStep(expected, actual, step, range);
-    }
-
-    private static double OneStep(float expected, float actual, double step, SearchRange range)
-    {
-        // With f = D/D0 on the list, |D - D'| of neighbours is D step / f; f is found from the ratio of the two.
+        const double tolerance = 1e-5;
         var ratio = Math.Max(expected, actual) / Math.Min(expected, actual);
-        return ratio == 1 ? 0 : Enumerable.Range(0, range.Count - 1)
-            .Select(index => range.Lowest + (index * step))
-            .Any(factor => Math.Abs(((factor + step) / factor) - ratio) < 1e-5)
-            ? double.PositiveInfinity
-            : 1e-6 * expected;
+        return ratio <= 1 + tolerance || Enumerable.Range(0, range.Count - 1).Any(
+            index => Math.Abs((range.Scale(1, index + 1) / range.Scale(1, index)) - ratio) < tolerance);
     }
 
     private static Ptq4VitOptions Options(QuantizationBits bits) => new(bits)
