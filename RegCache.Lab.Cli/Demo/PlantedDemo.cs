@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Quantization;
 using RegCache.Lab.Reports;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.PixelFormats;
@@ -14,8 +15,9 @@ namespace RegCache.Lab.Cli.Demo;
 /// background patches become outlier tokens by construction, and small images, written as a model folder and PNG class
 /// folders so that the pipeline reads them like anybody's data.
 /// </summary>
-/// <param name="PipelineArguments">What to give to the command `pipeline`.</param>
-internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
+/// <param name="Bits">The bit-widths that the reference values are for.</param>
+/// <param name="PipelineArguments">What to give to the command `pipeline`, besides bit-widths and run directory.</param>
+internal sealed record PlantedDemo(QuantizationBits Bits, IReadOnlyList<string> PipelineArguments)
 {
     /// <summary>Where a checkout of the kit keeps the reference values.</summary>
     /// <exception cref="UserException">This is no checkout.</exception>
@@ -44,20 +46,20 @@ internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
         }
 
         return new(
+            new(Int("w_bits"), Int("a_bits")),
         [
             "--model", modelFolder,
             "--pretrained", "planted",
             "--classifier", Path.Combine(modelFolder, "classifier.safetensors"),
             "--train-sample", Path.Combine(folder, "search"),
             "--imagenet-val", Path.Combine(folder, "val"),
+            "--calib", Path.Combine(folder, "search"),
             "--image-order", "name",
-            "--bits", $"W{Int("w_bits")}A{Int("a_bits")}",
             "--scope", settings["scope"]!.GetValue<string>(),
             "--batch", Int("batch").ToString(CultureInfo.InvariantCulture),
             "--topn", Int("topn").ToString(CultureInfo.InvariantCulture),
             "--max-prefix", Int("max_prefix").ToString(CultureInfo.InvariantCulture),
             "--max-delete", Int("max_delete").ToString(CultureInfo.InvariantCulture),
-            "--run-dir", Path.Combine(folder, "run"),
         ]);
     }
 

@@ -10,8 +10,11 @@ public sealed class PipelineBadInputTests : IDisposable
     private readonly TemporaryFolder _folder = new();
     private readonly List<string> _arguments;
 
-    public PipelineBadInputTests() =>
-        _arguments = [.. PlantedDemo.Write(_folder["demo"], Goldens.Path("regcache")).PipelineArguments];
+    public PipelineBadInputTests()
+    {
+        var demo = PlantedDemo.Write(_folder["demo"], Goldens.Path("regcache"));
+        _arguments = [.. demo.PipelineArguments, "--bits", demo.Bits.ToString(), "--run-dir", _folder["demo", "run"]];
+    }
 
     public void Dispose() => _folder.Dispose();
 

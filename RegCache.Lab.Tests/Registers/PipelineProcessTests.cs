@@ -103,5 +103,9 @@ public sealed class PipelineProcessTests : IDisposable
         return arguments;
     }
 
-    private List<string> Demo() => [.. PlantedDemo.Write(_folder["demo"], Goldens.Path("regcache")).PipelineArguments];
+    private List<string> Demo()
+    {
+        var demo = PlantedDemo.Write(_folder["demo"], Goldens.Path("regcache"));
+        return [.. demo.PipelineArguments, "--bits", demo.Bits.ToString(), "--run-dir", _folder["demo", "run"]];
+    }
 }
