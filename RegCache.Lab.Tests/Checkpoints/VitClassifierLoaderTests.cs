@@ -18,8 +18,9 @@ public sealed class VitClassifierLoaderTests : IDisposable
     {
         var tensors = Tensors();
         using var direct = VitClassifierLoader.FromTensors("test", tensors);
-        using var loaded = VitClassifierLoader.Load(Write(tensors.Select(pair => KeyValuePair.Create(prefix + pair.Key, pair.Value))
-            .Append(new("optimizer.state", torch.ones(3)))));
+        var others = prefix.Length == 0 ? [] : new[] { KeyValuePair.Create("optimizer.state", torch.ones(3)) };
+        using var loaded = VitClassifierLoader.Load(
+            Write([.. tensors.Select(pair => KeyValuePair.Create(prefix + pair.Key, pair.Value)), .. others]));
         var images = torch.randn(2, 3, 16, 16);
         Assert.Equal(new VisionConfig { Layers = 2, Width = Width, HeadWidth = 64, PatchSize = 4, ImageSize = (16, 16), NoLnPre = true, Epsilon = 1e-6 }, loaded.Config.Vision);
         Assert.Equal(Classes, loaded.Config.EmbedDim);
