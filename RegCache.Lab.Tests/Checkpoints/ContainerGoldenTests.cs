@@ -20,7 +20,7 @@ public class ContainerGoldenTests
 
         Assert.Equal(container, file.Container);
         Assert.Equal(WeightContainer.Safetensors, expected.Container);
-        EntryAssert.Equal(expected.Tensors.Values, file.Tensors.Values);
+        EntryAssert.Equal(expected.Tensors, file.Tensors);
     }
 
     [Fact]
@@ -33,12 +33,13 @@ public class ContainerGoldenTests
         Assert.Equal(expected.Metadata["epoch"], Assert.IsType<long>(root["epoch"]).ToString());
         Assert.Equal(expected.Metadata["name"], root["name"]);
         var order = System.Text.Json.JsonSerializer.Deserialize<string[]>(expected.Metadata["optimizer_param_order"])!;
-        foreach (var (name, tensor) in expected.Tensors)
+        foreach (var tensor in expected.Tensors)
         {
+            var name = tensor.Name;
             var (kind, parameter) = (name[..name.IndexOf('.')], name[(name.IndexOf('.') + 1)..]);
             var found = kind == "state"
-                ? file.Tensors[$"state_dict.module.{parameter}"]
-                : file.Tensors[$"optimizer.state.{Array.IndexOf(order, parameter)}.{kind}"];
+                ? file[$"state_dict.module.{parameter}"]
+                : file[$"optimizer.state.{Array.IndexOf(order, parameter)}.{kind}"];
             EntryAssert.Equal(tensor, found);
         }
 
@@ -52,11 +53,11 @@ public class ContainerGoldenTests
     public void ViewsShareTheirStorageAndKeepTheirStrides()
     {
         using var file = WeightFile.Open(Goldens.Path("clip", "pt", "odd_tensors.pt"));
-        var transposed = file.Tensors["transposed"];
+        var transposed = file["transposed"];
 
         Assert.False(transposed.IsContiguous);
         Assert.Equal([1, transposed.Shape[0]], transposed.Strides);
-        var rows = file.Tensors["row_view"];
+        var rows = file["row_view"];
         Assert.Equal(rows.ToSingles(), transposed.Transpose().Rows(RowOf(rows, transposed), rows.Shape[0]).ToSingles());
     }
 
@@ -77,10 +78,10 @@ public class ContainerGoldenTests
     {
         using var file = WeightFile.Open(Goldens.Path("clip", "pt", "odd_tensors.pt"));
 
-        Assert.Equal(ScalarType.BFloat16, file.Tensors["bf16"].Type);
-        Assert.Empty(file.Tensors["scalar"].Shape);
-        Assert.Equal(0, file.Tensors["empty"].ElementCount);
-        Assert.Empty(file.Tensors["empty"].ToSingles());
+        Assert.Equal(ScalarType.BFloat16, file["bf16"].Type);
+        Assert.Empty(file["scalar"].Shape);
+        Assert.Equal(0, file["empty"].ElementCount);
+        Assert.Empty(file["empty"].ToSingles());
     }
 
     // The first row of the transposed matrix's base that equals the view's first row.

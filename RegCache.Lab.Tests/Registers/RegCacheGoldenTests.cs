@@ -219,12 +219,12 @@ public sealed class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<R
     {
         var expected = golden.Expected(name);
         using var runner = new PlanRunner(golden.Tower);
-        foreach (var batch in images.ReadBatches(golden.Batch).TakeWhile(batch => batch.FirstIndex < expected.shape[0]))
+        foreach (var batch in images.ReadBatches(golden.Batch).TakeWhile(batch => batch.Indices[0] < expected.shape[0]))
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
             var logits = golden.Classifier.Logits(ZeroShotClassifier.Normalize(runner.Run(batch.Images, plan)));
-            var difference = (logits - expected.narrow(0, batch.FirstIndex, batch.Count)).abs();
+            var difference = (logits - expected.narrow(0, batch.Indices[0], batch.Count)).abs();
             Assert.InRange(difference.mean().item<float>(), 0, 0.05);
             Assert.InRange(difference.max().item<float>(), 0, 1.5);
         }

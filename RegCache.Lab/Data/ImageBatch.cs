@@ -1,12 +1,15 @@
 namespace RegCache.Lab.Data;
 
-/// <summary>Consecutive images of a set.</summary>
-/// <param name="FirstIndex">Index of the first image in the set.</param>
+/// <summary>Some images of a set, ready for a model.</summary>
+/// <param name="Indices">The index of each image in the set, ascending.</param>
 /// <param name="Images">Normalised images [B,3,H,W].</param>
-public sealed record ImageBatch(int FirstIndex, Tensor Images) : IDisposable
+public sealed record ImageBatch(IReadOnlyList<int> Indices, Tensor Images) : IDisposable
 {
     /// <summary>Number of images.</summary>
-    public int Count => (int)Images.shape[0];
+    public int Count => Indices.Count;
+
+    /// <summary>Number of images of the set up to the end of this batch.</summary>
+    public int End => Indices[^1] + 1;
 
     /// <inheritdoc />
     public void Dispose() => Images.Dispose();

@@ -42,7 +42,8 @@ public sealed class MemoryImageSource : IImageSource, IDisposable
         for (var first = firstBatch * batchSize; first < Count; first += batchSize)
         {
             cancellation.ThrowIfCancellationRequested();
-            yield return new(first, _images.narrow(0, first, Math.Min(batchSize, Count - first)));
+            var count = Math.Min(batchSize, Count - first);
+            yield return new([.. Enumerable.Range(first, count)], _images.narrow(0, first, count));
         }
     }
 

@@ -35,7 +35,7 @@ public static class PlanEvaluation
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
-            var remaining = images.Count - batch.FirstIndex;
+            var remaining = images.Count - batch.Indices[0];
             var active = Enumerable.Range(0, scores.Length)
                 .Where(plan => pruning is null || plan == reference || !pruning(scores, plan, remaining))
                 .ToHashSet();
@@ -47,12 +47,12 @@ public static class PlanEvaluation
                 (plan, feature) => features[plan] = ZeroShotClassifier.Normalize(feature).DetachFromDisposeScope(),
                 active.Contains);
             scope.Attach(features.Values);
-            var labels = images.Labels.Skip(batch.FirstIndex).Take(batch.Count).ToArray();
+            int[] labels = [.. batch.Indices.Select(index => images.Labels[index])];
             AddScores(scores, features, classifier, labels, reference);
 
             done++;
             run.Checkpoint?.Offer(() => new(done, [.. scores]));
-            progress.Report(batch.FirstIndex + batch.Count);
+            progress.Report(batch.End);
         }
 
         return scores;

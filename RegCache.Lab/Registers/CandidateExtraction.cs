@@ -36,18 +36,18 @@ public static class CandidateExtraction
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
-            var probe = new ScoreProbe(rankings, kind, batch.FirstIndex);
+            var probe = new ScoreProbe(rankings, kind, batch.Indices);
             var (device, type) = tower.Placement;
             // The last wanted activation lies inside the last candidate block, or is its input.
             tower.Forward(batch.Images.to(type, device), blocks.Max() + 1, probe);
-            progress.Report(batch.FirstIndex + batch.Count);
+            progress.Report(batch.End);
         }
 
         return rankings.ToDictionary(pair => pair.Key, pair => pair.Value.Best);
     }
 
     private sealed class ScoreProbe(
-        Dictionary<int, OutlierRanking> rankings, ActivationKind kind, int firstImage) : IActivationProbe
+        Dictionary<int, OutlierRanking> rankings, ActivationKind kind, IReadOnlyList<int> indices) : IActivationProbe
     {
         public bool Wants(int block, ActivationKind candidate) => candidate == kind && rankings.ContainsKey(block);
 
@@ -60,7 +60,7 @@ public static class CandidateExtraction
             rankings[block].AddAll(
                 from image in Enumerable.Range(0, images)
                 from token in Enumerable.Range(1, length - 1)
-                select new OutlierToken(values[(image * length) + token], firstImage + image, token));
+                select new OutlierToken(values[(image * length) + token], indices[image], token));
         }
     }
 }

@@ -67,7 +67,7 @@ public static class RegisterSearch
         var scores = PlanEvaluation.Run(
             tower, classifier, images, new(plans), run, reference, options.Prune ? CannotWin(settings, options.SearchMetric) : null);
         return new(
-            images.Count,
+            scores.Max(score => score.Images),
             settings[0].DeleteBlock,
             [
                 .. settings.Zip(scores, (setting, score) => new GridCell(

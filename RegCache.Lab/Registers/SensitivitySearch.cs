@@ -36,7 +36,7 @@ public static class SensitivitySearch
         var tree = Plans(tower.Blocks.Count, quantizer);
         var scores = PlanEvaluation.Run(tower, classifier, images, tree, evaluation, reference: 0);
         return new(
-            images.Count,
+            scores[0].Images,
             scores[0].Correct,
             [
                 .. scores.Skip(1).Select((score, index) => new SensitivityRow(

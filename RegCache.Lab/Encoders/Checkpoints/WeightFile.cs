@@ -7,6 +7,7 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 public sealed class WeightFile : IDisposable
 {
     private readonly MappedFile _file;
+    private readonly OrderedDictionary<string, WeightEntry> _tensors;
 
     private WeightFile(MappedFile file, WeightContainer container, object? root, IReadOnlyDictionary<string, string> metadata)
     {
@@ -14,7 +15,7 @@ public sealed class WeightFile : IDisposable
         Container = container;
         Root = root;
         Metadata = metadata;
-        Tensors = TensorTree.Flatten(root, file.Path);
+        _tensors = TensorTree.Flatten(root, file.Path);
     }
 
     /// <summary>The path it was opened with.</summary>
@@ -27,7 +28,7 @@ public sealed class WeightFile : IDisposable
     /// All tensors in the file's order. A tensor inside dicts, lists or objects has a dotted name: that of a training
     /// checkpoint's first moment is "optimizer.state.0.exp_avg".
     /// </summary>
-    public IReadOnlyDictionary<string, WeightEntry> Tensors { get; }
+    public IReadOnlyList<WeightEntry> Tensors => _tensors.Values;
 
     /// <summary>The string map of a safetensors file; empty for other forms.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
@@ -37,6 +38,11 @@ public sealed class WeightFile : IDisposable
     /// "epoch", "optimizer" and so on beside "state_dict".
     /// </summary>
     public object? Root { get; }
+
+    /// <summary>The tensor of that name.</summary>
+    /// <exception cref="UserException">The file has no such tensor.</exception>
+    public WeightEntry this[string name] =>
+        _tensors.TryGetValue(name, out var tensor) ? tensor : throw new UserException($"{Path} has no tensor {name}.");
 
     /// <summary>Opens a weight file, recognising its form by its content.</summary>
     /// <exception cref="UserException">The file is missing, damaged, of an unknown form, or asks to run something.</exception>
@@ -54,6 +60,9 @@ public sealed class WeightFile : IDisposable
             throw;
         }
     }
+
+    /// <summary>Whether the file has a tensor of that name.</summary>
+    public bool Contains(string name) => _tensors.ContainsKey(name);
 
     /// <summary>Unmaps the file; its tensors must not be used any more.</summary>
     public void Dispose() => _file.Dispose();

@@ -11,4 +11,10 @@ public enum TextCleaning
 
     /// <summary>Unescape HTML, replace <c>_</c> by a space, delete ASCII punctuation, lower-case, collapse white space ("canonicalize").</summary>
     Canonicalize,
+
+    /// <summary>
+    /// HuggingFace's rule for CLIP: compose (NFC), collapse white space, lower-case every character on its own; HTML is
+    /// left alone. The special tokens that text may contain are <c>&lt;|startoftext|&gt;</c> and <c>&lt;|endoftext|&gt;</c>.
+    /// </summary>
+    HuggingFace,
 }

@@ -1,0 +1,181 @@
+using System.Text.Json;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Encoders.Checkpoints;
+
+/// <summary>
+/// The fields of one object of a JSON file, read by name with messages that say where a wrong value stands. A field that
+/// is absent or null has its default.
+/// </summary>
+internal sealed class JsonFields
+{
+    private const long MaxFileBytes = 64 << 20;
+
+    private readonly string _prefix;
+    private readonly Dictionary<string, JsonElement> _fields = [];
+    private readonly HashSet<string> _unread = [];
+
+    public JsonFields(JsonElement element, string source, string prefix = "")
+    {
+        Source = source;
+        _prefix = prefix;
+        if (element.ValueKind != JsonValueKind.Object)
+        {
+            throw new UserException($"{source}: {(prefix.Length == 0 ? "the file" : $"`{prefix.TrimEnd('.')}`")} must be a JSON object, not {Describe(element)}.");
+        }
+
+        foreach (var property in element.EnumerateObject())
+        {
+            _fields[property.Name] = property.Value;
+            _unread.Add(property.Name);
+        }
+    }
+
+    /// <summary>The file, for messages.</summary>
+    public string Source { get; }
+
+    /// <summary>Reads a JSON file.</summary>
+    /// <exception cref="UserException">It is missing, too large or not JSON.</exception>
+    public static JsonElement ReadFile(string path)
+    {
+        try
+        {
+            using var stream = File.OpenRead(path);
+            if (stream.Length > MaxFileBytes)
+            {
+                throw new UserException($"{path} has {stream.Length} bytes, too many for a JSON file of this kind; check the path.");
+            }
+
+            using var document = JsonDocument.Parse(stream);
+            return document.RootElement.Clone();
+        }
+        catch (JsonException exception)
+        {
+            throw new UserException($"{path} is not valid JSON: {exception.Message}", exception);
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The file {path} cannot be read");
+        }
+    }
+
+    /// <summary>A field's value, or null when it is absent or null.</summary>
+    public JsonElement? Get(string name)
+    {
+        _unread.Remove(name);
+        return _fields.TryGetValue(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    }
+
+    public JsonFields? Object(string name) => Get(name) is { } value ? new JsonFields(value, Source, $"{_prefix}{name}.") : null;
+
+    public JsonFields RequiredObject(string name) => Object(name) ?? throw Wrong(name, "is missing");
+
+    public int Int(string name, int fallback, int minimum = 1, int maximum = 1 << 24)
+    {
+        if (Get(name) is not { } value)
+        {
+            return fallback;
+        }
+
+        // Some tools write whole numbers as 12.0.
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number)
+            && number == Math.Floor(number) && number >= minimum && number <= maximum
+            ? (int)number
+            : throw Wrong(name, $"must be a whole number from {minimum} to {maximum}, not {Describe(value)}");
+    }
+
+    public double? Number(string name)
+    {
+        if (Get(name) is not { } value)
+        {
+            return null;
+        }
+
+        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number)
+            ? number
+            : throw Wrong(name, $"must be a number, not {Describe(value)}");
+    }
+
+    public bool Bool(string name, bool fallback)
+    {
+        if (Get(name) is not { } value)
+        {
+            return fallback;
+        }
+
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw Wrong(name, $"must be true or false, not {Describe(value)}");
+    }
+
+    public string? Text(string name)
+    {
+        if (Get(name) is not { } value)
+        {
+            return null;
+        }
+
+        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(name, $"must be a string, not {Describe(value)}");
+    }
+
+    /// <summary>One of several words, each standing for a value.</summary>
+    public T Choice<T>(string name, T fallback, params ReadOnlySpan<(string Word, T Value)> choices)
+    {
+        if (Text(name) is not { } text)
+        {
+            return fallback;
+        }
+
+        var words = new List<string>();
+        foreach (var (word, value) in choices)
+        {
+            if (word == text)
+            {
+                return value;
+            }
+
+            words.Add($"\"{word}\"");
+        }
+
+        throw Wrong(name, $"must be {string.Join(" or ", words)}, not \"{text}\"");
+    }
+
+    /// <summary>An array of numbers.</summary>
+    public double[]? Numbers(string name)
+    {
+        if (Get(name) is not { } value)
+        {
+            return null;
+        }
+
+        return value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number)
+            ? [.. value.EnumerateArray().Select(item => item.GetDouble())]
+            : throw Wrong(name, $"must be an array of numbers, not {Describe(value)}");
+    }
+
+    /// <summary>Refuses fields that were not read and ask for something: those that are neither null nor false.</summary>
+    public void RefuseUnread(params ReadOnlySpan<string> harmlessPrefixes)
+    {
+        foreach (var name in _unread.Order(StringComparer.Ordinal))
+        {
+            var harmless = _fields[name].ValueKind is JsonValueKind.Null or JsonValueKind.False;
+            foreach (var prefix in harmlessPrefixes)
+            {
+                harmless |= name.StartsWith(prefix, StringComparison.Ordinal);
+            }
+
+            if (!harmless)
+            {
+                throw Wrong(name, "is not supported; remove it if the model does not need it");
+            }
+        }
+    }
+
+    public UserException Wrong(string name, string why) => new($"{Source}: `{_prefix}{name}` {why}.");
+
+    private static string Describe(JsonElement value)
+    {
+        var text = value.GetRawText();
+        return text.Length > 60 ? text[..60] + "..." : text;
+    }
+}
