@@ -57,7 +57,7 @@ internal static class PrefixCacheFile
 
     private static PrefixCache Read(WeightFile file, int extractionBlock)
     {
-        var tensors = file.Tensors;
+        var tensors = file.Tensors.ToDictionary(entry => entry.Name);
         Tensor Rows(string name)
         {
             using var scope = torch.NewDisposeScope();

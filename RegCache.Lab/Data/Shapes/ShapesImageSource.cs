@@ -32,7 +32,8 @@ public sealed class ShapesImageSource : IImageSource
         for (var first = firstBatch * batchSize; first < Count; first += batchSize)
         {
             cancellation.ThrowIfCancellationRequested();
-            yield return new(first, Read([.. Enumerable.Range(first, Math.Min(batchSize, Count - first))]));
+            int[] indices = [.. Enumerable.Range(first, Math.Min(batchSize, Count - first))];
+            yield return new(indices, Read(indices));
         }
     }
 
