@@ -1,17 +1,23 @@
 namespace RegCache.Lab.Tests;
 
 /// <summary>
-/// A test that needs a file which may not be kept in the repository (upstream data); skipped, with the reason, where
-/// the file is absent.
+/// A test that needs upstream data which may not be kept in the repository; where the data is absent the test is skipped
+/// and says so.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class ExternalFactAttribute : FactAttribute
 {
     public ExternalFactAttribute(string area, params string[] parts)
     {
+        Area = area;
+        Parts = parts;
         if (Goldens.ExternalPath(area, parts) is null)
         {
-            Skip = $"{Path.Combine([area, .. parts])} may not be kept in the repository and is not beside it; name its folder in REGCACHE_GOLDENS.";
+            Skip = $"needs {area}/{string.Join('/', parts)} in the folder named by REGCACHE_GOLDENS or in ../shared";
         }
     }
+
+    public string Area { get; }
+
+    public string[] Parts { get; }
 }

@@ -14,8 +14,8 @@ make_bundle() {
   mkdir -p "$folder/native" "$logs"
 
   say "Publishing (log: artifacts/logs/bundle.log) ..."
-  # Compiled ahead of time where the registry has the compiler for that; it only saves start-up time.
-  publish "$folder/app" -p:PublishReadyToRun=true || publish "$folder/app" || {
+  # Compiled ahead of time where the registry has the compiler for that (NU11xx: it has not); it only saves start-up time.
+  publish "$folder/app" -p:PublishReadyToRun=true || { grep -q 'NU11' "$logs/bundle.log" && publish "$folder/app"; } || {
     tail -n 20 "$logs/bundle.log" >&2
     fail "the bundle could not be published."
   }

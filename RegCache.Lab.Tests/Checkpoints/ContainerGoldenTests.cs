@@ -1,5 +1,4 @@
 using RegCache.Lab.Encoders.Checkpoints;
-using Xunit;
 using static TorchSharp.torch;
 
 namespace RegCache.Lab.Tests.Checkpoints;

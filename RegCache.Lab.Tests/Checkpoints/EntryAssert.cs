@@ -1,5 +1,4 @@
 using RegCache.Lab.Encoders.Checkpoints;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Checkpoints;
 

@@ -43,6 +43,9 @@ public sealed class TextTower
     /// <summary>The plain float layers of every block.</summary>
     public IReadOnlyList<BlockLayers> Blocks { get; }
 
+    /// <summary>The device that token ids must be on.</summary>
+    public torch.Device Placement => _tokenEmbedding.device;
+
     /// <summary>`ln_final`.</summary>
     public LayerNorm FinalNorm { get; }
 

@@ -11,25 +11,29 @@ internal static class FakeQuantizeKernel
 {
     private const int ElementsPerTask = 1 << 16;
 
+    // Spans of a tensor's bytes end at 2 GiB.
+    private const long MostElements = int.MaxValue / sizeof(float);
+
     public static bool CanRun(Tensor values, UniformGrid grid) =>
         values.device_type == DeviceType.CPU
         && values.dtype == torch.ScalarType.Float32
-        && grid.Scale.dtype == torch.ScalarType.Float32
+        && values.NumberOfElements <= MostElements
         && values.is_contiguous()
-        && HasOneScalePerLeadingGroup(values.shape, grid.Scale.shape)
+        && IsUsable(grid.Scale, values.shape)
+        && (grid.ZeroPoint is not { } zero || (IsUsable(zero, values.shape) && zero.NumberOfElements == grid.Scale.NumberOfElements))
         && !(torch.is_grad_enabled() && values.requires_grad);
 
     public static unsafe Tensor Run(Tensor values, UniformGrid grid)
     {
         var result = torch.empty_like(values);
-        var scales = MemoryMarshal.Cast<byte, float>(grid.Scale.bytes).ToArray();
-        var zeroPoints = grid.ZeroPoint is { } zero ? MemoryMarshal.Cast<byte, float>(zero.bytes).ToArray() : null;
         var count = values.NumberOfElements;
         if (count == 0)
         {
             return result;
         }
 
+        var scales = MemoryMarshal.Cast<byte, float>(grid.Scale.bytes).ToArray();
+        var zeroPoints = grid.ZeroPoint is { } zero ? MemoryMarshal.Cast<byte, float>(zero.bytes).ToArray() : null;
         fixed (byte* input = values.bytes, output = result.bytes)
         {
             var (from, to) = ((nint)input, (nint)output);
@@ -42,11 +46,11 @@ internal static class FakeQuantizeKernel
                 var (group, part) = Math.DivRem(index, chunksPerGroup);
                 var start = (group * groupSize) + (part * chunk);
                 var length = (int)Math.Min(chunk, groupSize - (part * chunk));
-                Quantize1(
+                QuantizeGroup(
                     new ReadOnlySpan<float>((float*)from + start, length),
                     new Span<float>((float*)to + start, length),
                     scales[group],
-                    zeroPoints?[group] ?? 0,
+                    zeroPoints?[group],
                     grid.Lowest,
                     grid.Highest);
             }
@@ -64,8 +68,15 @@ internal static class FakeQuantizeKernel
             }
         }
 
+        GC.KeepAlive(values);
         return result;
     }
+
+    private static bool IsUsable(Tensor parameter, ReadOnlySpan<long> values) =>
+        parameter.device_type == DeviceType.CPU
+        && parameter.dtype == torch.ScalarType.Float32
+        && parameter.is_contiguous()
+        && HasOneScalePerLeadingGroup(values, parameter.shape);
 
     private static bool HasOneScalePerLeadingGroup(ReadOnlySpan<long> values, ReadOnlySpan<long> scale)
     {
@@ -83,24 +94,26 @@ internal static class FakeQuantizeKernel
         return scale[axis..].IndexOfAnyExcept(1) < 0;
     }
 
-    private static void Quantize1(
-        ReadOnlySpan<float> input, Span<float> output, float scale, float zeroPoint, float lowest, float highest)
+    private static void QuantizeGroup(
+        ReadOnlySpan<float> input, Span<float> output, float scale, float? zeroPoint, float lowest, float highest)
     {
-        var position = 0;
-        var (steps, zeros) = (Vector512.Create(scale), Vector512.Create(zeroPoint));
+        // x + -0 is x for every x, and x - 0 too: without a zero point negative zeros stay as the tensor operators leave them.
+        var (shift, unshift) = (zeroPoint ?? -0f, zeroPoint ?? 0f);
+        var (steps, shifts, unshifts) = (Vector512.Create(scale), Vector512.Create(shift), Vector512.Create(unshift));
         var (floor, ceiling) = (Vector512.Create(lowest), Vector512.Create(highest));
+        var position = 0;
         for (; position <= input.Length - Vector512<float>.Count; position += Vector512<float>.Count)
         {
-            var codes = Vector512.Round(Vector512.Create(input[position..]) / steps) + zeros;
+            var codes = Vector512.Round(Vector512.Create(input[position..]) / steps) + shifts;
             // MaxNative/MinNative with the value second keep NaN, as clamp does.
             var clipped = Vector512.MinNative(ceiling, Vector512.MaxNative(floor, codes));
-            ((clipped - zeros) * steps).CopyTo(output[position..]);
+            ((clipped - unshifts) * steps).CopyTo(output[position..]);
         }
 
         for (; position < input.Length; position++)
         {
-            var code = MathF.Round(input[position] / scale) + zeroPoint;
-            output[position] = (Math.Clamp(code, lowest, highest) - zeroPoint) * scale;
+            var code = MathF.Round(input[position] / scale) + shift;
+            output[position] = (Math.Clamp(code, lowest, highest) - unshift) * scale;
         }
     }
 }

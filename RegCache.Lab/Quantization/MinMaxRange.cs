@@ -28,8 +28,10 @@ public static class MinMaxRange
         using var lifetime = torch.NewDisposeScope();
         var levels = (1 << bits) - 1;
         var (low, high) = Extremes(values, scope);
-        low = low.clamp(max: 0);
-        var scale = (high.clamp(min: 0) - low).clamp(min: SmallestRange) / levels;
+        (low, high) = (low.clamp(max: 0), high.clamp(min: 0));
+        var width = high - low;
+        // The difference of two huge numbers overflows where the difference of their parts does not.
+        var scale = torch.where(width.isinf(), (high / levels) - (low / levels), width.clamp(min: SmallestRange) / levels);
         var zeroPoint = (low.neg() / scale).round().clamp(0, levels);
         return new(scale.MoveToOuterDisposeScope(), zeroPoint.MoveToOuterDisposeScope(), 0, levels);
     }

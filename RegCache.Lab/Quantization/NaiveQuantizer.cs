@@ -22,33 +22,38 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer
     public ValueList<LinearKind> Layers { get; init; } = LinearKinds.All;
 
     /// <inheritdoc />
-    public BlockLayers Apply(int block, BlockLayers plain) =>
-        Layers.Aggregate(plain, (layers, kind) => layers.With(kind, Quantize));
+    public BlockLayers Apply(int block, BlockLayers plain) => Layers.Aggregate(
+        plain, (layers, kind) => layers.With(kind, linear => Quantize(linear, kind.FullName(block))));
 
     /// <inheritdoc />
     public ILayerScheme Only(LinearKind layer) => this with { Layers = [layer] };
 
     /// <summary>The fake-quantized form of one linear layer.</summary>
-    public ILinear Quantize(ILinear linear)
+    /// <param name="linear">The float layer.</param>
+    /// <param name="name">The layer's name, for messages.</param>
+    public ILinear Quantize(ILinear linear, string name)
     {
-        var grid = MinMaxRange.Symmetric(linear.Weight, Bits.Weights, Granularity);
-        return new NaiveLinear(grid.FakeQuantize(linear.Weight), linear.Bias, this);
+        using var scope = torch.NewDisposeScope();
+        var weight = QuantizedLinear.Wide(linear.Weight);
+        var grid = MinMaxRange.Symmetric(weight, Bits.Weights, Granularity);
+        var quantized = grid.FakeQuantize(weight).to(linear.Weight.dtype);
+        return new QuantizedLinear(
+            quantized.MoveToOuterDisposeScope(), linear.Bias, new DynamicInput(this, name), Scope == ActivationScope.Token);
     }
 
-    /// <summary>The grid of one activation, from its own range.</summary>
+    /// <summary>The grid of one activation [B,..], from its own range.</summary>
     public UniformGrid ActivationGrid(Tensor values) => AsymmetricActivations
         ? MinMaxRange.Asymmetric(values, Bits.Activations, Scope)
         : MinMaxRange.Symmetric(values, Bits.Activations, Scope);
 
-    private sealed record NaiveLinear(Tensor Weight, Tensor? Bias, NaiveQuantizer Quantizer) : ILinear
+    private sealed record DynamicInput(NaiveQuantizer Quantizer, string Layer) : ITensorQuantizer
     {
-        public bool IsRowwise => Quantizer.Scope == ActivationScope.Token;
-
-        public Tensor Apply(Tensor input)
+        public Tensor FakeQuantize(Tensor values)
         {
             using var scope = torch.NewDisposeScope();
-            var quantized = Quantizer.ActivationGrid(input).FakeQuantize(input);
-            return torch.nn.functional.linear(quantized, Weight, Bias).MoveToOuterDisposeScope();
+            var grid = Quantizer.ActivationGrid(values);
+            FiniteCheck.Require(grid.Scale, values, Layer);
+            return grid.FakeQuantize(values).MoveToOuterDisposeScope();
         }
     }
 }

@@ -8,7 +8,7 @@ namespace RegCache.Lab.Quantization;
 /// <param name="ZeroPoint">Code z of the value zero, broadcast like the scale; null for a symmetric grid.</param>
 /// <param name="Lowest">Smallest code.</param>
 /// <param name="Highest">Largest code.</param>
-public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, int Highest)
+public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, int Highest) : ITensorQuantizer
 {
     /// <summary>The codes of a tensor, as whole numbers of the tensor's own type.</summary>
     public Tensor Encode(Tensor values)
@@ -31,7 +31,7 @@ public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, in
         return centred * Scale;
     }
 
-    /// <summary>Quantizes and dequantizes: the value that integer arithmetic would see.</summary>
+    /// <inheritdoc />
     public Tensor FakeQuantize(Tensor values)
     {
         if (FakeQuantizeKernel.CanRun(values, this))

@@ -26,7 +26,7 @@ public sealed class RegCachePipeline
     }
 
     /// <summary>Runs all stages.</summary>
-    public RegCacheReport Run()
+    public RegCacheResult Run()
     {
         var clock = Stopwatch.StartNew();
         var sensitive = FindSensitiveLayer(out var candidates);
@@ -37,11 +37,13 @@ public sealed class RegCachePipeline
     }
 
     /// <summary>Runs stages 1 to 4: the sensitive layer, the candidate blocks and their averaged prefixes.</summary>
-    public void Extract()
+    /// <returns>The sensitive layer.</returns>
+    public SensitivityRow Extract()
     {
-        FindSensitiveLayer(out var candidates);
+        var sensitive = FindSensitiveLayer(out var candidates);
         using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
         prefixes.Prepare(candidates);
+        return sensitive;
     }
 
     /// <summary>Runs stages 1 to 5 and returns the scores of all settings.</summary>
@@ -134,7 +136,7 @@ public sealed class RegCachePipeline
         return grid;
     }
 
-    private RegCacheReport Evaluate(
+    private RegCacheResult Evaluate(
         SensitivityRow sensitive, ValueList<int> candidates, SearchGrid grid, PrefixStore prefixes, Stopwatch clock)
     {
         var best = grid.Best(_options.SearchMetric);
@@ -175,7 +177,7 @@ public sealed class RegCachePipeline
             100.0 * best.Correct / grid.Images,
             _directory.PathOf(RegCacheTables.ResultFileName(_subject, _options)));
         RegCacheTables.Append(report.ResultCsv, ResultRow.Of(_subject, _options, report, scores, clock.Elapsed));
-        return report;
+        return new(report, scores);
     }
 
     private EvaluationRun Pass(string title, string stage, StageKey key) => new(title, _subject.BatchSize)

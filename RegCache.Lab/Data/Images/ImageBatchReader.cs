@@ -84,7 +84,7 @@ public sealed class ImageBatchReader
     {
         var batches = (indices.Length + batchSize - 1) / batchSize;
         var slots = new BatchSlot[Math.Min(batches, Options.BatchesAhead + 1)];
-        using var threads = new ReadAhead(Math.Min(Options.Workers, indices.Length), ReadInto);
+        var threads = new ReadAhead(Math.Min(Options.Workers, indices.Length), ReadInto);
         try
         {
             for (var batch = 0; batch < slots.Length; batch++)

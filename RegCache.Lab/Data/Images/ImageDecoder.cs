@@ -9,6 +9,8 @@ namespace RegCache.Lab.Data.Images;
 /// </summary>
 public static class ImageDecoder
 {
+    private static readonly FallbackDecoder Fallback = new(Console.Error);
+
     /// <summary>Reads and decodes a file.</summary>
     /// <exception cref="UserException">
     /// The file cannot be read, is empty, truncated, damaged, too large or none of the three formats.
@@ -34,14 +36,14 @@ public static class ImageDecoder
         {
             return TurboJpeg.Instance is { } jpeg
                 ? JpegDecoder.Decode(jpeg, file, name)
-                : FallbackDecoder.Decode(file, name, "libturbojpeg", Console.Error);
+                : Fallback.Decode(file, name, "libturbojpeg");
         }
 
         if (WebPDecoder.Recognises(file))
         {
             return LibWebP.Instance is { } webp
                 ? WebPDecoder.Decode(webp, file, name)
-                : FallbackDecoder.Decode(file, name, "libwebp", Console.Error);
+                : Fallback.Decode(file, name, "libwebp");
         }
 
         if (PngDecoder.Recognises(file))

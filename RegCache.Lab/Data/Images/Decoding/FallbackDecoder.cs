@@ -7,11 +7,14 @@ namespace RegCache.Lab.Data.Images.Decoding;
 /// Decodes with ImageSharp where a system library is missing. Its inverse DCT and chroma upsampling are not
 /// libjpeg-turbo's, so pixels may differ by a few grey levels from Pillow's; the first use says so.
 /// </summary>
-internal static class FallbackDecoder
+internal sealed class FallbackDecoder(TextWriter notices)
 {
-    private static int _said;
+    private int _said;
 
-    public static DecodedImage Decode(ReadOnlySpan<byte> file, string name, string library, TextWriter notices)
+    /// <param name="file">The whole file.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="library">The library that is missing.</param>
+    public DecodedImage Decode(ReadOnlySpan<byte> file, string name, string library)
     {
         if (Interlocked.Exchange(ref _said, 1) == 0)
         {

@@ -9,7 +9,7 @@ internal static class JpegDecoder
     {
         if (!library.ReadHeader(file, out var width, out var height, out var space, out var error))
         {
-            throw DecodingError.Damaged(name, "JPEG", error);
+            throw Unusable(file, name, error);
         }
 
         if (space < 0)
@@ -23,8 +23,9 @@ internal static class JpegDecoder
         try
         {
             Decompress(library, file, name, image);
-            if (cmyk && JpegMarkers.HasAdobeSegment(file))
+            if (cmyk)
             {
+                // By Adobe's convention inks are stored inverted; Pillow takes it as given.
                 Invert(image.Writable);
             }
 
@@ -43,13 +44,18 @@ internal static class JpegDecoder
         switch (library.Decompress(file, image.Writable, image.Width, image.Height, format, out var error))
         {
             case TurboJpeg.Outcome.Failure:
-                throw DecodingError.Damaged(name, "JPEG", error);
+                throw Unusable(file, name, error);
 
             // Like Pillow: odd but complete data are decoded as they are, incomplete data are refused.
             case TurboJpeg.Outcome.Warning when JpegMarkers.IsTruncated(file):
-                throw DecodingError.Truncated(name, "JPEG");
+                throw Unusable(file, name, error);
         }
     }
+
+    private static UserException Unusable(ReadOnlySpan<byte> file, string name, string error) =>
+        JpegMarkers.IsTruncated(file)
+            ? DecodingError.Truncated(name, "JPEG")
+            : DecodingError.Damaged(name, "JPEG", error);
 
     private static void Invert(Span<byte> inks)
     {

@@ -5,8 +5,6 @@ namespace RegCache.Lab.Data.Images.Decoding;
 /// <summary>Where the chunks that matter lie in a PNG file.</summary>
 internal sealed class PngChunks
 {
-    private static readonly uint[] CrcTable = MakeCrcTable();
-
     private readonly List<Range> _data = [];
     private Range _palette;
 
@@ -110,32 +108,10 @@ internal sealed class PngChunks
             throw DecodingError.Truncated(name, "PNG");
         }
 
-        var crc = uint.MaxValue;
-        foreach (var value in file.Slice(start - 4, length + 4))
-        {
-            crc = CrcTable[(crc ^ value) & 0xFF] ^ (crc >> 8);
-        }
-
-        if (~crc != BinaryPrimitives.ReadUInt32BigEndian(file[(start + length)..]))
+        var stored = BinaryPrimitives.ReadUInt32BigEndian(file[(start + length)..]);
+        if (PngCheckSum.Of(file.Slice(start - 4, length + 4)) != stored)
         {
             throw DecodingError.Damaged(name, "PNG", "a check sum does not fit");
         }
-    }
-
-    private static uint[] MakeCrcTable()
-    {
-        var table = new uint[256];
-        for (uint i = 0; i < table.Length; i++)
-        {
-            var value = i;
-            for (var bit = 0; bit < 8; bit++)
-            {
-                value = (value & 1) == 0 ? value >> 1 : (value >> 1) ^ 0xEDB88320;
-            }
-
-            table[i] = value;
-        }
-
-        return table;
     }
 }

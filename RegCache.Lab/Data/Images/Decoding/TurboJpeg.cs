@@ -76,7 +76,7 @@ internal sealed unsafe class TurboJpeg
         (width, height, space) = (w, h, colorSpace);
         // An unusual chroma subsampling is an error to this function, but not to the decoder; the size is valid then.
         var valid = w > 0 && h > 0;
-        error = code == 0 ? "" : ErrorText(handle);
+        error = code == 0 ? "" : TakeError(handle, out _);
         return valid;
     }
 
@@ -99,9 +99,10 @@ internal sealed unsafe class TurboJpeg
                 AccurateDct | LimitScans);
         }
 
-        error = code == 0 ? "" : ErrorText(handle);
+        var errorCode = 0;
+        error = code == 0 ? "" : TakeError(handle, out errorCode);
         return code == 0 ? Outcome.Complete
-            : _getErrorCode(handle) == WarningCode ? Outcome.Warning
+            : errorCode == WarningCode ? Outcome.Warning
             : Outcome.Failure;
     }
 
@@ -115,7 +116,18 @@ internal sealed unsafe class TurboJpeg
 
     private nint ThreadHandle() => (_decompressor ??= new Decompressor(this)).DangerousGetHandle();
 
-    private string ErrorText(nint handle) => Marshal.PtrToStringUTF8((nint)_getErrorText(handle)) ?? "";
+    /// <summary>
+    /// Reads the error and gives the decompressor up: after an error it may keep a half-read header, which would be
+    /// continued by, and ruin, the next file.
+    /// </summary>
+    private string TakeError(nint handle, out int errorCode)
+    {
+        errorCode = _getErrorCode(handle);
+        var text = Marshal.PtrToStringUTF8((nint)_getErrorText(handle)) ?? "";
+        _decompressor?.Dispose();
+        _decompressor = null;
+        return text;
+    }
 
     /// <summary>One decompressor a thread, freed some time after its thread has ended.</summary>
     private sealed class Decompressor : SafeHandle

@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+
+namespace RegCache.Lab.Benchmarks;
+
+/// <summary>
+/// A PyTorch program that runs beside ours and times one unit of work whenever it is asked, so that both sides can be
+/// measured in turn on the same noisy machine.
+/// </summary>
+internal sealed class PyTorchPeer : IDisposable
+{
+    private readonly Process _process;
+
+    private PyTorchPeer(Process process) => _process = process;
+
+    /// <summary>Starts a script of the folder `pytorch`; null, with the reason on the console, where PyTorch is missing.</summary>
+    public static PyTorchPeer? Start<T>(string script, T settings)
+    {
+        var python = Environment.GetEnvironmentVariable("REGCACHE_PYTHON") ?? "/usr/bin/python3";
+        if (!HasTorch(python))
+        {
+            Console.WriteLine($"{python} has no PyTorch: install python3-torch (or name a Python in REGCACHE_PYTHON) to compare with it.");
+            return null;
+        }
+
+        var path = Path.Combine(AppContext.BaseDirectory, "pytorch", script);
+        var start = new ProcessStartInfo(python, [path, JsonSerializer.Serialize(settings, JsonSerializerOptions.Web)])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        return new(Process.Start(start)!);
+    }
+
+    /// <summary>Seconds of one unit of work.</summary>
+    public double Run()
+    {
+        _process.StandardInput.WriteLine("run");
+        var answer = _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException("The PyTorch side ended early.");
+        return double.Parse(answer, CultureInfo.InvariantCulture);
+    }
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close();
+        _process.WaitForExit();
+        _process.Dispose();
+    }
+
+    private static bool HasTorch(string python)
+    {
+        try
+        {
+            using var probe = Process.Start(new ProcessStartInfo(python, ["-c", "import torch"]) { RedirectStandardError = true })!;
+            probe.WaitForExit();
+            return probe.ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+}

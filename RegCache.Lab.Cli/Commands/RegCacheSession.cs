@@ -1,0 +1,113 @@
+using System.CommandLine;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Data;
+using RegCache.Lab.Data.ClassFolders;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Registers;
+using RegCache.Lab.Reports;
+using TorchSharp;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>What the commands about RegCache share: their options, and the model, data and run directory that these name.</summary>
+internal sealed class RegCacheSession : IDisposable
+{
+    // Crops of a search set are read several times; what fits is decoded once.
+    private const long CropCacheBytes = 2L << 30;
+
+    private RegCacheSession(LoadedClip clip, RunDirectory directory, RegCacheSubject subject, RegCacheOptions options)
+    {
+        Clip = clip;
+        Directory = directory;
+        Subject = subject;
+        Options = options;
+    }
+
+    public LoadedClip Clip { get; }
+
+    public RunDirectory Directory { get; }
+
+    public RegCacheSubject Subject { get; }
+
+    public RegCacheOptions Options { get; }
+
+    public static RegCacheSession Open(CommandContext context, SessionOptions options)
+    {
+        var arguments = context.Arguments;
+        var baseline = options.Baseline.Read(arguments);
+        if (baseline != Baseline.Naive)
+        {
+            throw new UserException(
+                $"The baseline {BaselineNames.NameOf(baseline)} is not part of this version of the kit yet; use --baseline naive.");
+        }
+
+        var run = options.Run.Read(arguments);
+        var settings = options.Search.Read(arguments);
+        var locations = options.Data.Read(arguments);
+        var validation = OpenClasses(locations, DataVariable.ImageNetValidation, null);
+        var search = OpenClasses(locations, DataVariable.TrainSample, validation.ClassNames);
+        ComputeSetup.Apply(run);
+
+        var model = options.Model.Read(arguments);
+        var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model));
+        settings.Validate(clip.Model.Config.Vision.Patches);
+        var name = $"{clip.Name}_{BaselineNames.NameOf(baseline)}_{settings.Bits}".ToLowerInvariant();
+        var directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", name), run.Force, context.Progress);
+        try
+        {
+            var classifier = ClassifierSetup.Make(clip, model, validation.ClassNames, directory);
+            var order = options.Search.ReadOrder(arguments);
+            IImageSource Source(ClassFolderDataset dataset) => new FolderImageSource(
+                dataset,
+                new(clip.Preprocess),
+                order,
+                new() { SkipBadImages = run.SkipBadImages, CacheBytes = CropCacheBytes },
+                context.Cancellation);
+            var subject = new RegCacheSubject(
+                clip.Name,
+                clip.Pretrained,
+                $"{clip.Hash}-{clip.Model.Config.QuickGelu}-{run.Precision}-{run.Device}",
+                clip.Model.Vision,
+                classifier,
+                Source(search),
+                Source(validation),
+                baseline,
+                bits => options.Search.Naive(arguments, bits),
+                run.Batch,
+                options.Search.ReadScope(arguments).ToString().ToLowerInvariant());
+            return new(clip, directory, subject, settings);
+        }
+        catch
+        {
+            directory.Dispose();
+            clip.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Names the images that were left out, if any.</summary>
+    public void ReportUnreadable()
+    {
+        foreach (var source in new[] { Subject.SearchImages, Subject.ValidationImages }.OfType<FolderImageSource>())
+        {
+            if (source.Unreadable.Count > 0)
+            {
+                Directory.Progress.Message(
+                    $"{source.Unreadable.Count} unreadable images were left out: {string.Join(", ", source.Unreadable.Select(image => image.Path))}.");
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        Directory.Dispose();
+        Subject.Classifier.Dispose();
+        Clip.Dispose();
+    }
+
+    private static ClassFolderDataset OpenClasses(
+        DataLocations locations, DataVariable variable, IReadOnlyList<string>? expected) =>
+        ClassFolderDataset.OpenClasses(locations.Require(variable), variable, expected);
+}

@@ -1,0 +1,113 @@
+using System.Runtime.InteropServices;
+using FsCheck;
+using FsCheck.Fluent;
+using RegCache.Lab.Quantization;
+using TorchSharp;
+
+namespace RegCache.Lab.Tests.Quantization;
+
+public sealed class FakeQuantizeKernelTests
+{
+    private static readonly float[] _special =
+        [0, -0f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.MaxValue, -float.MaxValue, float.Epsilon, 0.5f, -0.5f, 1.5f, 2.5f];
+
+    [Fact]
+    public void EqualsTheTensorOperatorsBitForBit()
+    {
+        var layouts =
+            from rank in Gen.Choose(1, 4)
+            from shape in Gen.Choose(0, 7).ArrayOf(rank)
+            from leading in Gen.Choose(0, rank)
+            from tail in Gen.Choose(1, 90)
+            from bits in Gen.Choose(QuantizationBits.Minimum, QuantizationBits.Maximum)
+            from hasZeroPoint in Gen.Elements(true, false)
+            from seed in Gen.Choose(0, int.MaxValue)
+            select (Shape: shape.Append(tail).Select(size => (long)size).ToArray(), leading, bits, hasZeroPoint, seed);
+        Prop.ForAll(layouts.ToArbitrary(), layout =>
+        {
+            using var scope = torch.NewDisposeScope();
+            var random = new Random(layout.seed);
+            var scaleShape = layout.Shape.Select((size, axis) => axis < layout.leading ? size : 1).ToArray();
+            var scale = Fill(scaleShape, () => MathF.Exp((random.NextSingle() * 20) - 10));
+            var zeroPoint = layout.hasZeroPoint ? Fill(scaleShape, () => random.Next(1 << layout.bits)) : null;
+            var half = 1 << (layout.bits - 1);
+            var grid = layout.hasZeroPoint
+                ? new UniformGrid(scale, zeroPoint, 0, (2 * half) - 1)
+                : new UniformGrid(scale, null, -half, half - 1);
+            var values = Fill(layout.Shape, () => random.Next(8) == 0
+                ? _special[random.Next(_special.Length)]
+                : (random.NextSingle() - 0.5f) * MathF.Exp((random.NextSingle() * 20) - 8));
+            Assert.True(FakeQuantizeKernel.CanRun(values, grid));
+            AssertSameBits(grid.Decode(grid.Encode(values)), FakeQuantizeKernel.Run(values, grid));
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Fact]
+    public void ManyGroupsAndLargeGroupsAreSplitOverTheCores()
+    {
+        foreach (var (shape, scaleShape) in new (long[], long[])[]
+        {
+            ([3, 100_003], [3, 1]), ([70_001, 5], [70_001, 1]), ([300_007], [1]),
+        })
+        {
+            using var scope = torch.NewDisposeScope();
+            var values = torch.randn(shape);
+            var grid = new UniformGrid(torch.rand(scaleShape) + 0.01, null, -8, 7);
+            AssertSameBits(grid.Decode(grid.Encode(values)), FakeQuantizeKernel.Run(values, grid));
+        }
+    }
+
+    [Fact]
+    public void OtherLayoutsTakeTheTensorOperators()
+    {
+        using var scope = torch.NewDisposeScope();
+        var values = torch.randn(4, 6);
+        var perColumn = new UniformGrid(torch.rand(1, 6) + 0.1, null, -8, 7);
+        Assert.False(FakeQuantizeKernel.CanRun(values, perColumn));
+        Assert.False(FakeQuantizeKernel.CanRun(values.t(), new UniformGrid(torch.ones(1, 1), null, -8, 7)));
+        Assert.False(FakeQuantizeKernel.CanRun(values.to(torch.ScalarType.Float64), new UniformGrid(torch.ones(1, 1), null, -8, 7)));
+        AssertSameBits(perColumn.Decode(perColumn.Encode(values)), perColumn.FakeQuantize(values));
+    }
+
+    [Fact]
+    public void RequiringAGradientTakesTheTensorOperators()
+    {
+        using var scope = torch.NewDisposeScope();
+        var values = torch.randn(4, 6).requires_grad_();
+        var grid = new UniformGrid(torch.ones(1, 1), null, -8, 7);
+        Assert.False(FakeQuantizeKernel.CanRun(values, grid));
+        using var noGradient = torch.no_grad();
+        Assert.True(FakeQuantizeKernel.CanRun(values, grid));
+    }
+
+    private static torch.Tensor Fill(long[] shape, Func<float> next)
+    {
+        var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
+        foreach (ref var value in values.AsSpan())
+        {
+            value = next();
+        }
+
+        return torch.tensor(values).reshape(shape);
+    }
+
+    private static void AssertSameBits(torch.Tensor expected, torch.Tensor actual)
+    {
+        Assert.Equal(expected.shape, actual.shape);
+        if (expected.NumberOfElements == 0)
+        {
+            return;
+        }
+
+        var (wanted, found) = (Words(expected), Words(actual));
+        for (var index = 0; index < wanted.Length; index++)
+        {
+            // The sign of NaN is not defined.
+            Assert.True(wanted[index] == found[index] || (float.IsNaN(Value(wanted[index])) && float.IsNaN(Value(found[index]))), $"element {index}: {Value(wanted[index])} and {Value(found[index])}");
+        }
+    }
+
+    private static float Value(int word) => BitConverter.Int32BitsToSingle(word);
+
+    private static int[] Words(torch.Tensor tensor) => MemoryMarshal.Cast<byte, int>(tensor.contiguous().bytes).ToArray();
+}

@@ -1,0 +1,123 @@
+using System.Text.Json;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Encoders;
+
+/// <summary>A CLIP model from disk with everything that belongs to it.</summary>
+public sealed class LoadedClip : IDisposable
+{
+    private readonly ModelFolder _folder;
+
+    private LoadedClip(ModelFolder folder, ClipModel model, string pretrained, PreprocessOptions preprocess, string hash, string differences)
+    {
+        _folder = folder;
+        Model = model;
+        Pretrained = pretrained;
+        Preprocess = preprocess;
+        Hash = hash;
+        Differences = differences;
+    }
+
+    /// <summary>The model.</summary>
+    public ClipModel Model { get; }
+
+    /// <summary>The model's name, for files and tables: its folder's, or its file's.</summary>
+    public string Name => Path.GetFileNameWithoutExtension(_folder.Weights) is var file && file is "model" or "open_clip_model" or "pytorch_model" or "open_clip_pytorch_model"
+        ? Path.GetFileName(Path.GetFullPath(_folder.Folder))
+        : file;
+
+    /// <summary>Tag of the weights.</summary>
+    public string Pretrained { get; }
+
+    /// <summary>How images become input.</summary>
+    public PreprocessOptions Preprocess { get; }
+
+    /// <summary>SHA-256 of the weight file, hexadecimal.</summary>
+    public string Hash { get; }
+
+    /// <summary>What the file holds beyond the model, as one clause; empty when it fits exactly.</summary>
+    public string Differences { get; }
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="path">A model folder or a weight file.</param>
+    /// <param name="options">Configuration, activation, device and number type; null for the defaults.</param>
+    /// <exception cref="UserException">A part is missing or damaged, or the weights do not fit the configuration.</exception>
+    public static LoadedClip Load(string path, ClipLoadOptions? options = null)
+    {
+        options ??= new();
+        var folder = ModelFolder.Open(path);
+        using var file = WeightFile.Open(folder.Weights);
+        var state = StateDictLoader.Load(file);
+        var (config, json, source) = FindConfig(folder, options, state);
+        config = QuickGeluRule.Apply(config, options.Pretrained, file.Container, options.LiteralActivation);
+        state = StateDictLoader.Fit(state, config);
+        var differences = ClipParameters.Compare(state, config);
+        if (differences.Missing.Count + differences.WrongShapes.Count > 0)
+        {
+            throw new UserException(
+                $"{folder.Weights} does not fit the configuration ({source}): {differences}; give the one that belongs to these weights (--model-config).");
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var model = new ClipModel(config, Place(state.ToWeightTable(torch.ScalarType.Float32), options));
+        return new(
+            folder,
+            model,
+            options.Pretrained,
+            PreprocessJson.Read(json, source, config.Vision.ImageSize),
+            ContentHash.OfFile(folder.Weights),
+            differences.ToString());
+    }
+
+    /// <summary>The tokenizer beside the weights.</summary>
+    /// <exception cref="UserException">There is none; the message says where to get one.</exception>
+    public ClipTokenizer RequireTokenizer()
+    {
+        var text = Model.Config.Text ?? throw new UserException($"{_folder.Weights} has no text tower, so there is nothing to tokenize for.");
+        return ClipTokenizer.Load(
+            _folder.Folder, new() { ContextLength = text.ContextLength, PadId = text.PadId, Cleaning = text.Cleaning });
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => Model.Dispose();
+
+    private static (ClipConfig Config, JsonElement? Json, string Source) FindConfig(
+        ModelFolder folder, ClipLoadOptions options, StateDict state)
+    {
+        if (options.Config is { } named && ClipConfigs.Find(named) is { } known)
+        {
+            return (known, null, named);
+        }
+
+        if ((options.Config ?? folder.Config) is { } path)
+        {
+            var json = JsonFields.ReadFile(path);
+            return (ClipConfigJson.Parse(json, path), json, path);
+        }
+
+        return (ClipArchitecture.Infer(state), null, "inferred from the tensors' shapes");
+    }
+
+    // Matrices take the asked type; norms, biases and the logit scale stay float32 where they are applied in float32.
+    private static WeightTable Place(WeightTable weights, ClipLoadOptions options)
+    {
+        if (options.Device.type == DeviceType.CPU && options.Type == torch.ScalarType.Float32)
+        {
+            return weights;
+        }
+
+        using (weights)
+        {
+            return new(
+                weights.Source,
+                weights.Names.Select(name => KeyValuePair.Create(
+                    name, weights[name].to(StaysFloat(name) ? torch.ScalarType.Float32 : options.Type, options.Device, copy: true))));
+        }
+    }
+
+    private static bool StaysFloat(string name) =>
+        name.Contains("ln_", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal);
+}
