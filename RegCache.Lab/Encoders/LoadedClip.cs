@@ -74,15 +74,25 @@ public sealed class LoadedClip : IDisposable
 
     /// <summary>The tokenizer beside the weights.</summary>
     /// <exception cref="UserException">There is none; the message says where to get one.</exception>
-    public ClipTokenizer RequireTokenizer()
+    public ITokenizer RequireTokenizer()
     {
         var text = Model.Config.Text ?? throw new UserException($"{_folder.Weights} has no text tower, so there is nothing to tokenize for.");
-        return ClipTokenizer.Load(
+        var words = Path.Combine(_folder.Folder, WordTokenizer.FileName);
+        return File.Exists(words) ? LoadWords(words, text) : ClipTokenizer.Load(
             _folder.Folder, new() { ContextLength = text.ContextLength, PadId = text.PadId, Cleaning = text.Cleaning });
     }
 
     /// <inheritdoc />
     public void Dispose() => Model.Dispose();
+
+    private static WordTokenizer LoadWords(string path, TextConfig text)
+    {
+        var tokenizer = WordTokenizer.Load(path);
+        return (tokenizer.VocabSize, tokenizer.ContextLength) == (text.VocabSize, text.ContextLength)
+            ? tokenizer
+            : throw new UserException(
+                $"{path} has {tokenizer.VocabSize} ids and rows of {tokenizer.ContextLength}, but the text tower takes {text.VocabSize} and {text.ContextLength}; use the word list that belongs to these weights.");
+    }
 
     private static (ClipConfig Config, JsonElement? Json, string Source) FindConfig(
         ModelFolder folder, ClipLoadOptions options, StateDict state)

@@ -7,8 +7,11 @@ namespace RegCache.Lab.Encoders.Text;
 /// A tokenizer with one id a word. Id 0 fills unused positions, then come the words, <c>&lt;unk&gt;</c> for any other word, and
 /// <c>&lt;eos&gt;</c>, which has the highest id because the text tower pools at the row's largest id.
 /// </summary>
-public sealed class WordTokenizer
+public sealed class WordTokenizer : ITokenizer
 {
+    /// <summary>The name of the file in a model folder.</summary>
+    public const string FileName = "word_tokenizer.json";
+
     private const int LargestFile = 1 << 20;
     private readonly Dictionary<string, int> _ids;
 
@@ -24,7 +27,7 @@ public sealed class WordTokenizer
     /// <summary>The words.</summary>
     public IReadOnlyList<string> Words { get; }
 
-    /// <summary>Number of ids in a row.</summary>
+    /// <inheritdoc />
     public int ContextLength { get; }
 
     /// <summary>The id of any other word.</summary>
@@ -94,8 +97,8 @@ public sealed class WordTokenizer
         return ids;
     }
 
-    /// <summary>The ids of several texts [B,context], int64, filled up with 0.</summary>
-    public Tensor Encode(IReadOnlyList<string> texts)
+    /// <inheritdoc />
+    public long[] EncodeBatch(IReadOnlyList<string> texts)
     {
         var ids = new long[texts.Count * ContextLength];
         for (var row = 0; row < texts.Count; row++)
@@ -106,7 +109,7 @@ public sealed class WordTokenizer
             }
         }
 
-        return torch.tensor(ids, [texts.Count, ContextLength]);
+        return ids;
     }
 
     private sealed record Content(string Type, int ContextLength, IReadOnlyList<string> Words);

@@ -12,7 +12,14 @@ public sealed class ShapesClipEvaluation(ShapesSet images)
 
     /// <summary>The classifier of a model: every class's prompts, averaged.</summary>
     public static ZeroShotClassifier Classifier(ClipModel model) => ZeroShotClassifier.FromPrompts(
-        model.Text!, ShapesClipArchitecture.Tokenizer.Encode, ShapesVocabulary.Classes, ShapesVocabulary.Templates);
+        model.Text!, Tokenize, ShapesVocabulary.Classes, ShapesVocabulary.Templates);
+
+    /// <summary>Texts as ids [B,context], int64.</summary>
+    public static Tensor Tokenize(IReadOnlyList<string> texts)
+    {
+        var tokenizer = ShapesClipArchitecture.Tokenizer;
+        return torch.tensor(tokenizer.EncodeBatch(texts), [texts.Count, tokenizer.ContextLength]);
+    }
 
     /// <summary>Measures <c>val/top1</c> and <c>val/top5</c>, in percent.</summary>
     public IReadOnlyDictionary<string, double> Run(ClipModel model)

@@ -78,7 +78,8 @@ internal sealed class ShapesClipSampler
             captionOf[position] = distinct[caption];
         }
 
-        return (_tokenizer.Encode([.. distinct.Keys]), torch.tensor(captionOf));
+        var ids = torch.tensor(_tokenizer.EncodeBatch([.. distinct.Keys]), [distinct.Count, _tokenizer.ContextLength]);
+        return (ids, torch.tensor(captionOf));
     }
 
     private static string Vary(ShapesSample sample, ref CounterRandom random)

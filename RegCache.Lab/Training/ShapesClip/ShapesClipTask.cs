@@ -42,6 +42,9 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     /// <summary>The model that is trained.</summary>
     public ClipModel Model { get; }
 
+    /// <summary>Told of every phase that ended, by its index, while the model is as the phase left it.</summary>
+    public Action<int, ClipModel>? PhaseEnded { get; init; }
+
     /// <inheritdoc />
     public long Steps => _options.Phases.Sum(phase => (long)phase.Steps);
 
@@ -99,6 +102,11 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         if (phase.Registers is not null)
         {
             _registers.Enforce();
+        }
+
+        if (local == phase.Steps - 1)
+        {
+            PhaseEnded?.Invoke(index, Model);
         }
 
         return new(contrastive.detach().MoveToOuterDisposeScope(), schedule.At(local), phase.BatchSize)
