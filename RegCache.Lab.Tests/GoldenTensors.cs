@@ -9,7 +9,7 @@ internal static class GoldenTensors
     public static Dictionary<string, torch.Tensor> Load(string area, params string[] parts)
     {
         using var file = WeightFile.Open(Goldens.Path(area, parts));
-        return file.Tensors.ToDictionary(entry => entry.Name, entry => entry.ToTensor());
+        return file.Tensors.ToDictionary(entry => entry.Name, entry => entry.ToTensor().DetachFromDisposeScope());
     }
 
     /// <summary>Asserts that two tensors hold the same bits.</summary>

@@ -44,10 +44,14 @@ internal sealed class RegCacheSession : IDisposable
         }
 
         var run = options.Run.Read(arguments);
-        var settings = options.Search.Read(arguments);
+        var settings = options.NeedsSearchImages
+            ? options.Search.Read(arguments)
+            : new() { Bits = options.Search.ReadBits(arguments) };
         var locations = options.Data.Read(arguments);
         var validation = OpenClasses(locations, DataVariable.ImageNetValidation, null);
-        var search = OpenClasses(locations, DataVariable.TrainSample, validation.ClassNames);
+        var search = options.NeedsSearchImages
+            ? OpenClasses(locations, DataVariable.TrainSample, validation.ClassNames)
+            : validation;
         ComputeSetup.Apply(run);
 
         var model = options.Model.Read(arguments);
@@ -65,14 +69,15 @@ internal sealed class RegCacheSession : IDisposable
                 order,
                 new() { SkipBadImages = run.SkipBadImages, CacheBytes = CropCacheBytes },
                 context.Cancellation);
+            var validationImages = Source(validation);
             var subject = new RegCacheSubject(
                 clip.Name,
                 clip.Pretrained,
                 $"{clip.Hash}-{clip.Model.Config.QuickGelu}-{run.Precision}-{run.Device}",
                 clip.Model.Vision,
                 classifier,
-                Source(search),
-                Source(validation),
+                options.NeedsSearchImages ? Source(search) : validationImages,
+                validationImages,
                 baseline,
                 bits => options.Search.Naive(arguments, bits),
                 run.Batch,
@@ -90,7 +95,7 @@ internal sealed class RegCacheSession : IDisposable
     /// <summary>Names the images that were left out, if any.</summary>
     public void ReportUnreadable()
     {
-        foreach (var source in new[] { Subject.SearchImages, Subject.ValidationImages }.OfType<FolderImageSource>())
+        foreach (var source in new[] { Subject.SearchImages, Subject.ValidationImages }.OfType<FolderImageSource>().Distinct())
         {
             if (source.Unreadable.Count > 0)
             {

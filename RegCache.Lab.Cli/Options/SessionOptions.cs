@@ -4,8 +4,11 @@ using RegCache.Lab.Data;
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>All options of the commands that run stages of RegCache.</summary>
-internal sealed class SessionOptions
+/// <param name="needsSearchImages">Whether the command reads the search set and searches, or only evaluates.</param>
+internal sealed class SessionOptions(bool needsSearchImages = true)
 {
+    public bool NeedsSearchImages => needsSearchImages;
+
     public ModelOptions Model { get; } = new();
 
     public DataOptions Data { get; } = new();
@@ -21,10 +24,17 @@ internal sealed class SessionOptions
     {
         Model.AddTo(command);
         Model.AddClassifierTo(command);
-        Data.AddTo(command, DataVariable.ImageNetValidation, DataVariable.TrainSample);
         Baseline.AddTo(command);
         Search.AddQuantizerTo(command);
-        Search.AddSearchTo(command);
         Run.AddTo(command);
+        if (needsSearchImages)
+        {
+            Data.AddTo(command, DataVariable.ImageNetValidation, DataVariable.TrainSample);
+            Search.AddSearchTo(command);
+        }
+        else
+        {
+            Data.AddTo(command, DataVariable.ImageNetValidation);
+        }
     }
 }

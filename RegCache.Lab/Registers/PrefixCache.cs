@@ -15,6 +15,10 @@ namespace RegCache.Lab.Registers;
 public sealed record PrefixCache(
     int ExtractionBlock, ValueList<OutlierToken> Tokens, Tensor Keys, Tensor Values, Tensor Hidden) : IDisposable
 {
+    /// <summary>Reads a prefix that `extract` wrote.</summary>
+    /// <exception cref="UserException">The file is missing, damaged, or no prefix file.</exception>
+    public static PrefixCache Load(string path) => PrefixCacheFile.Load(path);
+
     /// <summary>The prefix that a plan plugs into the attention of blocks.</summary>
     /// <param name="device">Where the encoder runs.</param>
     public RegisterPrefix ToPrefix(torch.Device device)

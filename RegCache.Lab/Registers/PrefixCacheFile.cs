@@ -1,3 +1,4 @@
+using System.Globalization;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Reports;
@@ -52,6 +53,21 @@ internal static class PrefixCacheFile
         {
             progress.Message($"{path} is damaged or incomplete; it is computed again.");
             return null;
+        }
+    }
+
+    /// <summary>The cache of a file, whatever it was made from.</summary>
+    /// <exception cref="UserException">The file is missing, damaged, or no prefix file.</exception>
+    public static PrefixCache Load(string path)
+    {
+        using var file = WeightFile.Open(path);
+        try
+        {
+            return Read(file, int.Parse(file.Metadata["t"], CultureInfo.InvariantCulture));
+        }
+        catch (Exception exception) when (exception is KeyNotFoundException or FormatException or InvalidOperationException)
+        {
+            throw new UserException($"{path} is no prefix file; give one that `regcache extract` wrote (blockNN.safetensors).", exception);
         }
     }
 

@@ -39,7 +39,7 @@ public sealed class ClassFolderDataset
     /// <param name="variable">What named the folder, for errors; null: nothing did.</param>
     /// <param name="expectedClasses">The class folders that must be there, in order; null: any.</param>
     /// <exception cref="UserException">
-    /// The folder does not exist or has no class folders, a class has no images, or the classes are not the expected ones.
+    /// The folder does not exist, has no class folders or no images, or the classes are not the expected ones.
     /// </exception>
     public static ClassFolderDataset OpenClasses(
         string root, DataVariable? variable = null, IReadOnlyList<string>? expectedClasses = null)
@@ -63,7 +63,7 @@ public sealed class ClassFolderDataset
     /// <param name="root">The folder.</param>
     /// <param name="variable">What named the folder, for errors; null: nothing did.</param>
     /// <exception cref="UserException">
-    /// The folder does not exist, has no images, holds both images and class folders, or a class has no images.
+    /// The folder does not exist, has no images, or holds both images and class folders.
     /// </exception>
     public static ClassFolderDataset Open(string root, DataVariable? variable = null)
     {
@@ -99,17 +99,14 @@ public sealed class ClassFolderDataset
         {
             var before = paths.Count;
             AddImages(Path.Combine(root, listing.Folders[label]), paths);
-            if (paths.Count == before)
-            {
-                throw new UserException(
-                    $"The class folder {listing.Folders[label]} of {Describe(root, variable)} holds no JPEG, PNG or WebP " +
-                    "images: add them or remove the folder.");
-            }
-
             labels.AddRange(Enumerable.Repeat(label, paths.Count - before));
         }
 
-        return new ClassFolderDataset(root, listing.Folders, paths, labels);
+        // A class without images keeps its label: a sample need not show every class.
+        return paths.Count > 0
+            ? new ClassFolderDataset(root, listing.Folders, paths, labels)
+            : throw new UserException(
+                $"{Describe(root, variable)} holds {listing.Folders.Count} class folders without a single JPEG, PNG or WebP image: add images.");
     }
 
     /// <summary>Adds the images of a folder, then those of the folders in it.</summary>

@@ -1,0 +1,103 @@
+using System.CommandLine;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Data;
+using RegCache.Lab.Data.ClassFolders;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Reports;
+using Spectre.Console;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>Architecture, parameters and tensors of a model, and its activation norms on given images.</summary>
+internal sealed class ModelInfoCommand : KitCommand
+{
+    private readonly Argument<string> _model = new("MODEL") { Description = "Model folder or weight file." };
+
+    private readonly Option<string?> _config = new("--model-config") { Description = "Configuration file or name.", HelpName = "FILE|NAME" };
+
+    private readonly Option<bool> _tensors = new("--tensors") { Description = "List every tensor." };
+
+    private readonly Option<string?> _images = new("--images")
+    {
+        Description = "Folder of images: adds a table of token norms by block, which shows outlier tokens.",
+        HelpName = "FOLDER",
+    };
+
+    private readonly Option<int> _count = OptionOf.Number("--count", "Images that are used for the norms.", 64, 1, 1_000_000);
+
+    /// <inheritdoc/>
+    public override string Path => "model info";
+
+    /// <inheritdoc/>
+    public override string Description => "Tells a model's architecture, parameters, tensors, and token norms on given images.";
+
+    /// <inheritdoc/>
+    public override void Declare(Command command)
+    {
+        command.Add(_model);
+        foreach (var option in new Option[] { _config, _tensors, _images, _count })
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Run(CommandContext context)
+    {
+        var arguments = context.Arguments;
+        using var clip = LoadedClip.Load(arguments.GetRequiredValue(_model), new() { Config = arguments.GetValue(_config) });
+        PrintArchitecture(context.Output, clip);
+        if (arguments.GetValue(_tensors))
+        {
+            foreach (var name in clip.Model.Weights.Names)
+            {
+                var tensor = clip.Model.Weights[name];
+                context.Output.WriteLine($"  {name,-60} {tensor.dtype,-10} [{string.Join(", ", tensor.shape)}]");
+            }
+        }
+
+        if (arguments.GetValue(_images) is { } folder)
+        {
+            PrintNorms(context, clip, folder, arguments.GetValue(_count));
+        }
+
+        return ExitCode.Success;
+    }
+
+    private static void PrintArchitecture(TextWriter output, LoadedClip clip)
+    {
+        var (config, weights) = (clip.Model.Config, clip.Model.Weights);
+        long Elements(Func<string, bool> counts) => weights.Names.Where(counts).Sum(name => weights[name].NumberOfElements);
+        static bool IsVisual(string name) => name.StartsWith("visual.", StringComparison.Ordinal);
+        var (vision, text) = (config.Vision, config.Text);
+        output.WriteLine($"model      : {clip.Name}");
+        output.WriteLine($"sha-256    : {clip.Hash}");
+        output.WriteLine($"vision     : {vision.Layers} blocks, width {vision.Width}, {vision.Heads} heads, patch {vision.PatchSize}, image {vision.ImageSize.Height}x{vision.ImageSize.Width}, {1 + vision.Patches} tokens");
+        output.WriteLine(text is null
+            ? "text       : none"
+            : $"text       : {text.Layers} blocks, width {text.Width}, {text.Heads} heads, context {text.ContextLength}, vocabulary {text.VocabSize}");
+        output.WriteLine($"embedding  : {config.EmbedDim} channels, {(config.QuickGelu ? "quick GELU" : "GELU")}");
+        output.WriteLine($"parameters : {Elements(static _ => true):N0} ({Elements(IsVisual):N0} vision, {Elements(static name => !IsVisual(name)):N0} others)");
+        output.WriteLine($"tensors    : {weights.Names.Count}");
+        if (clip.Differences.Length > 0)
+        {
+            output.WriteLine($"besides    : {clip.Differences}");
+        }
+    }
+
+    private static void PrintNorms(CommandContext context, LoadedClip clip, string folder, int count)
+    {
+        var source = new FolderImageSource(ClassFolderDataset.Open(folder), new(clip.Preprocess), cancellation: context.Cancellation);
+        var norms = TokenNorms.Measure(clip.Model.Vision, source, count, new("norms", 16) { Progress = context.Progress, Cancellation = context.Cancellation });
+        var table = new Table().AddColumns("leaving block", "median norm", "largest norm", "ratio", "outliers an image", "largest FC2 input");
+        foreach (var row in norms)
+        {
+            table.AddRow(
+                $"{row.Block}", $"{row.MedianNorm:0.00}", $"{row.LargestNorm:0.00}", $"{row.Ratio:0.0}", $"{row.Outliers:0.00}", $"{row.LargestFc2Input:0.00}");
+        }
+
+        context.Console.Write(table);
+        context.Output.WriteLine("Patch tokens only; an outlier has a norm above 5 times its image's median. Numbers are means over images.");
+    }
+}
