@@ -10,7 +10,7 @@ public sealed record RegisterLossOptions
     public int Marked { get; init; } = 5;
 
     /// <summary>Patches next in rank that are neither rewarded nor punished.</summary>
-    public int Undecided { get; init; } = 1;
+    public int Undecided { get; init; } = 2;
 
     /// <summary>Steps over which the wanted pre-activation rises from 0.</summary>
     public int RampSteps { get; init; } = 120;
@@ -28,7 +28,7 @@ public sealed record RegisterLossOptions
     public double UnmarkedWeight { get; init; } = 0.3;
 
     /// <summary>Weight of the worst unmarked patch of each image.</summary>
-    public double WorstUnmarkedWeight { get; init; } = 0.3;
+    public double WorstUnmarkedWeight { get; init; } = 0.5;
 
     /// <summary>Weight of the wish that later blocks attend to marked patches.</summary>
     public double SinkWeight { get; init; } = 0.5;

@@ -29,11 +29,12 @@ public sealed record ShapesClipOptions
             new() { Steps = 1000, SingleObjectSteps = 400, FullTokenSteps = 100 },
             new()
             {
-                Steps = 600,
-                FullTokenSteps = 300,
+                Steps = 450,
+                BatchSize = 96,
+                FullTokenSteps = 250,
                 MinTokens = 24,
                 MaxTokens = 38,
-                Registers = new() { Steps = 480 },
+                Registers = new() { Steps = 360 },
             },
         ],
     };
