@@ -3,7 +3,6 @@ using FsCheck;
 using FsCheck.Fluent;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Images.Decoding;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 

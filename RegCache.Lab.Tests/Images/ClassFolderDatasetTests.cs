@@ -1,6 +1,5 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.ClassFolders;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 
@@ -70,9 +69,20 @@ public sealed class ClassFolderDatasetTests : IDisposable
     public void Folders_without_images_are_refused()
     {
         AssertRefused("no JPEG, PNG or WebP", () => ClassFolderDataset.Open(_scratch.Root));
+        Add("a", "notes.txt");
+        AssertRefused("without a single", () => ClassFolderDataset.Open(_scratch.Root));
+        AssertRefused("without a single", () => ClassFolderDataset.OpenClasses(_scratch.Root));
+    }
+
+    [Fact]
+    public void A_class_without_images_keeps_its_label()
+    {
         Add("a", "1.jpg");
         Add("b", "notes.txt");
-        AssertRefused("class folder b", () => ClassFolderDataset.OpenClasses(_scratch.Root));
+        Add("c", "2.jpg");
+        var dataset = ClassFolderDataset.OpenClasses(_scratch.Root, expectedClasses: ["a", "b", "c"]);
+        Assert.Equal(["a", "b", "c"], dataset.ClassNames);
+        Assert.Equal([0, 2], dataset.Labels);
     }
 
     [Fact]

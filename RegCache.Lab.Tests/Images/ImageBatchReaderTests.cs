@@ -1,5 +1,4 @@
 using RegCache.Lab.Data.Images;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 

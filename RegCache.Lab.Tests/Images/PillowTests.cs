@@ -1,6 +1,5 @@
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Images.Resampling;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 

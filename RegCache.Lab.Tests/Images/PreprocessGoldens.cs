@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using RegCache.Lab.Data.Images;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 

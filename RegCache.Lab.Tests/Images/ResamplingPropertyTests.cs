@@ -2,7 +2,6 @@ using FsCheck;
 using FsCheck.Fluent;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Images.Resampling;
-using Xunit;
 
 namespace RegCache.Lab.Tests.Images;
 

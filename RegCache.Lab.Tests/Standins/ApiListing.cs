@@ -151,7 +151,9 @@ internal static class ApiListing
         return text.Length == 0 ? "" : $"  {{{text}}}";
     }
 
-    private static string Obsolete(MemberInfo member) => member.IsDefined(typeof(ObsoleteAttribute), inherit: false) ? " obsolete" : "";
+    // The compiler marks every ref struct as obsolete, to keep old compilers away from it.
+    private static string Obsolete(MemberInfo member) =>
+        member.IsDefined(typeof(ObsoleteAttribute), inherit: false) && member is not Type { IsByRefLike: true } ? " obsolete" : "";
 
     private static bool IsDelegate(Type type) => type.BaseType == typeof(MulticastDelegate);
 

@@ -49,8 +49,9 @@ public sealed partial class ApiListingTest
         var types = known.Where(line => line[0] == 'T').Select(Owner).ToHashSet(StringComparer.Ordinal);
         var cited = reference.SelectMany(line => Identifier().Matches(line)).Select(match => match.Value).ToHashSet(StringComparer.Ordinal);
 
-        // The listings leave out some small types that they cite in signatures; of these only the name can be checked.
-        return listed.Where(line => !known.Contains(line) && (types.Contains(Owner(line)) || !cited.Contains(Owner(line))));
+        // The listings leave out some small types that they cite in signatures; of these only the name can be checked,
+        // without the arity, for a generic type is cited with its arguments.
+        return listed.Where(line => !known.Contains(line) && (types.Contains(Owner(line)) || !cited.Contains(Owner(line).Split('`')[0])));
     }
 
     private static void AssertNone(IEnumerable<string> lines) => Assert.Equal("", string.Join('\n', lines));

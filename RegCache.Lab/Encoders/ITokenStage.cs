@@ -11,4 +11,9 @@ public interface ITokenStage
     /// <param name="batch">The stream that arrives, tokens [B,N,C].</param>
     /// <param name="context">What the block computed so far; its attention is absent between blocks.</param>
     TokenBatch Apply(TokenBatch batch, StageContext context);
+
+    /// <summary>Multiply-accumulates that deciding costs per image; accounts list them apart from the model's own.</summary>
+    /// <param name="batch">The stream that arrives; only shapes and layout count.</param>
+    /// <param name="context">What the block computed so far; only shapes count.</param>
+    long Macs(TokenBatch batch, StageContext context) => 0;
 }

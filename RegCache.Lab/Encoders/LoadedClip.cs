@@ -1,4 +1,3 @@
-using System.Text.Json;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
@@ -51,8 +50,8 @@ public sealed class LoadedClip : IDisposable
         var folder = ModelFolder.Open(path);
         using var file = WeightFile.Open(folder.Weights);
         var state = StateDictLoader.Load(file);
-        var (config, json, source) = FindConfig(folder, options, state);
-        config = QuickGeluRule.Apply(config, options.Pretrained, file.Container, options.LiteralActivation);
+        var (config, source) = FindConfig(folder, options, file, state);
+        config = QuickGeluRule.Apply(config, $"{options.Pretrained} {Path.GetFileName(folder.Weights)}", file.Container, options.LiteralActivation);
         state = StateDictLoader.Fit(state, config);
         var differences = ClipParameters.Compare(state, config);
         if (differences.Missing.Count + differences.WrongShapes.Count > 0)
@@ -62,12 +61,12 @@ public sealed class LoadedClip : IDisposable
         }
 
         using var scope = torch.NewDisposeScope();
-        var model = new ClipModel(config, Place(state.ToWeightTable(torch.ScalarType.Float32), options));
+        var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type));
         return new(
             folder,
             model,
             options.Pretrained,
-            PreprocessJson.Read(json, source, config.Vision.ImageSize),
+            folder.LoadPreprocess(config.Vision, File.Exists(options.Config) ? options.Config : null),
             ContentHash.OfFile(folder.Weights),
             differences.ToString());
     }
@@ -78,56 +77,18 @@ public sealed class LoadedClip : IDisposable
     {
         var text = Model.Config.Text ?? throw new UserException($"{_folder.Weights} has no text tower, so there is nothing to tokenize for.");
         var words = Path.Combine(_folder.Folder, WordTokenizer.FileName);
-        return File.Exists(words) ? LoadWords(words, text) : ClipTokenizer.Load(
-            _folder.Folder, new() { ContextLength = text.ContextLength, PadId = text.PadId, Cleaning = text.Cleaning });
+        return File.Exists(words) ? WordTokenizer.Load(words, text) : _folder.LoadTokenizer(text);
     }
 
     /// <inheritdoc />
     public void Dispose() => Model.Dispose();
 
-    private static WordTokenizer LoadWords(string path, TextConfig text)
+    private static (ClipConfig Config, string Source) FindConfig(ModelFolder folder, ClipLoadOptions options, WeightFile file, StateDict state)
     {
-        var tokenizer = WordTokenizer.Load(path);
-        return (tokenizer.VocabSize, tokenizer.ContextLength) == (text.VocabSize, text.ContextLength)
-            ? tokenizer
-            : throw new UserException(
-                $"{path} has {tokenizer.VocabSize} ids and rows of {tokenizer.ContextLength}, but the text tower takes {text.VocabSize} and {text.ContextLength}; use the word list that belongs to these weights.");
+        var (config, source) = options.Config is { } named && ClipConfigs.Find(named) is { } known ? (known, named)
+            : (options.Config ?? folder.Config) is { } path ? (ClipConfigJson.Load(path), path)
+            : ClipConfigJson.FromMetadata(file) is { } embedded ? (embedded, "in the weight file")
+            : (ClipArchitecture.Infer(state), "inferred from the tensors' shapes");
+        return (ClipArchitecture.WithoutAbsentText(config, state), source);
     }
-
-    private static (ClipConfig Config, JsonElement? Json, string Source) FindConfig(
-        ModelFolder folder, ClipLoadOptions options, StateDict state)
-    {
-        if (options.Config is { } named && ClipConfigs.Find(named) is { } known)
-        {
-            return (known, null, named);
-        }
-
-        if ((options.Config ?? folder.Config) is { } path)
-        {
-            var json = JsonFields.ReadFile(path);
-            return (ClipConfigJson.Parse(json, path), json, path);
-        }
-
-        return (ClipArchitecture.Infer(state), null, "inferred from the tensors' shapes");
-    }
-
-    // Matrices take the asked type; norms, biases and the logit scale stay float32 where they are applied in float32.
-    private static WeightTable Place(WeightTable weights, ClipLoadOptions options)
-    {
-        if (options.Device.type == DeviceType.CPU && options.Type == torch.ScalarType.Float32)
-        {
-            return weights;
-        }
-
-        using (weights)
-        {
-            return new(
-                weights.Source,
-                weights.Names.Select(name => KeyValuePair.Create(
-                    name, weights[name].to(StaysFloat(name) ? torch.ScalarType.Float32 : options.Type, options.Device, copy: true))));
-        }
-    }
-
-    private static bool StaysFloat(string name) =>
-        name.Contains("ln_", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal);
 }

@@ -55,6 +55,31 @@ public sealed class PlanRunner : IDisposable
         return features!;
     }
 
+    /// <summary>Runs one plan on a batch and returns the stream that leaves its blocks, for those who look into it.</summary>
+    /// <param name="images">Normalised images [B,3,H,W].</param>
+    /// <param name="plan">The plan.</param>
+    /// <param name="blocks">How many blocks to run; null runs all.</param>
+    /// <param name="probe">Observer of the activations, or null.</param>
+    public TokenBatch Forward(Tensor images, EncoderPlan plan, int? blocks = null, IActivationProbe? probe = null)
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var stream = _tower.Embed(images, plan.Embedding);
+        for (var block = 0; block < (blocks ?? plan.Blocks.Count); block++)
+        {
+            var next = TransformerBlock.Forward(stream, block, Layers(plan.Blocks[block], block), plan.Blocks[block], probe: probe);
+            stream.Tokens.Dispose();
+            stream = next;
+        }
+
+        foreach (var tensor in stream.Tensors)
+        {
+            tensor.MoveToOuterDisposeScope();
+        }
+
+        return stream;
+    }
+
     /// <inheritdoc />
     public void Dispose()
     {

@@ -11,4 +11,7 @@ public sealed record StageContext(int Block)
 
     /// <summary>Attention queries of the block [B,H,N,D/H]; null at the seam between blocks.</summary>
     public Tensor? Queries { get; init; }
+
+    /// <summary>What joined the block's attention: prefix and bias.</summary>
+    public AttentionExtras Extras { get; init; }
 }

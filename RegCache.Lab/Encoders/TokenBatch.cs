@@ -32,9 +32,9 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
     {
         return this with
         {
-            Tokens = Gather(Tokens, indices),
-            Sizes = Sizes is null ? null : Gather(Sizes, indices),
-            Sources = Sources is null ? null : Gather(Sources, indices),
+            Tokens = TokenRows.Take(Tokens, indices),
+            Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
+            Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
             Positions = Positions is null ? indices : Positions.gather(1, indices),
         };
     }
@@ -68,7 +68,4 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
 
         return this;
     }
-
-    private static Tensor Gather(Tensor rows, Tensor indices) =>
-        rows.gather(1, indices.unsqueeze(-1).expand(-1, -1, rows.shape[2]));
 }

@@ -12,4 +12,7 @@ public sealed record TokenLayout(int ClassTokens, int RegisterTokens, int GridRo
 {
     /// <summary>Number of leading tokens that no stage may delete, prune or merge.</summary>
     public int ProtectedTokens => ClassTokens + RegisterTokens;
+
+    /// <summary>How the patch tokens lie in windows; null while they do not.</summary>
+    public WindowRuns? Windows { get; init; }
 }

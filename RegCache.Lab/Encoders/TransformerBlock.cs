@@ -28,11 +28,11 @@ public static class TransformerBlock
         var batch = plan.Before.Aggregate(input, (stream, stage) => stage.Apply(stream, context));
         observer.Observe(ActivationKind.BlockInput, batch.Tokens);
 
-        var (attended, queries, keys) = Attend(batch, layers, plan, mask, observer);
+        var (attended, queries, keys, extras) = Attend(batch, layers, plan, mask, observer);
         batch = batch with { Tokens = AddBranch(batch.Tokens, attended, layers.AttentionGain) };
         if (plan.Between.Count > 0)
         {
-            context = context with { Queries = queries, Keys = keys };
+            context = context with { Queries = queries, Keys = keys, Extras = extras };
             batch = plan.Between.Aggregate(batch, (stream, stage) => stage.Apply(stream, context));
         }
 
@@ -45,7 +45,7 @@ public static class TransformerBlock
         return batch.MoveToOuterDisposeScope(input);
     }
 
-    private static (Tensor Attended, Tensor Queries, Tensor Keys) Attend(
+    private static (Tensor Attended, Tensor Queries, Tensor Keys, AttentionExtras Extras) Attend(
         TokenBatch batch, BlockLayers layers, BlockPlan plan, Tensor? mask, BlockProbe probe)
     {
         using var normalised = layers.AttentionNorm.Apply(batch.Tokens);
@@ -67,7 +67,7 @@ public static class TransformerBlock
         probe.Observe(ActivationKind.AttentionMixed, mixed);
         var attended = layers.AttentionOut.Apply(mixed);
         probe.Observe(ActivationKind.AttentionOut, attended);
-        return (attended, queries, keys);
+        return (attended, queries, keys, extras);
     }
 
     private static Tensor? AttentionBias(TokenBatch batch, BlockPlan plan, Tensor? mask)

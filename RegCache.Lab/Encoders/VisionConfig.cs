@@ -42,6 +42,12 @@ public sealed record VisionConfig
     /// <summary>The kind of pooling (<c>pool_type</c>: "tok", "avg" or "none").</summary>
     public VisionPooling PoolType { get; init; } = VisionPooling.ClassToken;
 
+    /// <summary>
+    /// Learned tokens in front of the patches: 1 is the class token, 2 a class and a distillation token, 0 neither. All of
+    /// them together become the feature when <see cref="PoolType"/> is <see cref="VisionPooling.ClassToken"/>.
+    /// </summary>
+    public int ClassTokens { get; init; } = 1;
+
     /// <summary>True when callers want the patch tokens besides the pooled feature (<c>output_tokens</c>).</summary>
     public bool OutputTokens { get; init; }
 

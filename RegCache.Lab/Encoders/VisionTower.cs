@@ -6,10 +6,11 @@ namespace RegCache.Lab.Encoders;
 /// </summary>
 public sealed class VisionTower
 {
-    private readonly Tensor _classEmbedding;
+    private readonly Tensor? _classEmbedding;
     private readonly Tensor _positionEmbedding;
     private readonly LayerNorm? _preNorm;
     private readonly Tensor _projection;
+    private readonly Tensor? _projectionBias;
 
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
@@ -18,9 +19,10 @@ public sealed class VisionTower
         Config = config.Vision;
         var (width, patch) = (Config.Width, Config.PatchSize);
         var activation = config.QuickGelu ? Activation.QuickGelu : Activation.Gelu;
-        Patches = new(weights.Take("visual.conv1.weight", width, 3, patch, patch));
-        _classEmbedding = weights.Take("visual.class_embedding", width);
-        _positionEmbedding = weights.Take("visual.positional_embedding", Config.Patches + 1, width);
+        Patches = new(weights.Take("visual.conv1.weight", width, 3, patch, patch), weights.TakeIfPresent("visual.conv1.bias", width));
+        var leading = Config.ClassTokens;
+        _classEmbedding = leading == 0 ? null : weights.Take("visual.class_embedding", leading == 1 ? [width] : [leading, width]);
+        _positionEmbedding = weights.Take("visual.positional_embedding", Config.Patches + leading, width);
         _preNorm = Config.NoLnPre ? null : TowerWeights.LayerNorm(weights, "visual.ln_pre", width, Config.Epsilon);
         Blocks =
         [
@@ -28,7 +30,9 @@ public sealed class VisionTower
                 weights, $"visual.transformer.resblocks.{block}", width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
         FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
-        _projection = weights.Take("visual.proj", width, config.EmbedDim);
+        var pooled = Config.PoolType == VisionPooling.ClassToken ? width * leading : width;
+        _projection = weights.Take("visual.proj", pooled, config.EmbedDim);
+        _projectionBias = weights.TakeIfPresent("visual.proj_bias", config.EmbedDim);
     }
 
     /// <summary>The tower's architecture.</summary>
@@ -46,7 +50,10 @@ public sealed class VisionTower
     /// <summary>Device and number type that images must have.</summary>
     public (torch.Device Device, torch.ScalarType Type) Placement => (_projection.device, _projection.dtype);
 
-    /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,1+N,C].</summary>
+    /// <summary>Channels E of an image feature.</summary>
+    public int Features => (int)_projection.shape[1];
+
+    /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,k+N,C] with k class tokens.</summary>
     /// <param name="images">Normalised images.</param>
     /// <param name="scheme">How the patch embedding runs; null runs it in float.</param>
     /// <exception cref="UserException">The images are not of the size that the model takes.</exception>
@@ -62,10 +69,10 @@ public sealed class VisionTower
         using var scope = torch.NewDisposeScope();
         var embedding = scheme?.Apply(Patches) ?? Patches;
         var patches = embedding.Apply(images).flatten(2).transpose(1, 2);
-        var classTokens = _classEmbedding.to(patches.dtype).view(1, 1, -1).expand(patches.shape[0], -1, -1);
-        var tokens = torch.cat([classTokens, patches], 1) + _positionEmbedding.to(patches.dtype);
+        var classTokens = _classEmbedding?.to(patches.dtype).view(1, Config.ClassTokens, -1).expand(patches.shape[0], -1, -1);
+        var tokens = (classTokens is null ? patches : torch.cat([classTokens, patches], 1)) + _positionEmbedding.to(patches.dtype);
         tokens = _preNorm?.Apply(tokens) ?? tokens;
-        var layout = new TokenLayout(1, 0, Config.Grid.Height, Config.Grid.Width);
+        var layout = new TokenLayout(Config.ClassTokens, 0, Config.Grid.Height, Config.Grid.Width);
         return new(tokens.MoveToOuterDisposeScope(), layout);
     }
 
@@ -73,10 +80,15 @@ public sealed class VisionTower
     public Tensor Project(TokenBatch output)
     {
         using var scope = torch.NewDisposeScope();
-        var pooled = Config.FinalLnAfterPool || Config.PoolType == VisionPooling.ClassToken
-            ? FinalNorm.Apply(Pool(output, output.Tokens))
-            : Pool(output, FinalNorm.Apply(output.Tokens));
-        return pooled.matmul(_projection).MoveToOuterDisposeScope();
+        var pooled = Config.PoolType switch
+        {
+            VisionPooling.ClassToken => FinalNorm.Apply(output.Tokens.narrow(1, 0, Config.ClassTokens)).flatten(1),
+            VisionPooling.None => FinalNorm.Apply(output.Tokens),
+            _ when Config.FinalLnAfterPool => FinalNorm.Apply(Average(output, output.Tokens)),
+            _ => Average(output, FinalNorm.Apply(output.Tokens)),
+        };
+        var features = pooled.matmul(_projection);
+        return (_projectionBias is null ? features : features + _projectionBias).MoveToOuterDisposeScope();
     }
 
     /// <summary>Projects every patch token of the last block's output, [B,N,C] to [B,N,E], for dense prediction.</summary>
@@ -115,13 +127,8 @@ public sealed class VisionTower
         return stream;
     }
 
-    private Tensor Pool(TokenBatch output, Tensor tokens)
+    private static Tensor Average(TokenBatch output, Tensor tokens)
     {
-        if (Config.PoolType != VisionPooling.Average)
-        {
-            return Config.PoolType == VisionPooling.None ? tokens : tokens.select(1, 0);
-        }
-
         var first = output.Layout.ProtectedTokens;
         var patches = tokens.narrow(1, first, tokens.shape[1] - first);
         if (output.Sizes is not { } sizes)

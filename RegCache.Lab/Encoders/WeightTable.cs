@@ -65,6 +65,24 @@ public sealed class WeightTable : IDisposable
     /// <summary>The tensor of that name as <see cref="Take"/> checks it, or null when there is none.</summary>
     public Tensor? TakeIfPresent(string name, params long[] shape) => Contains(name) ? Take(name, shape) : null;
 
+    /// <summary>
+    /// Brings float32 weights to a device and number type and hands them over: this table must not be used afterwards.
+    /// Matrices take the asked type; norms and the logit scale stay float32 where they are applied in float32.
+    /// </summary>
+    internal WeightTable Place(torch.Device device, torch.ScalarType type)
+    {
+        if (device.type == DeviceType.CPU && type == torch.ScalarType.Float32)
+        {
+            return this;
+        }
+
+        using (this)
+        {
+            return new(Source, _tensors.Select(pair => KeyValuePair.Create(
+                pair.Key, pair.Value.to(StaysFloat(pair.Key) ? torch.ScalarType.Float32 : type, device, copy: true))));
+        }
+    }
+
     /// <inheritdoc />
     public void Dispose()
     {
@@ -73,4 +91,7 @@ public sealed class WeightTable : IDisposable
             tensor.Dispose();
         }
     }
+
+    private static bool StaysFloat(string name) =>
+        name.Contains("ln_", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal);
 }

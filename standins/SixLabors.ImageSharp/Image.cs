@@ -1,10 +1,11 @@
 using System.Runtime.InteropServices;
+using SixLabors.ImageSharp.Advanced;
 using SixLabors.ImageSharp.Codecs;
 using SixLabors.ImageSharp.PixelFormats;
 
 namespace SixLabors.ImageSharp;
 
-public abstract class Image : IDisposable
+public abstract class Image : IDisposable, IConfigurationProvider
 {
     private protected Image(int width, int height)
     {
@@ -18,6 +19,8 @@ public abstract class Image : IDisposable
     public int Height => Size.Height;
 
     public Size Size { get; private protected set; }
+
+    public Configuration Configuration => Configuration.Default;
 
     public Rectangle Bounds => new(0, 0, Width, Height);
 

@@ -1,15 +1,18 @@
 namespace RegCache.Lab.Data.Images;
 
-/// <summary>A batch in the making: its memory, its images and what went wrong with them.</summary>
-internal sealed class BatchSlot(int capacity, int imageLength) : IDisposable
+/// <summary>A batch in the making: its images and what went wrong with them.</summary>
+/// <param name="pixels">The memory for <paramref name="capacity"/> images.</param>
+/// <param name="capacity">The most images.</param>
+internal sealed class BatchSlot(float[] pixels, int capacity) : IDisposable
 {
-    private readonly float[] _pixels =
-        GC.AllocateUninitializedArray<float>(checked(capacity * imageLength), pinned: true);
-
+    private readonly int _imageLength = pixels.Length / capacity;
     private readonly int[] _indices = new int[capacity];
     private readonly Exception?[] _errors = new Exception?[capacity];
     private readonly ManualResetEventSlim _finished = new();
     private int _left;
+
+    /// <summary>The memory.</summary>
+    public float[] Pixels { get; } = pixels;
 
     /// <summary>Images of the batch, bad ones included.</summary>
     public int Count { get; private set; }
@@ -28,7 +31,7 @@ internal sealed class BatchSlot(int capacity, int imageLength) : IDisposable
 
     public Exception? ErrorAt(int position) => _errors[position];
 
-    public Span<float> PixelsAt(int position) => _pixels.AsSpan(position * imageLength, imageLength);
+    public Span<float> PixelsAt(int position) => Pixels.AsSpan(position * _imageLength, _imageLength);
 
     /// <summary>Says that an image is done; the last one wakes the consumer.</summary>
     public void Finish(int position, Exception? error)
@@ -62,7 +65,7 @@ internal sealed class BatchSlot(int capacity, int imageLength) : IDisposable
             kept++;
         }
 
-        return new PixelBatch(_indices.AsMemory(0, kept), _pixels.AsMemory(0, kept * imageLength));
+        return new PixelBatch(_indices.AsMemory(0, kept), Pixels.AsMemory(0, kept * _imageLength));
     }
 
     public void Dispose() => _finished.Dispose();

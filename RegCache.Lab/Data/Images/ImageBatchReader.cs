@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 
 namespace RegCache.Lab.Data.Images;
@@ -10,6 +11,7 @@ namespace RegCache.Lab.Data.Images;
 public sealed class ImageBatchReader
 {
     private readonly CropCache _cache;
+    private readonly ConcurrentBag<float[]> _buffers = [];
     private readonly SortedDictionary<int, UnreadableImage> _unreadable = [];
 
     /// <summary>Prepares reading; no file is touched yet.</summary>
@@ -57,7 +59,7 @@ public sealed class ImageBatchReader
     /// <param name="batchSize">Images a batch; the last one may have fewer.</param>
     /// <param name="firstBatch">The batch to begin with, to go on with an interrupted pass.</param>
     /// <param name="cancellation">Stops the pass.</param>
-    /// <returns>Batches whose memory is reused for later ones.</returns>
+    /// <returns>Batches whose memory is reused, by later ones of this and of later passes.</returns>
     /// <exception cref="UserException">A file cannot be used and bad images are not skipped: the first such file.</exception>
     public IEnumerable<PixelBatch> Read(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
     {
@@ -71,7 +73,7 @@ public sealed class ImageBatchReader
     /// <param name="indices">Which, in the order wanted.</param>
     /// <param name="batchSize">Images a batch; the last one may have fewer, as have batches with skipped images.</param>
     /// <param name="cancellation">Stops the pass.</param>
-    /// <returns>Batches whose memory is reused for later ones.</returns>
+    /// <returns>Batches whose memory is reused, by later ones of this and of later passes.</returns>
     /// <exception cref="UserException">A file cannot be used and bad images are not skipped: the first such file.</exception>
     public IEnumerable<PixelBatch> Read(
         IReadOnlyList<int> indices, int batchSize, CancellationToken cancellation = default)
@@ -89,7 +91,7 @@ public sealed class ImageBatchReader
         {
             for (var batch = 0; batch < slots.Length; batch++)
             {
-                slots[batch] = new BatchSlot(Math.Min(batchSize, indices.Length), Preprocessor.OutputLength);
+                slots[batch] = NewSlot(Math.Min(batchSize, indices.Length));
                 Begin(batch);
             }
 
@@ -114,9 +116,10 @@ public sealed class ImageBatchReader
         {
             // The threads write to the slots until they have ended.
             threads.Dispose();
-            foreach (var slot in slots)
+            foreach (var slot in slots.OfType<BatchSlot>())
             {
-                slot?.Dispose();
+                _buffers.Add(slot.Pixels);
+                slot.Dispose();
             }
         }
 
@@ -127,6 +130,21 @@ public sealed class ImageBatchReader
             slot.Begin(indices.AsSpan(first, Math.Min(batchSize, indices.Length - first)));
             threads.Enqueue(slot);
         }
+    }
+
+    /// <summary>A slot in the memory of an earlier pass, if it had batches of this size.</summary>
+    private BatchSlot NewSlot(int capacity)
+    {
+        var length = checked(capacity * Preprocessor.OutputLength);
+        while (_buffers.TryTake(out var buffer))
+        {
+            if (buffer.Length == length)
+            {
+                return new BatchSlot(buffer, capacity);
+            }
+        }
+
+        return new BatchSlot(GC.AllocateUninitializedArray<float>(length, pinned: true), capacity);
     }
 
     private void ReadInto(int index, Span<float> planes)

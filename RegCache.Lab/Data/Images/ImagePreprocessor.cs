@@ -41,6 +41,11 @@ public sealed class ImagePreprocessor
             throw new UserException($"The standard deviation {deviation} must be above zero in every channel: correct it.");
         }
 
+        if (!(options.CropRatio is > 0 and <= 1))
+        {
+            throw new UserException($"The crop ratio {options.CropRatio} must be above 0 and at most 1: correct it.");
+        }
+
         Options = options;
         _instructions = instructions;
         _normalization = new Normalization(options.Mean, deviation);

@@ -1,7 +1,8 @@
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
-/// Normalised images, ready for a model. The memory is reused: it is valid until the reader is asked for the next batch.
+/// Normalised images, ready for a model. The memory is reused: it is valid until the next batch is asked for or
+/// the pass ends.
 /// </summary>
 public sealed class PixelBatch
 {

@@ -35,6 +35,12 @@ public sealed record PreprocessOptions(int Height, int Width)
     /// <summary>The resampling filter.</summary>
     public Interpolation Interpolation { get; init; } = Interpolation.Bicubic;
 
+    /// <summary>
+    /// Part of the resized image's shorter side that <see cref="ResizeMode.Shortest"/> keeps, above 0 to 1: the image is
+    /// resized to the input's size divided by it, rounded down, and the middle is cut out.
+    /// </summary>
+    public double CropRatio { get; init; } = 1;
+
     /// <summary>How the image's shape is fitted to the input's.</summary>
     public ResizeMode ResizeMode { get; init; } = ResizeMode.Shortest;
 

@@ -17,8 +17,12 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
         {
             ResizeMode.Squash => (options.Width, options.Height),
             ResizeMode.Longest => KeepRatio(options, width, height, Math.Max),
-            _ when options.Width == options.Height => ShorterSide(options.Width, width, height),
-            _ => KeepRatio(options, width, height, Math.Min),
+            _ when options.Width == options.Height => ShorterSide(Enlarged(options.Width, options.CropRatio), width, height),
+            _ => KeepRatio(
+                options with { Width = Enlarged(options.Width, options.CropRatio), Height = Enlarged(options.Height, options.CropRatio) },
+                width,
+                height,
+                Math.Min),
         };
         if (resizedWidth < 1 || resizedHeight < 1)
         {
@@ -39,6 +43,8 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
             Math.Max(0, (options.Width - resizedWidth) / 2),
             Math.Max(0, (options.Height - resizedHeight) / 2));
     }
+
+    private static int Enlarged(int side, double ratio) => (int)Math.Floor(side / ratio);
 
     private static (int Width, int Height) ShorterSide(int size, int width, int height)
     {

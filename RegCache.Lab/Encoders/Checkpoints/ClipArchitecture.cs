@@ -20,7 +20,7 @@ public static class ClipArchitecture
         var patches = Matrix(state, "visual.positional_embedding").Rows - 1;
         var grid = (int)Math.Round(Math.Sqrt(patches));
         var convolution = state["visual.conv1.weight"].Shape;
-        if ((long)grid * grid != patches || convolution is not [> 0 and var width, 3, > 0 and var patch, var patchWidth] || patch != patchWidth)
+        if ((long)grid * grid != patches || convolution is not [> 0 and <= int.MaxValue and var width, 3, > 0 and <= int.MaxValue and var patch, var patchWidth] || patch != patchWidth)
         {
             throw Unclear(state, $"its {patches} patch positions and convolution {WeightEntry.Describe(convolution)} are no square grid of square patches");
         }
@@ -34,7 +34,7 @@ public static class ClipArchitecture
                 Layers = Layers(state, "visual.transformer"),
                 Width = (int)width,
                 HeadWidth = HeadWidthOf(state, (int)width),
-                MlpRatio = MlpRatio(state, "visual.transformer", width),
+                MlpRatio = MlpRatio(state, "visual.transformer", (int)width),
                 PatchSize = (int)patch,
                 ImageSize = (grid * (int)patch, grid * (int)patch),
                 LayerScaleInit = Gain(state, "visual.transformer"),
@@ -44,6 +44,14 @@ public static class ClipArchitecture
             InitLogitBias = state.Contains("logit_bias") ? 0 : null,
             NonscalarLogitScale = state.Find("logit_scale")?.Shape.Count == 1,
         }.Validated(state.Source);
+    }
+
+    /// <summary>The configuration without its text tower if the tensors have none, as files of a vision tower alone.</summary>
+    public static ClipConfig WithoutAbsentText(ClipConfig config, StateDict state)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        ArgumentNullException.ThrowIfNull(state);
+        return state.Tensors.Any(entry => ClipParameters.IsOfTextTower(entry.Name)) ? config : config with { Text = null };
     }
 
     private static TextConfig InferText(StateDict state)
@@ -79,8 +87,8 @@ public static class ClipArchitecture
         return layers > 0 ? layers : throw Unclear(state, $"{tower} has no blocks");
     }
 
-    private static double MlpRatio(StateDict state, string tower, long width) =>
-        Matrix(state, $"{tower}.resblocks.0.mlp.c_fc.weight").Rows / (double)width;
+    private static double MlpRatio(StateDict state, string tower, int width) =>
+        MlpRatios.Of(Matrix(state, $"{tower}.resblocks.0.mlp.c_fc.weight").Rows, width);
 
     private static double? Gain(StateDict state, string tower) => state.Contains($"{tower}.resblocks.0.ls_1.gamma") ? 1e-5 : null;
 

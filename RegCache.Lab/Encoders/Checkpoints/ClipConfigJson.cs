@@ -10,6 +10,9 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// </summary>
 public static class ClipConfigJson
 {
+    /// <summary>Under this key a safetensors file may carry its model's configuration.</summary>
+    public const string MetadataKey = "model_cfg";
+
     /// <summary>Reads a configuration file of any of these kinds.</summary>
     /// <exception cref="UserException">The file cannot be read, is no configuration, or asks for what is not supported.</exception>
     public static ClipConfig Load(string path) => Parse(JsonFields.ReadFile(path), path);
@@ -34,6 +37,26 @@ public static class ClipConfigJson
         return HuggingFaceConfig.Recognises(fields)
             ? HuggingFaceConfig.Parse(fields)
             : throw new UserException($"{source} is no CLIP configuration: it has neither `model_cfg`, nor `vision_cfg`, nor `vision_config`.");
+    }
+
+    /// <summary>The configuration that a safetensors file carries in its metadata, or null.</summary>
+    /// <exception cref="UserException">It is damaged or asks for what is not supported.</exception>
+    internal static ClipConfig? FromMetadata(WeightFile file)
+    {
+        if (!file.Metadata.TryGetValue(MetadataKey, out var text))
+        {
+            return null;
+        }
+
+        try
+        {
+            using var json = JsonDocument.Parse(text);
+            return Parse(json.RootElement, $"{file.Path}, metadata {MetadataKey}");
+        }
+        catch (JsonException exception)
+        {
+            throw new UserException($"{file.Path} has a damaged configuration in its metadata {MetadataKey}: {exception.Message}", exception);
+        }
     }
 
     /// <summary>Whether a JSON object looks like a configuration that <see cref="Parse"/> reads.</summary>

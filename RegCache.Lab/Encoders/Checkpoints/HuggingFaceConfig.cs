@@ -47,7 +47,7 @@ internal static class HuggingFaceConfig
             Layers = fields.Int("num_hidden_layers", 12),
             Width = width,
             HeadWidth = HeadWidth(fields, width, 12),
-            MlpRatio = fields.Int("intermediate_size", 3072) / (double)width,
+            MlpRatio = MlpRatios.Of(fields.Int("intermediate_size", 3072), width),
             PatchSize = fields.Int("patch_size", 32),
             ImageSize = (size, size),
             Epsilon = fields.Number("layer_norm_eps") ?? 1e-5,
@@ -64,7 +64,7 @@ internal static class HuggingFaceConfig
             Width = width,
             Heads = width / HeadWidth(fields, width, 8),
             Layers = fields.Int("num_hidden_layers", 12),
-            MlpRatio = fields.Int("intermediate_size", 2048) / (double)width,
+            MlpRatio = MlpRatios.Of(fields.Int("intermediate_size", 2048), width),
             Epsilon = fields.Number("layer_norm_eps") ?? 1e-5,
         };
     }

@@ -1,44 +1,130 @@
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders.Text;
+
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
-/// Where the parts of a model lie: a folder as published (weights, configuration, tokenizer side by side), or a weight
-/// file with the rest beside it.
+/// The files of a model: weights, configuration, image preprocessing and vocabulary, found from one path as OpenCLIP and
+/// HuggingFace lay them out (clip.md, section 2).
 /// </summary>
-/// <param name="Weights">The weight file.</param>
-/// <param name="Config">The configuration beside it; null when there is none.</param>
-/// <param name="Folder">The folder of both, in which a tokenizer is looked for.</param>
-public sealed record ModelFolder(string Weights, string? Config, string Folder)
+public sealed class ModelFolder
 {
-    // In the order in which OpenCLIP prefers them (clip.md, section 2).
+    private const string LocalPrefix = "local-dir:";
+    private const string OpenClipConfigName = "open_clip_config.json";
+    private const string HuggingFaceConfigName = "config.json";
+    private const string HuggingFacePreprocessName = "preprocessor_config.json";
+
+    // In the order in which OpenCLIP prefers them.
     private static readonly string[] WeightNames =
     [
-        "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "open_clip_pytorch_model.pth",
-        "model.safetensors", "pytorch_model.bin", "pytorch_model.pth", "model.pth", "model.pt",
+        "open_clip_model.safetensors",
+        "open_clip_pytorch_model.safetensors",
+        "open_clip_pytorch_model.bin",
+        "open_clip_pytorch_model.pth",
+        "model.safetensors",
+        "pytorch_model.bin",
+        "pytorch_model.pth",
+        "model.pth",
     ];
 
-    private static readonly string[] ConfigNames = ["open_clip_config.json", "config.json"];
+    private static readonly string[] WeightExtensions = [".safetensors", ".pt", ".pth", ".bin"];
 
-    /// <summary>Finds the parts.</summary>
-    /// <param name="path">A folder or a weight file.</param>
-    /// <exception cref="UserException">There is no such file, or the folder has no weights under a known name.</exception>
-    public static ModelFolder Open(string path)
+    private ModelFolder(string folder, string weights)
     {
-        if (File.Exists(path))
-        {
-            var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-            return new(path, Find(folder, ConfigNames), folder);
-        }
-
-        if (!Directory.Exists(path))
-        {
-            throw new UserException($"The model {path} does not exist; give a model folder or a weight file.");
-        }
-
-        var weights = Find(path, WeightNames) ?? throw new UserException(
-            $"The folder {path} has no weights; put one of {string.Join(", ", WeightNames)} into it, or name the weight file itself.");
-        return new(weights, Find(path, ConfigNames), path);
+        Folder = folder;
+        Weights = weights;
+        Config = ConfigCandidates().FirstOrDefault(IsConfig);
+        VocabularyFile = VocabularyReader.Find(folder);
     }
 
-    private static string? Find(string folder, string[] names) =>
-        names.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+    /// <summary>The folder with the model's files.</summary>
+    public string Folder { get; }
+
+    /// <summary>The weight file.</summary>
+    public string Weights { get; }
+
+    /// <summary>The configuration file, or null.</summary>
+    public string? Config { get; }
+
+    /// <summary>The vocabulary file, or null.</summary>
+    public string? VocabularyFile { get; }
+
+    /// <summary>Finds a model's files.</summary>
+    /// <param name="path">A weight file, whose folder is searched for the rest, or a folder; "local-dir:" may precede it.</param>
+    /// <exception cref="UserException">There is no such path, or the folder holds no weight file or several.</exception>
+    public static ModelFolder Open(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        var plain = path.StartsWith(LocalPrefix, StringComparison.Ordinal) ? path[LocalPrefix.Length..] : path;
+        if (File.Exists(plain))
+        {
+            return new ModelFolder(Path.GetDirectoryName(Path.GetFullPath(plain))!, plain);
+        }
+
+        return Directory.Exists(plain)
+            ? new ModelFolder(plain, FindWeights(plain))
+            : throw new UserException($"The model {path} is neither a weight file nor a folder with one; check the path.");
+    }
+
+    /// <summary>How the model's images are prepared; OpenAI's way where no file says otherwise.</summary>
+    /// <param name="vision">The vision tower they are for.</param>
+    /// <param name="config">A configuration file used instead of <see cref="Config"/>, or null.</param>
+    /// <exception cref="UserException">A file that says so is damaged or asks for what is not supported.</exception>
+    public PreprocessOptions LoadPreprocess(VisionConfig vision, string? config = null)
+    {
+        ArgumentNullException.ThrowIfNull(vision);
+        if ((config ?? Config) is { } path && new JsonFields(JsonFields.ReadFile(path), path).Object("preprocess_cfg") is { } fields)
+        {
+            return PreprocessJson.FromOpenClip(fields, vision);
+        }
+
+        var huggingFace = Path.Combine(Folder, HuggingFacePreprocessName);
+        return File.Exists(huggingFace)
+            ? PreprocessJson.FromHuggingFace(new JsonFields(JsonFields.ReadFile(huggingFace), huggingFace), vision)
+            : PreprocessJson.Default(vision);
+    }
+
+    /// <summary>The model's tokenizer.</summary>
+    /// <param name="text">The text tower it is for.</param>
+    /// <exception cref="UserException">The folder has no vocabulary, or one of another size than the model's.</exception>
+    public ClipTokenizer LoadTokenizer(TextConfig text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var vocabulary = Vocabulary.Load(VocabularyFile ?? throw VocabularyReader.Missing(Folder));
+        return vocabulary.Count == text.VocabSize
+            ? new ClipTokenizer(vocabulary, new TokenizerOptions { ContextLength = text.ContextLength, PadId = text.PadId, Cleaning = text.Cleaning })
+            : throw new UserException(
+                $"{vocabulary.Source} has {vocabulary.Count} tokens, but the model in {Folder} was trained with {text.VocabSize}; put the model's own vocabulary there.");
+    }
+
+    private static string FindWeights(string folder)
+    {
+        if (WeightNames.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists) is { } preferred)
+        {
+            return preferred;
+        }
+
+        var others = Directory.EnumerateFiles(folder)
+            .Where(file => WeightExtensions.Contains(Path.GetExtension(file).ToLowerInvariant()))
+            .Order(StringComparer.Ordinal)
+            .ToList();
+        return others switch
+        {
+            [var only] => only,
+            [] => throw new UserException($"{folder} has no weight file; put the model's weights there, for example as {WeightNames[0]}."),
+            _ => throw new UserException(
+                $"{folder} has several weight files ({string.Join(", ", others.Take(3).Select(Path.GetFileName))}{(others.Count > 3 ? ", ..." : "")}); name the file instead of the folder."),
+        };
+    }
+
+    private IEnumerable<string> ConfigCandidates()
+    {
+        var stem = Path.GetFileNameWithoutExtension(Weights);
+        string[] names = [OpenClipConfigName, $"{stem}.json", $"{stem}_config.json", HuggingFaceConfigName];
+        return names.Select(name => Path.Combine(Folder, name)).Where(File.Exists);
+    }
+
+    // A file of such a name may be something else, for example the settings of a training run.
+    private static bool IsConfig(string path) =>
+        Path.GetFileName(path) == OpenClipConfigName || ClipConfigJson.Recognises(JsonFields.ReadFile(path));
 }

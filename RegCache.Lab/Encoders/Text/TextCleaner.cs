@@ -9,7 +9,7 @@ internal static class TextCleaner
     {
         if (cleaning == TextCleaning.HuggingFace)
         {
-            return UnicodeText.ToLower(UnicodeText.CollapseSpaces(TextFixer.Compose(text)), context: false);
+            return UnicodeText.ToLower(UnicodeText.CollapseSpaces(UnicodeComposition.Compose(text)), context: false);
         }
 
         // Twice, because captions of the web often are escaped twice.

@@ -9,13 +9,7 @@ namespace RegCache.Lab.Encoders.Text;
 /// </summary>
 internal static partial class TextFixer
 {
-    // Everything below is composed already, in every version of Unicode.
-    private const char FirstPossiblyDecomposed = '\u0300';
-
-    private static readonly bool CanNormalize = "e\u0301".Normalize() == "\u00e9";
-
     /// <summary>Applies all repairs until nothing changes any more.</summary>
-    /// <exception cref="UserException">The text needs normalisation and this .NET has none.</exception>
     public static string Fix(string text)
     {
         while (true)
@@ -26,25 +20,12 @@ internal static partial class TextFixer
                 text = Html.UnescapeComplete(text);
             }
 
-            text = Compose(FixCharacters(TerminalEscape().Replace(text, string.Empty)));
+            text = UnicodeComposition.Compose(FixCharacters(TerminalEscape().Replace(text, string.Empty)));
             if (text == before)
             {
                 return text;
             }
         }
-    }
-
-    /// <summary>The text in Unicode's form NFC.</summary>
-    /// <exception cref="UserException">The text may need composing and this .NET cannot.</exception>
-    public static string Compose(string text)
-    {
-        if (!text.AsSpan().ContainsAnyInRange(FirstPossiblyDecomposed, char.MaxValue))
-        {
-            return text;
-        }
-
-        RequireNormalization();
-        return Whole(text).Normalize(NormalizationForm.FormC);
     }
 
     private static string FixCharacters(string text)
@@ -77,8 +58,7 @@ internal static partial class TextFixer
                     result.Append(' ');
                     break;
                 case >= '\uFF01' and <= '\uFFEF':
-                    RequireNormalization();
-                    result.Append(character.ToString().Normalize(NormalizationForm.FormKC));
+                    result.Append(UnicodeComposition.Widen(character) ?? character.ToString());
                     break;
                 case var control when IsControl(control):
                     break;
@@ -124,32 +104,6 @@ internal static partial class TextFixer
         '\uFB06' => "st",
         _ => null,
     };
-
-    // Normalize refuses halves of surrogate pairs; the tokenizer encodes them as U+FFFD anyway.
-    private static string Whole(string text)
-    {
-        if (!text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
-        {
-            return text;
-        }
-
-        var whole = new StringBuilder(text.Length);
-        foreach (var rune in text.EnumerateRunes())
-        {
-            whole.Append(rune.ToString());
-        }
-
-        return whole.ToString();
-    }
-
-    private static void RequireNormalization()
-    {
-        if (!CanNormalize)
-        {
-            throw new UserException(
-                "This .NET runs without ICU and cannot normalise Unicode text; install libicu, unset DOTNET_SYSTEM_GLOBALIZATION_INVARIANT, or switch the tokenizer's text repair off.");
-        }
-    }
 
     [GeneratedRegex("\x1b\\[[0-9;]*[a-zA-Z]", RegexOptions.CultureInvariant)]
     private static partial Regex TerminalEscape();

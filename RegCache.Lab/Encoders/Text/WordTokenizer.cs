@@ -67,6 +67,17 @@ public sealed class WordTokenizer : ITokenizer
         }
     }
 
+    /// <summary>Reads the file that <see cref="Save"/> writes, for a text tower.</summary>
+    /// <exception cref="UserException">The file is missing, is no word list, or belongs to another tower.</exception>
+    public static WordTokenizer Load(string path, TextConfig text)
+    {
+        var tokenizer = Load(path);
+        return (tokenizer.VocabSize, tokenizer.ContextLength) == (text.VocabSize, text.ContextLength)
+            ? tokenizer
+            : throw new UserException(
+                $"{path} has {tokenizer.VocabSize} ids and rows of {tokenizer.ContextLength}, but the text tower takes {text.VocabSize} and {text.ContextLength}; use the word list that belongs to these weights.");
+    }
+
     /// <summary>Writes the tokenizer as JSON.</summary>
     public void Save(string path) =>
         AtomicFile.WriteBytes(path, JsonSerializer.SerializeToUtf8Bytes(new Content("words", ContextLength, Words), ReportJson.Options));

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace SixLabors.ImageSharp.PixelFormats;
 
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-public struct Rgba32 : IPixel<Rgba32>
+public struct Rgba32 : IPixel<Rgba32>, IPackedVector<uint>
 {
     public byte R;
     public byte G;
@@ -21,6 +21,12 @@ public struct Rgba32 : IPixel<Rgba32>
         G = g;
         B = b;
         A = a;
+    }
+
+    public uint PackedValue
+    {
+        readonly get => (uint)(R | (G << 8) | (B << 16) | (A << 24));
+        set => this = new Rgba32((byte)value, (byte)(value >> 8), (byte)(value >> 16), (byte)(value >> 24));
     }
 
     public static bool operator ==(Rgba32 left, Rgba32 right) => left.Equals(right);

@@ -1,4 +1,4 @@
-namespace RegCache.Lab.Registers;
+namespace RegCache.Lab.Encoders;
 
 /// <summary>How much of an outlier a token is: the l-infinity norm of its row.</summary>
 internal static class OutlierScore

@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using RegCache.Lab.Data.Images;
+
+namespace RegCache.Lab.Benchmarks;
+
+/// <summary>
+/// Images a second from JPEG files of 500 x 375 pixels to normalised input of 224 x 224: with one worker and with two,
+/// against Pillow and NumPy on one core. The contestants take turns, so that whatever else runs on the machine slows all
+/// of them; ratios are medians over the rounds.
+/// </summary>
+public static class PreprocessingBenchmark
+{
+    private const int Size = 224;
+    private const int BatchSize = 16;
+
+    /// <summary>Measures and prints a table.</summary>
+    /// <param name="output">Where the table goes.</param>
+    /// <param name="images">Files a turn.</param>
+    /// <param name="rounds">Turns of each contestant.</param>
+    public static void Run(TextWriter output, int images = 128, int rounds = 9)
+    {
+        var folder = Directory.CreateTempSubdirectory("regcache-preprocessing-");
+        try
+        {
+            var files = PreprocessingPictures.Write(folder.FullName, images);
+            output.WriteLine(
+                $"{images} JPEG files of 500 x 375, {files.Average(file => new FileInfo(file).Length) / 1024:F0} KiB each, " +
+                $"to {Size} x {Size}; {rounds} rounds in turn");
+            using var pillow = PreprocessingPillow.TryStart(files, Size);
+            if (pillow is null)
+            {
+                output.WriteLine("Pillow: not measured, no python3 with PIL and numpy was found");
+            }
+
+            Measure(output, files, rounds, pillow);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    private static void Measure(TextWriter output, string[] files, int rounds, PreprocessingPillow? pillow)
+    {
+        var preprocessor = new ImagePreprocessor(new PreprocessOptions(Size));
+        List<double> one = [], two = [], reference = [], bytes = [], bytesReference = [];
+        for (var round = -1; round < rounds; round++)
+        {
+            var turn = (
+                One: Read(files, preprocessor, workers: 1),
+                Pillow: pillow?.Time(floats: true) ?? double.NaN,
+                Two: Read(files, preprocessor, workers: 2),
+                Bytes: DecodeAndResize(files, preprocessor),
+                PillowBytes: pillow?.Time(floats: false) ?? double.NaN);
+            // The first round compiles and fills the file cache.
+            if (round >= 0)
+            {
+                one.Add(turn.One);
+                two.Add(turn.Two);
+                reference.Add(turn.Pillow);
+                bytes.Add(turn.Bytes);
+                bytesReference.Add(turn.PillowBytes);
+            }
+        }
+
+        PrintSpeed(output, "Pillow, one core", reference, files.Length);
+        PrintSpeed(output, "kit, one worker", one, files.Length);
+        PrintSpeed(output, "kit, two workers", two, files.Length);
+        PrintSpeed(output, "Pillow, one core, bytes only", bytesReference, files.Length);
+        PrintSpeed(output, "kit, one core, bytes only", bytes, files.Length);
+        PrintRatio(output, "kit / Pillow, one core", reference, one);
+        PrintRatio(output, "kit / Pillow, one core, bytes only", bytesReference, bytes);
+        PrintRatio(output, "two workers / one worker", one, two);
+    }
+
+    private static double Read(string[] files, ImagePreprocessor preprocessor, int workers)
+    {
+        var reader = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = workers });
+        var watch = Stopwatch.StartNew();
+        var read = reader.Read(BatchSize).Sum(batch => batch.Count);
+        watch.Stop();
+        return read == files.Length ? watch.Elapsed.TotalSeconds : throw new InvalidOperationException("Images are missing.");
+    }
+
+    private static double DecodeAndResize(string[] files, ImagePreprocessor preprocessor)
+    {
+        var rgb = new byte[preprocessor.OutputLength];
+        var watch = Stopwatch.StartNew();
+        foreach (var file in files)
+        {
+            using var image = ImageDecoder.Load(file);
+            preprocessor.ToRgb(image, rgb);
+        }
+
+        return watch.Elapsed.TotalSeconds;
+    }
+
+    private static void PrintSpeed(TextWriter output, string name, List<double> seconds, int images)
+    {
+        if (!double.IsNaN(seconds[0]))
+        {
+            output.WriteLine($"  {name,-36} {images / Median(seconds),8:F0} images/s   {1000 * Median(seconds) / images,6:F2} ms");
+        }
+    }
+
+    private static void PrintRatio(TextWriter output, string name, List<double> baseline, List<double> seconds)
+    {
+        if (!double.IsNaN(baseline[0]))
+        {
+            var ratios = baseline.Zip(seconds, (a, b) => a / b).Order().ToList();
+            output.WriteLine($"  {name,-36} {Median(ratios),8:F2} x          {ratios[0]:F2} to {ratios[^1]:F2}");
+        }
+    }
+
+    private static double Median(IReadOnlyCollection<double> values)
+    {
+        var sorted = values.Order().ToList();
+        return (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
+    }
+}

@@ -1,0 +1,71 @@
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Merging;
+using RegCache.Lab.Reports;
+using TorchSharp;
+using Tensor = TorchSharp.torch.Tensor;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>Pictures of a merging study: one row an image, first the image, then its merged tokens under each method.</summary>
+internal static class StudyMergingPictures
+{
+    /// <summary>Writes <c>pictures.png</c>, and the sizes of the groups as <c>pictures.json</c>.</summary>
+    /// <param name="subject">Model and images.</param>
+    /// <param name="variants">Of every method that merges, the one with the largest r is shown.</param>
+    /// <param name="count">Images to show, spread over the set.</param>
+    public static void Write(StudyMergingSubject subject, IReadOnlyList<MergingVariant> variants, int count)
+    {
+        var shown = variants.Where(variant => variant.Configuration is not null).GroupBy(variant => variant.Method).Select(group => group.MaxBy(variant => variant.Count)!).ToList();
+        count = Math.Min(count, subject.Images.Count);
+        if (count == 0 || shown.Count == 0)
+        {
+            return;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * subject.Images.Count / count)).ToArray();
+        var images = subject.Images.Read(indices);
+        var originals = Pixels(images, subject.Preprocess);
+        var rows = originals.Select(original => new List<byte[]> { original }).ToArray();
+        var sizes = new List<object>();
+        var (device, type) = subject.Tower.Placement;
+        using var runner = new PlanRunner(subject.Tower);
+        var input = images.to(type, device);
+        foreach (var variant in shown)
+        {
+            var plan = (variant.Configuration! with { TrackSources = true }).ApplyTo(EncoderPlan.Plain(subject.Tower.Blocks.Count));
+            plan = plan.With(0, block => block with { Before = [.. block.Before, new TrackSources()] });
+            var stream = runner.Forward(input, plan);
+            for (var image = 0; image < count; image++)
+            {
+                var groups = MergePicture.Groups(stream.Sources![image], subject.Tower.Config.ClassTokens);
+                rows[image].Add(MergePicture.Draw(
+                    originals[image], subject.Preprocess.Width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
+                sizes.Add(new
+                {
+                    Image = System.IO.Path.GetFileName(subject.Images.Files[indices[image]]),
+                    variant.Method,
+                    R = variant.Count,
+                    Groups = groups.Where(group => group >= 0).CountBy(group => group).Select(group => group.Value).OrderDescending().ToArray(),
+                });
+            }
+        }
+
+        PictureGrid.WritePng(subject.Directory.PathOf("pictures.png"), rows, subject.Preprocess.Width);
+        AtomicFile.WriteText(subject.Directory.PathOf("pictures.json"), System.Text.Json.JsonSerializer.Serialize(sizes, JsonLayout));
+        subject.Directory.Progress.Message(
+            $"pictures.png: columns are the image, {string.Join(", ", shown.Select(variant => $"{variant.Method} r {variant.Count}"))}.");
+    }
+
+    private static System.Text.Json.JsonSerializerOptions JsonLayout { get; } = new(System.Text.Json.JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    // The model's input back to bytes.
+    private static List<byte[]> Pixels(Tensor images, PreprocessOptions preprocess)
+    {
+        static Tensor Channels(RgbValues values) => torch.tensor(new[] { values.Red, values.Green, values.Blue }).view(3, 1, 1);
+        var bytes = ((images * Channels(preprocess.StandardDeviation)) + Channels(preprocess.Mean)).mul(255).round().clamp(0, 255)
+            .to(torch.ScalarType.Byte).permute(0, 2, 3, 1).contiguous();
+        return [.. Enumerable.Range(0, (int)bytes.shape[0]).Select(image => bytes[image].data<byte>().ToArray())];
+    }
+}

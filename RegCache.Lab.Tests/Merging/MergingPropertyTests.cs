@@ -1,0 +1,183 @@
+using FsCheck;
+using FsCheck.Fluent;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Merging;
+using RegCache.Lab.Tests.Encoders;
+
+namespace RegCache.Lab.Tests.Merging;
+
+/// <summary>What holds for merging whatever the model, the method and the images.</summary>
+public sealed class MergingPropertyTests : IDisposable
+{
+    private readonly ClipModel _model = RandomModels.Create(RandomModels.Tiny with
+    {
+        Vision = RandomModels.Tiny.Vision with { Layers = 5, ImageSize = (40, 56) },
+    });
+
+    private readonly Tensor _images = torch.randn(3, 3, 40, 56, generator: new torch.Generator(4));
+
+    private VisionTower Tower => _model.Vision;
+
+    [Fact]
+    public void EveryTokenIsInExactlyOneGroup() => ForAll(configuration =>
+    {
+        if (configuration.Method is MergingMethod.RandomPruning or MergingMethod.AttentionPruning)
+        {
+            return true;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var stream = Run(configuration with { TrackSources = true }, _images);
+        if (stream.Sources is not { } sources || stream.Sizes is not { } sizes)
+        {
+            return configuration.ApplyTo(Plain).Equals(Plain);
+        }
+
+        var tokens = Tower.Config.Patches + 1;
+        return AllEqual(sources.sum(1), 1)
+            && AllEqual(sources.sum(2, keepdim: true) - sizes, 0)
+            && AllEqual(sizes.sum(1), tokens)
+            && AllEqual(sizes.narrow(1, 0, 1), 1)
+            && stream.Length == sizes.shape[1];
+    });
+
+    [Fact]
+    public void PermutingTheBatchPermutesTheResult() => ForAll(configuration =>
+    {
+        if (configuration.Method is MergingMethod.RandomPruning or MergingMethod.RandomMerging)
+        {
+            return true;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        using var runner = new PlanRunner(Tower);
+        var plan = configuration.ApplyTo(Plain);
+        var order = torch.tensor(new long[] { 2, 0, 1 });
+        var features = runner.Run(_images, plan).index_select(0, order);
+        var permuted = runner.Run(_images.index_select(0, order), plan);
+        return (features - permuted).abs().max().item<float>() < 1e-5f;
+    });
+
+    [Fact]
+    public void MergingNothingChangesNoBit() => ForAll(configuration =>
+    {
+        using var scope = torch.NewDisposeScope();
+        using var runner = new PlanRunner(Tower);
+        var nothing = configuration with { Schedule = MergeSchedule.Constant(0) };
+        return nothing.ApplyTo(Plain).Equals(Plain)
+            && runner.Run(_images, nothing.ApplyTo(Plain)).eq(Tower.Encode(_images)).all().item<bool>();
+    });
+
+    [Fact]
+    public void StagesThatMergeNothingChangeNoBit()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var runner = new PlanRunner(Tower);
+        var plan = EncoderPlan.Uniform(Tower.Blocks.Count, BlockPlan.Plain with
+        {
+            Between = [new MergeInWindows(0), new MergeTokens(0), new RandomPruning(0, 1), new AttentionPruning(0), new RandomMerging(0, 1)],
+            ProportionalAttention = true,
+        });
+        Assert.True(runner.Run(_images, plan).eq(Tower.Encode(_images)).all().item<bool>());
+    }
+
+    [Fact]
+    public void TreeEqualsOnePlanAtATime()
+    {
+        var configurations = new[]
+        {
+            MergingConfiguration.TokenMerging(3),
+            MergingConfiguration.DenseFeatureExtractor(3, 2),
+            MergingConfiguration.LocalGlobal(3, 1, 3),
+            new MergingConfiguration(MergingMethod.RandomPruning, MergeSchedule.Constant(2)) { Seed = 5 },
+            new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)) { Seed = 5 },
+        };
+        var plans = configurations.Select(configuration => configuration.ApplyTo(Plain)).Prepend(Plain).ToArray();
+        using var scope = torch.NewDisposeScope();
+        using var runner = new PlanRunner(Tower);
+        var tree = new PlanTree(plans);
+        var together = new Dictionary<int, Tensor>();
+        runner.Run(_images, tree, (plan, features) => together[plan] = features.clone().DetachFromDisposeScope());
+        scope.Attach(together.Values);
+        foreach (var (index, plan) in plans.Index())
+        {
+            Assert.True(runner.Run(_images, plan).eq(together[index]).all().item<bool>(), $"plan {index}");
+        }
+
+        Assert.True(tree.BlockForwards < tree.BlockForwardsAlone);
+    }
+
+    [Fact]
+    public void RandomBaselinesRepeatAndDependOnTheSeed()
+    {
+        using var scope = torch.NewDisposeScope();
+        foreach (var method in new[] { MergingMethod.RandomPruning, MergingMethod.RandomMerging })
+        {
+            var configuration = new MergingConfiguration(method, MergeSchedule.Constant(4)) { Seed = 7 };
+            var first = Run(configuration, _images).Positions!;
+            Assert.True(first.eq(Run(configuration, _images).Positions!).all().item<bool>());
+            Assert.False(first.eq(Run(configuration with { Seed = 8 }, _images).Positions!).all().item<bool>());
+        }
+    }
+
+    [Fact]
+    public void AttentionPruningKeepsWhatTheClassTokenSees()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var runner = new PlanRunner(Tower);
+        var probe = new AttentionOf(1);
+        var plan = Plain.With(1, block => block with { Between = [new AttentionPruning(6)] });
+        var kept = runner.Forward(_images, plan, probe: probe).Positions!;
+        var attention = probe.Probabilities!.mean([1]).select(1, 0);
+        var lowestKept = attention.gather(1, kept.narrow(1, 1, kept.shape[1] - 1)).amin([1]);
+        var pruned = attention.lt(lowestKept.unsqueeze(1)).narrow(1, 1, attention.shape[1] - 1).sum(1);
+        Assert.True(AllEqual(pruned, 6));
+    }
+
+    public void Dispose()
+    {
+        _model.Dispose();
+        _images.Dispose();
+    }
+
+    private EncoderPlan Plain => EncoderPlan.Plain(Tower.Blocks.Count);
+
+    private static bool AllEqual(Tensor tensor, double value) => tensor.eq(value).all().item<bool>();
+
+    private TokenBatch Run(MergingConfiguration configuration, Tensor images)
+    {
+        using var runner = new PlanRunner(Tower);
+        return runner.Forward(images, configuration.ApplyTo(Plain));
+    }
+
+    private void ForAll(Func<MergingConfiguration, bool> holds)
+    {
+        var blocks = Tower.Blocks.Count;
+        var configurations =
+            from method in Gen.Elements(Enum.GetValues<MergingMethod>())
+            from count in Gen.Choose(0, 25)
+            from first in Gen.Choose(0, blocks)
+            from second in Gen.Choose(0, blocks)
+            from handling in Gen.Elements(Enum.GetValues<OutlierHandling>())
+            from outliers in Gen.Choose(0, 6)
+            from proportional in Gen.Elements(true, false)
+            select new MergingConfiguration(method, MergeSchedule.Constant(count))
+            {
+                LocalStart = Math.Min(first, second),
+                GlobalStart = Math.Max(first, second),
+                Outliers = new(handling, outliers),
+                ProportionalAttention = proportional,
+                Seed = count,
+            };
+        Prop.ForAll(configurations.ToArbitrary(), holds).QuickCheckThrowOnFailure();
+    }
+
+    private sealed class AttentionOf(int wanted) : IActivationProbe
+    {
+        public Tensor? Probabilities { get; private set; }
+
+        public bool Wants(int block, ActivationKind kind) => block == wanted && kind == ActivationKind.AttentionProbabilities;
+
+        public void Observe(int block, ActivationKind kind, Tensor value) => Probabilities = value.clone().DetachFromDisposeScope();
+    }
+}

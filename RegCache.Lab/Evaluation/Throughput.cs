@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Evaluation;
+
+/// <summary>
+/// Images per second of plans on random images (token-merging.md, section 11). The plans take turns repeat by repeat, so
+/// that ratios stand on a machine whose speed changes.
+/// </summary>
+public static class Throughput
+{
+    /// <summary>Measures the plans.</summary>
+    /// <param name="tower">The encoder.</param>
+    /// <param name="plans">The plans; ratios are to the first, usually the plain one.</param>
+    /// <param name="options">Batch, runs and repeats.</param>
+    /// <param name="progress">Told of the repeats done; null for nobody.</param>
+    /// <param name="cancellation">Stops between two passes.</param>
+    /// <returns>One result for each plan.</returns>
+    public static IReadOnlyList<ThroughputResult> Measure(
+        VisionTower tower,
+        IReadOnlyList<EncoderPlan> plans,
+        ThroughputOptions options,
+        IWorkProgress? progress = null,
+        CancellationToken cancellation = default)
+    {
+        using var noGradient = torch.inference_mode();
+        var (device, type) = tower.Placement;
+        var (height, width) = tower.Config.ImageSize;
+        using var images = torch.rand([options.Batch, 3, height, width], device: device).to(type);
+        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * plans.Count, "measurements");
+        var speeds = plans.Select(_ => new double[options.Repeats]).ToArray();
+        using var runner = new PlanRunner(tower);
+        for (var repeat = 0; repeat < options.Repeats; repeat++)
+        {
+            for (var plan = 0; plan < plans.Count; plan++)
+            {
+                speeds[plan][repeat] = Repeat(runner, plans[plan], images, options, cancellation);
+                handle.Report(((long)repeat * plans.Count) + plan + 1);
+            }
+        }
+
+        return [.. speeds.Select(own => new ThroughputResult(Median(own), Median([.. own.Zip(speeds[0], (speed, plain) => speed / plain)])))];
+    }
+
+    private static double Repeat(
+        PlanRunner runner, EncoderPlan plan, Tensor images, ThroughputOptions options, CancellationToken cancellation)
+    {
+        var warmUp = options.Runs / 4;
+        var clock = new Stopwatch();
+        for (var run = 0; run < options.Runs; run++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (run == warmUp)
+            {
+                Synchronize(images);
+                clock.Start();
+            }
+
+            runner.Run(images, plan).Dispose();
+        }
+
+        Synchronize(images);
+        return (options.Runs - warmUp) * images.shape[0] / clock.Elapsed.TotalSeconds;
+    }
+
+    private static void Synchronize(Tensor images)
+    {
+        if (images.is_cuda)
+        {
+            torch.cuda.synchronize(images.device);
+        }
+    }
+
+    private static double Median(double[] values)
+    {
+        var sorted = values.Order().ToArray();
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+}

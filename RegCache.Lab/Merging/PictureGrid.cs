@@ -1,0 +1,38 @@
+using RegCache.Lab.Reports;
+using SixLabors.ImageSharp;
+using SixLabors.ImageSharp.PixelFormats;
+
+namespace RegCache.Lab.Merging;
+
+/// <summary>Pictures of one size in rows and columns, as one PNG file.</summary>
+public static class PictureGrid
+{
+    private const int Gap = 4;
+
+    /// <summary>Writes the grid.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="rows">Pictures [height,width,3], row by row; all rows have as many.</param>
+    /// <param name="width">Columns of one picture.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public static void WritePng(string path, IReadOnlyList<IReadOnlyList<byte[]>> rows, int width)
+    {
+        var height = rows[0][0].Length / 3 / width;
+        var (across, down) = ((rows[0].Count * (width + Gap)) - Gap, (rows.Count * (height + Gap)) - Gap);
+        var pixels = new byte[across * down * 3];
+        pixels.AsSpan().Fill(byte.MaxValue);
+        foreach (var (row, pictures) in rows.Index())
+        {
+            foreach (var (column, picture) in pictures.Index())
+            {
+                for (var line = 0; line < height; line++)
+                {
+                    var target = ((((row * (height + Gap)) + line) * across) + (column * (width + Gap))) * 3;
+                    picture.AsSpan(line * width * 3, width * 3).CopyTo(pixels.AsSpan(target));
+                }
+            }
+        }
+
+        using var image = Image.LoadPixelData<Rgb24>(pixels, across, down);
+        AtomicFile.Write(path, stream => image.SaveAsPng(stream));
+    }
+}

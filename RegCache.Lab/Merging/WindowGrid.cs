@@ -1,0 +1,74 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Merging;
+
+/// <summary>
+/// The four windows of a patch grid (token-merging.md, section 7): top left, top right, bottom left, bottom right. The first
+/// window of a side has ceil(side/2) rows or columns.
+/// </summary>
+public static class WindowGrid
+{
+    /// <summary>Number of windows.</summary>
+    public const int Windows = 4;
+
+    /// <summary>Patches of each window.</summary>
+    /// <exception cref="UserException">A side of the grid is one patch.</exception>
+    public static IReadOnlyList<int> Lengths(int rows, int columns)
+    {
+        if (rows < 2 || columns < 2)
+        {
+            throw new UserException($"A grid of {rows} x {columns} patches has no four windows; use global merging, or a larger image.");
+        }
+
+        var (top, left) = ((rows + 1) / 2, (columns + 1) / 2);
+        return [top * left, top * (columns - left), (rows - top) * left, (rows - top) * (columns - left)];
+    }
+
+    /// <summary>Patch indices (row-major) in the order of the windows, each window row-major [rows*columns], int64.</summary>
+    /// <exception cref="UserException">A side of the grid is one patch.</exception>
+    public static Tensor Order(int rows, int columns)
+    {
+        Lengths(rows, columns);
+        using var scope = torch.NewDisposeScope();
+        var patches = torch.arange((long)rows * columns, dtype: torch.ScalarType.Int64);
+        var (_, order) = Of(patches, rows, columns).sort(dim: 0, stable: true);
+        return order.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The window of every patch tokens [B,N-P] of a stream, from the tokens' positions.</summary>
+    internal static Tensor Of(TokenBatch batch)
+    {
+        var (first, free) = (batch.Layout.ProtectedTokens, batch.Length - batch.Layout.ProtectedTokens);
+        var patches = batch.Positions is { } positions
+            ? positions.narrow(1, first, free) - first
+            : torch.arange(free, dtype: torch.ScalarType.Int64, device: batch.Tokens.device).expand(batch.Images, -1);
+        return Of(patches, batch.Layout.GridRows, batch.Layout.GridColumns);
+    }
+
+    /// <summary>
+    /// How many tokens each window has at least. Exact unless tokens were deleted: each of those may have come from any
+    /// window.
+    /// </summary>
+    /// <exception cref="UserException">Tokens have merged across windows, or the grid is too small.</exception>
+    internal static WindowRuns Runs(TokenBatch batch)
+    {
+        var layout = batch.Layout;
+        var free = (int)batch.Length - layout.ProtectedTokens;
+        if (layout.Windows is null && batch.Sizes is not null)
+        {
+            throw new UserException("Merging inside windows cannot follow merging of whole images: put the local blocks before the global ones.");
+        }
+
+        var noted = layout.Windows
+            ?? new WindowRuns([.. Lengths(layout.GridRows, layout.GridColumns)], layout.GridRows * layout.GridColumns);
+        var deleted = noted.Tokens - free;
+        return new([.. noted.AtLeast.Select(tokens => Math.Max(0, tokens - deleted))], free);
+    }
+
+    private static Tensor Of(Tensor patches, int rows, int columns)
+    {
+        var row = patches.div(columns, rounding_mode: torch.RoundingMode.floor);
+        var column = patches.remainder(columns);
+        return (row.ge((rows + 1) / 2).to(torch.ScalarType.Int64) * 2) + column.ge((columns + 1) / 2).to(torch.ScalarType.Int64);
+    }
+}
