@@ -43,13 +43,15 @@ public static class PreprocessingBenchmark
     private static void Measure(TextWriter output, string[] files, int rounds, PreprocessingPillow? pillow)
     {
         var preprocessor = new ImagePreprocessor(new PreprocessOptions(Size));
+        var single = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = 1 });
+        var pair = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = 2 });
         List<double> one = [], two = [], reference = [], bytes = [], bytesReference = [];
         for (var round = -1; round < rounds; round++)
         {
             var turn = (
-                One: Read(files, preprocessor, workers: 1),
+                One: Read(single),
                 Pillow: pillow?.Time(floats: true) ?? double.NaN,
-                Two: Read(files, preprocessor, workers: 2),
+                Two: Read(pair),
                 Bytes: DecodeAndResize(files, preprocessor),
                 PillowBytes: pillow?.Time(floats: false) ?? double.NaN);
             // The first round compiles and fills the file cache.
@@ -73,13 +75,12 @@ public static class PreprocessingBenchmark
         PrintRatio(output, "two workers / one worker", one, two);
     }
 
-    private static double Read(string[] files, ImagePreprocessor preprocessor, int workers)
+    private static double Read(ImageBatchReader reader)
     {
-        var reader = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = workers });
         var watch = Stopwatch.StartNew();
         var read = reader.Read(BatchSize).Sum(batch => batch.Count);
         watch.Stop();
-        return read == files.Length ? watch.Elapsed.TotalSeconds : throw new InvalidOperationException("Images are missing.");
+        return read == reader.Files.Count ? watch.Elapsed.TotalSeconds : throw new InvalidOperationException("Images are missing.");
     }
 
     private static double DecodeAndResize(string[] files, ImagePreprocessor preprocessor)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Security.Cryptography;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
@@ -60,7 +61,7 @@ internal sealed class StudyMergingCommand : KitCommand
         {
             subject.Hash,
             Images = subject.Images.Fingerprint,
-            Classifier = ContentHash.OfBytes(subject.Classifier.Weights.cpu().contiguous().bytes),
+            Classifier = Convert.ToHexStringLower(SHA256.HashData(subject.Classifier.Weights.cpu().contiguous().bytes)),
             Type = subject.Tower.Placement.ToString(),
             Plans = variants.Select(variant => variant.ToString()).ToArray(),
             batch,

@@ -69,7 +69,7 @@ internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
         SafetensorsWriter.Write(Path.Combine(folder, "classifier.safetensors"), [classifier]);
 
         using var images = WeightFile.Open(Path.Combine(source, "data.safetensors"));
-        var size = (int)images.Tensors[0].Shape[^1];
+        var size = (int)images.Tensors.Single(entry => entry.Name == "search_images").Shape[^1];
         int Int(string name) => settings[name]!.GetValue<int>();
         var config = new ClipConfig
         {

@@ -63,6 +63,20 @@ public sealed class LifetimeTests
     }
 
     [Fact]
+    public void A_member_may_dispose_of_others_of_its_scope()
+    {
+        Tensor x;
+        using (var scope = NewDisposeScope())
+        {
+            x = zeros(1);
+            scope.Attach(new Owner(x));
+            zeros(2);
+        }
+
+        Assert.True(x.IsInvalid);
+    }
+
+    [Fact]
     public void A_result_can_leave_its_scope()
     {
         var result = WrappedTensorDisposeScope(() => zeros(2) + 1);
@@ -141,6 +155,11 @@ public sealed class LifetimeTests
         {
             _ = zeros(1000);
         }
+    }
+
+    private sealed class Owner(Tensor owned) : IDisposable
+    {
+        public void Dispose() => owned.Dispose();
     }
 
     private static void Settle()

@@ -9,7 +9,7 @@ public sealed class DisposeScope : IDisposable
     [ThreadStatic]
     private static DisposeScope? current;
 
-    private readonly List<IDisposable> members = [];
+    private List<IDisposable> members = [];
     private readonly DisposeScope? outer;
     private bool ended;
 
@@ -125,22 +125,15 @@ public sealed class DisposeScope : IDisposable
     public void DisposeEverythingBut(IEnumerable<IDisposable> inKeep)
     {
         HashSet<IDisposable> keep = new(inKeep, ReferenceEqualityComparer.Instance);
-        List<IDisposable> leaving = [.. members];
-        members.Clear();
-        foreach (var member in leaving)
+        foreach (var member in TakeAll())
         {
-            if (member is torch.Tensor tensor)
+            if (keep.Contains(member))
             {
-                tensor.scope = null;
-            }
-
-            if (!keep.Contains(member))
-            {
-                member.Dispose();
+                Attach(member);
             }
             else
             {
-                Attach(member);
+                member.Dispose();
             }
         }
     }
@@ -181,18 +174,10 @@ public sealed class DisposeScope : IDisposable
         }
 
         ended = true;
-        foreach (var member in members)
+        foreach (var member in TakeAll())
         {
-            if (member is torch.Tensor tensor)
-            {
-                // The scope is going, so the tensor need not be taken out of it.
-                tensor.scope = null;
-            }
-
             member.Dispose();
         }
-
-        members.Clear();
 
         // Scopes end in the reverse of the order in which they began; one that was forgotten ends with its outer scope.
         for (var scope = current; scope is not null; scope = scope.outer)
@@ -222,6 +207,19 @@ public sealed class DisposeScope : IDisposable
             replacement.place = old.place;
             old.scope = null;
         }
+    }
+
+    /// <summary>Empties the scope first, for a member may dispose of others.</summary>
+    private List<IDisposable> TakeAll()
+    {
+        var taken = members;
+        members = [];
+        foreach (var tensor in taken.OfType<torch.Tensor>())
+        {
+            tensor.scope = null;
+        }
+
+        return taken;
     }
 
     private void Move(IDisposable disposable, DisposeScope? target)

@@ -79,7 +79,7 @@ internal ref struct PickleInput(ReadOnlySpan<byte> data, string path)
         }
 
         var value = new BigInteger(Bytes(count));
-        return value >= long.MinValue && value <= long.MaxValue ? (long)value : value;
+        return value >= long.MinValue && value <= long.MaxValue ? (object)(long)value : value;
     }
 
     public readonly UserException Damaged(string why) => new($"{path} is damaged: at byte {Position} of its pickled data {why}.");

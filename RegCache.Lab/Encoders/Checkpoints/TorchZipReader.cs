@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>Reads PyTorch's zip form: a pickled object graph beside raw storages. TorchScript archives are of this form too.</summary>
@@ -11,20 +9,13 @@ internal static class TorchZipReader
         var graph = entries.Keys.Where(IsGraph).MinBy(name => name.Length) ?? throw new UserException(
             $"{file.Path} is a zip archive but not a PyTorch file: it has no data.pkl.");
         var root = graph[..^"data.pkl".Length];
-        if (entries.TryGetValue(root + "byteorder", out var order) && order.Length < 16
-            && Encoding.Latin1.GetString(file.Span(order.Offset, (int)order.Length)) is var endianness and not "little")
+        if (entries.TryGetValue(root + "byteorder", out var order) && !order.Read(file).SequenceEqual("little"u8))
         {
-            throw new UserException($"{file.Path} was saved with {endianness}-endian numbers; save it on a little-endian machine.");
-        }
-
-        var pickle = entries[graph];
-        if (pickle.Length > int.MaxValue)
-        {
-            throw new UserException($"{file.Path} is damaged: its data.pkl has {pickle.Length} bytes.");
+            throw new UserException($"{file.Path} was saved with big-endian numbers; save it on a little-endian machine.");
         }
 
         var storages = new Dictionary<string, PickledStorage>();
-        var value = Unpickler.Load(file.Span(pickle.Offset, (int)pickle.Length), file.Path, LoadStorage, out _);
+        var value = Unpickler.Load(entries[graph].Read(file), file.Path, LoadStorage, out _);
         var isTorchScript = entries.Keys.Any(name => name == root + "constants.pkl" || name.StartsWith(root + "code/", StringComparison.Ordinal));
         return (value, isTorchScript);
 
@@ -36,12 +27,13 @@ internal static class TorchZipReader
                 return known;
             }
 
-            if (!entries.TryGetValue($"{root}data/{key}", out var entry) || entry.Length < bytes)
+            var (offset, length) = entries.TryGetValue($"{root}data/{key}", out var member) ? member.Locate(file) : (0, -1);
+            if (length < bytes)
             {
                 throw new UserException($"{file.Path} is damaged: the storage {key} of {bytes} bytes is missing or cut short.");
             }
 
-            return storages[key] = new PickledStorage(new MappedStorage(file, entry.Offset, bytes), type);
+            return storages[key] = new PickledStorage(new MappedStorage(file, offset, bytes), type);
         }
     }
 

@@ -4,8 +4,8 @@ using System.Text;
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
-/// The entries of a mapped zip archive whose members are stored, not compressed, so that each can be used where it
-/// lies. Understands Zip64.
+/// The members of a mapped zip archive. PyTorch stores most of them uncompressed, so that they can be used where they
+/// lie. Understands Zip64.
 /// </summary>
 internal static class ZipDirectory
 {
@@ -26,12 +26,12 @@ internal static class ZipDirectory
     public static bool Recognises(MappedFile file) =>
         file.Length >= LocalBytes && BinaryPrimitives.ReadUInt32LittleEndian(file.Span(0, 4)) == LocalSignature;
 
-    /// <summary>Name to position and length of the stored bytes, in the archive's order.</summary>
-    public static OrderedDictionary<string, (long Offset, long Length)> Read(MappedFile file)
+    /// <summary>The members by name, in the archive's order.</summary>
+    public static OrderedDictionary<string, ZipMember> Read(MappedFile file)
     {
-        var (start, length) = FindCentralDirectory(file);
-        var entries = new OrderedDictionary<string, (long, long)>();
-        for (var position = start; position < start + length;)
+        var (start, size) = FindCentralDirectory(file);
+        var entries = new OrderedDictionary<string, ZipMember>();
+        for (var position = start; position < start + size;)
         {
             var header = Bytes(file, position, CentralBytes);
             var nameLength = UInt16(header, 28);
@@ -44,13 +44,9 @@ internal static class ZipDirectory
 
             var name = Encoding.UTF8.GetString(Bytes(file, position + CentralBytes, nameLength));
             var extra = Bytes(file, position + CentralBytes + nameLength, extraLength);
-            var sizes = Sizes(header, extra, name, file);
-            if ((UInt16(header, 8) & 1) != 0 || UInt16(header, 10) != 0 || sizes.Packed != sizes.Length)
-            {
-                throw new UserException($"{file.Path}: the archive member {name} is compressed or encrypted, which PyTorch never does; save the file again with torch.save.");
-            }
-
-            if (!entries.TryAdd(name, (DataOffset(file, name, sizes.Local, sizes.Length), sizes.Length)))
+            var (length, packed, local) = Location(header, extra, name, file);
+            var member = new ZipMember(name, DataOffset(file, name, local, packed), packed, length, UInt16(header, 10), (UInt16(header, 8) & 1) != 0);
+            if (!entries.TryAdd(name, member))
             {
                 throw Damaged(file, $"the member {name} occurs twice");
             }
@@ -96,7 +92,7 @@ internal static class ZipDirectory
         throw new UserException($"{file.Path} is a zip archive without a directory at its end: it is cut short; copy or download it again.");
     }
 
-    private static (long Length, long Packed, long Local) Sizes(ReadOnlySpan<byte> header, ReadOnlySpan<byte> extra, string name, MappedFile file)
+    private static (ulong Length, long Packed, long Local) Location(ReadOnlySpan<byte> header, ReadOnlySpan<byte> extra, string name, MappedFile file)
     {
         ulong packed = UInt32(header, 20);
         ulong length = UInt32(header, 24);
@@ -121,7 +117,7 @@ internal static class ZipDirectory
             extra = extra[(4 + size)..];
         }
 
-        return (Checked(file, length), Checked(file, packed), Checked(file, local));
+        return (length, Checked(file, packed), Checked(file, local));
     }
 
     private static ulong Take64(ulong value, ref ReadOnlySpan<byte> field, string name, MappedFile file)

@@ -28,7 +28,10 @@ internal static class NativeLoader
 
         try
         {
-            return NativeLibrary.Load(path);
+            ShortenSpinning();
+            var handle = NativeLibrary.Load(path);
+            UseAllCores(handle);
+            return handle;
         }
         catch (DllNotFoundException error)
         {
@@ -38,6 +41,33 @@ internal static class NativeLoader
                 error);
         }
     }
+
+    // GNU OpenMP's threads spin for a millisecond at the end of each parallel part, which takes the cores from threads
+    // outside OpenMP (a BLAS's own, the runtime's). Some tens of microseconds serve short operators as well. The runtime
+    // reads the variable when it is loaded, so it must be in the process's own environment before that.
+    private static void ShortenSpinning()
+    {
+        if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
+        {
+            _ = setenv("GOMP_SPINCOUNT", "10000", overwrite: 0);
+        }
+    }
+
+    // Debian's libtorch begins with one thread. The user's own choice stands.
+    private static unsafe void UseAllCores(nint handle)
+    {
+        string?[] chosen = [Environment.GetEnvironmentVariable("OMP_NUM_THREADS"), Environment.GetEnvironmentVariable("MKL_NUM_THREADS")];
+        var threads = (delegate* unmanaged<int>)NativeLibrary.GetExport(handle, nameof(Native.tsb_threads));
+        if (chosen.All(string.IsNullOrEmpty) && threads() == 1 && Environment.ProcessorCount > 1)
+        {
+            var set = (delegate* unmanaged<int, int>)NativeLibrary.GetExport(handle, nameof(Native.tsb_set_threads));
+            set(Environment.ProcessorCount);
+        }
+    }
+
+    [DllImport("libc")]
+    private static extern int setenv(
+        [MarshalAs(UnmanagedType.LPUTF8Str)] string name, [MarshalAs(UnmanagedType.LPUTF8Str)] string value, int overwrite);
 
     /// <summary>The dynamic linker's own sentence within the runtime's long message.</summary>
     private static string FirstReason(string message) =>
