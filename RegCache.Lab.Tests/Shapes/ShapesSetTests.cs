@@ -15,7 +15,7 @@ public class ShapesSetTests
     // The bytes are part of the published results: a change of this hash makes new ones necessary.
     [Fact]
     public void The_bytes_are_the_same_on_every_machine() =>
-        Assert.StartsWith("KNOWN", ShapesSet.Generate(ShapesSplit.Train, 100).Fingerprint, StringComparison.Ordinal);
+        Assert.StartsWith("ce0b03986dbc826aa006735664bb23b9", ShapesSet.Generate(ShapesSplit.Train, 100).Fingerprint, StringComparison.Ordinal);
 
     [Fact]
     public void An_image_does_not_depend_on_how_many_are_made()

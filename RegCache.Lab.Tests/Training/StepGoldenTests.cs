@@ -39,7 +39,7 @@ public class StepGoldenTests
         var table = model.Weights["token_embedding.weight"].grad!;
         var rows = golden["grad.token_embedding.weight.rows"];
         GoldenTensors.AssertClose(golden["grad.token_embedding.weight.values"], table.index_select(0, rows), 2e-4, 1e-3);
-        Assert.Equal(rows.NumberOfElements, table.abs().amax([1]).count_nonzero().ToDouble(), 0.5);
+        Assert.Equal(table.abs().sum().ToDouble(), table.index_select(0, rows).abs().sum().ToDouble(), 1e-4);
         Assert.True(compared > 20, $"only {compared} gradients were compared");
     }
 

@@ -20,8 +20,8 @@ public static class DistillationLoss
         using var scope = torch.NewDisposeScope();
         var student = (scale * images).matmul(texts.t());
         var teacher = (teacherScale * teacherImages).matmul(teacherTexts.t()).detach();
-        var rows = (teacher.softmax(1) * student.log_softmax(1)).sum(1).mean();
-        var columns = (teacher.softmax(0) * student.log_softmax(0)).sum(0).mean();
+        var rows = (teacher.softmax(1) * student.log_softmax(1)).sum(dim: 1).mean();
+        var columns = (teacher.softmax(0) * student.log_softmax(0)).sum(dim: 0).mean();
         return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
     }
 }
