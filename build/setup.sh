@@ -64,7 +64,9 @@ require_sdk() {
 needed_packages() {
   printf '%s\n' g++ libdnnl-dev libturbojpeg0-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
   if [[ "$(chosen_stack)" == standins && -z "${LIBTORCH:-}" ]]; then
-    echo libtorch-dev
+    # libtorch-dev alone brings the reference BLAS, whose matrix products are some thirty times slower; the OpenMP
+    # build of OpenBLAS shares libtorch's threads.
+    printf '%s\n' libtorch-dev libopenblas0-openmp
   fi
 }
 

@@ -36,12 +36,12 @@ internal sealed class Normalization
         }
     }
 
-    private static float[] Table(float mean, float deviation)
+    private static float[] Table(double mean, double deviation)
     {
         var table = new float[256];
         for (var value = 0; value < table.Length; value++)
         {
-            table[value] = ((value / 255f) - mean) / deviation;
+            table[value] = (float)(((value / 255.0) - mean) / deviation);
         }
 
         return table;

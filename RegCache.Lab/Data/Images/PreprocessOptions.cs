@@ -15,16 +15,16 @@ public sealed record PreprocessOptions(int Height, int Width)
     }
 
     /// <summary>Mean of OpenAI's training images.</summary>
-    public static RgbValues OpenAiMean { get; } = new(0.48145466f, 0.4578275f, 0.40821073f);
+    public static RgbValues OpenAiMean { get; } = new(0.48145466, 0.4578275, 0.40821073);
 
     /// <summary>Standard deviation of OpenAI's training images.</summary>
-    public static RgbValues OpenAiStandardDeviation { get; } = new(0.26862954f, 0.26130258f, 0.27577711f);
+    public static RgbValues OpenAiStandardDeviation { get; } = new(0.26862954, 0.26130258, 0.27577711);
 
     /// <summary>Mean of ImageNet.</summary>
-    public static RgbValues ImageNetMean { get; } = new(0.485f, 0.456f, 0.406f);
+    public static RgbValues ImageNetMean { get; } = new(0.485, 0.456, 0.406);
 
     /// <summary>Standard deviation of ImageNet.</summary>
-    public static RgbValues ImageNetStandardDeviation { get; } = new(0.229f, 0.224f, 0.225f);
+    public static RgbValues ImageNetStandardDeviation { get; } = new(0.229, 0.224, 0.225);
 
     /// <summary>What is subtracted from each channel.</summary>
     public RgbValues Mean { get; init; } = OpenAiMean;

@@ -44,7 +44,7 @@ internal static class PreprocessJson
         }
 
         return fields.Numbers(name) is [var red, var green, var blue]
-            ? new RgbValues((float)red, (float)green, (float)blue)
+            ? new RgbValues(red, green, blue)
             : throw fields.Wrong(name, "must hold three numbers, for red, green and blue");
     }
 }
