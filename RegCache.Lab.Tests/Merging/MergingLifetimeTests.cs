@@ -1,3 +1,4 @@
+using RegCache.Lab.Tests.Standins;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Merging;
 using RegCache.Lab.Tests.Encoders;

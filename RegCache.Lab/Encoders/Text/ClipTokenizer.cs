@@ -5,7 +5,7 @@ namespace RegCache.Lab.Encoders.Text;
 /// <summary>
 /// CLIP's byte-pair tokenizer (clip.md, section 12). Safe to use from several threads.
 /// </summary>
-public sealed class ClipTokenizer
+public sealed class ClipTokenizer : ITokenizer
 {
     private readonly TokenizerOptions _options;
     private readonly BytePairEncoder _encoder;
@@ -37,7 +37,7 @@ public sealed class ClipTokenizer
     /// <summary>The vocabulary.</summary>
     public Vocabulary Vocabulary { get; }
 
-    /// <summary>Number of ids of every encoded text.</summary>
+    /// <inheritdoc />
     public int ContextLength => _options.ContextLength;
 
     /// <summary>Reads the vocabulary of a file or folder (see <see cref="Text.Vocabulary.Load"/>) and creates a tokenizer.</summary>
@@ -84,8 +84,7 @@ public sealed class ClipTokenizer
         return ids;
     }
 
-    /// <summary>Texts as model input.</summary>
-    /// <returns>The ids [B, <see cref="ContextLength"/>] in C order.</returns>
+    /// <inheritdoc />
     public long[] EncodeBatch(IReadOnlyList<string> texts)
     {
         ArgumentNullException.ThrowIfNull(texts);
