@@ -12,7 +12,7 @@ public sealed class Attention : IAttention
         using var scope = torch.NewDisposeScope();
         var keys = Prepend(extras.PrefixKeys, key);
         var values = Prepend(extras.PrefixValues, value);
-        var logits = (query * (1 / Math.Sqrt(query.shape[^1]))).matmul(keys.transpose(-2, -1));
+        var logits = ScaledProducts(query, keys);
         if (extras.Bias is { } bias)
         {
             logits = logits + PadColumns(bias, extras.PrefixKeys);
@@ -21,6 +21,19 @@ public sealed class Attention : IAttention
         var probabilities = logits.softmax(-1);
         probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
         return probabilities.matmul(values).MoveToOuterDisposeScope();
+    }
+
+    // One batched product with the scale inside: no pass over the queries, and no copy of the transposed keys.
+    private static Tensor ScaledProducts(Tensor query, Tensor keys)
+    {
+        var (images, heads, rows, width) = (query.shape[0], query.shape[1], query.shape[2], query.shape[3]);
+        using var unused = torch.zeros([1, 1, 1], dtype: query.dtype, device: query.device);
+        return torch.baddbmm(
+            unused,
+            query.reshape(images * heads, rows, width),
+            keys.reshape(images * heads, -1, width).transpose(1, 2),
+            beta: 0,
+            alpha: (float)(1 / Math.Sqrt(width))).view(images, heads, rows, -1);
     }
 
     /// <summary>Puts prefix rows [H,P,d] in front of rows [B,H,N,d].</summary>
