@@ -45,7 +45,7 @@ internal sealed class EvalClassificationCommand : KitCommand
             subject.Tower,
             subject.Classifier,
             subject.ValidationImages,
-            EncoderPlan.Uniform(subject.Tower.Blocks.Count, subject.Quantizer(session.Options.Bits)),
+            subject.Calibration(session.Options.Bits),
             setting,
             cache?.ToPrefix(subject.Tower.Placement.Device),
             new EvaluationRun("evaluation", subject.BatchSize) { Progress = directory.Progress, Cancellation = context.Cancellation });

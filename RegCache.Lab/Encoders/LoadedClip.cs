@@ -73,10 +73,11 @@ public sealed class LoadedClip : IDisposable
 
     /// <summary>The tokenizer beside the weights.</summary>
     /// <exception cref="UserException">There is none; the message says where to get one.</exception>
-    public ClipTokenizer RequireTokenizer()
+    public ITokenizer RequireTokenizer()
     {
         var text = Model.Config.Text ?? throw new UserException($"{_folder.Weights} has no text tower, so there is nothing to tokenize for.");
-        return _folder.LoadTokenizer(text);
+        var words = Path.Combine(_folder.Folder, WordTokenizer.FileName);
+        return File.Exists(words) ? WordTokenizer.Load(words, text) : _folder.LoadTokenizer(text);
     }
 
     /// <inheritdoc />

@@ -49,11 +49,12 @@ public sealed class TextTower
     /// <summary>`ln_final`.</summary>
     public LayerNorm FinalNorm { get; }
 
-    /// <summary>Encodes token ids [B,context], int64, to text features [B,E] that are not normalised.</summary>
-    /// <param name="ids">Token ids, padded to the context length.</param>
-    /// <param name="probe">Observer of the activations, or null.</param>
+    /// <summary>Added to the attention logits of every block [context,context]; null when every position sees all.</summary>
+    public Tensor? Mask => _causalMask;
+
+    /// <summary>Turns token ids [B,context], int64, into the stream that enters block 0, [B,context,C].</summary>
     /// <exception cref="UserException">The rows are not of the model's context length.</exception>
-    public Tensor Encode(Tensor ids, IActivationProbe? probe = null)
+    public TokenBatch Embed(Tensor ids)
     {
         if (ids.Dimensions != 2 || ids.shape[1] != Config.ContextLength)
         {
@@ -64,7 +65,30 @@ public sealed class TextTower
         using var scope = torch.NewDisposeScope();
         var words = _tokenEmbedding.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
         var embedded = words + _positionEmbedding;
-        var stream = new TokenBatch(embedded, new TokenLayout(0, 0, 1, Config.ContextLength));
+        return new(embedded.MoveToOuterDisposeScope(), new TokenLayout(0, 0, 1, Config.ContextLength));
+    }
+
+    /// <summary>Pools and projects the stream that leaves the last block to text features [B,E], not normalised.</summary>
+    /// <param name="output">The stream.</param>
+    /// <param name="ids">The token ids that it came from, which tell the end of each text.</param>
+    public Tensor Project(TokenBatch output, Tensor ids)
+    {
+        using var scope = torch.NewDisposeScope();
+        var pooled = Config.FinalLnAfterPool
+            ? FinalNorm.Apply(Pool(output.Tokens, ids))
+            : Pool(FinalNorm.Apply(output.Tokens), ids);
+        var feature = _projection is null ? pooled : pooled.matmul(_projection);
+        return (_projectionBias is null ? feature : feature + _projectionBias).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Encodes token ids [B,context], int64, to text features [B,E] that are not normalised.</summary>
+    /// <param name="ids">Token ids, padded to the context length.</param>
+    /// <param name="probe">Observer of the activations, or null.</param>
+    /// <exception cref="UserException">The rows are not of the model's context length.</exception>
+    public Tensor Encode(Tensor ids, IActivationProbe? probe = null)
+    {
+        using var scope = torch.NewDisposeScope();
+        var stream = Embed(ids);
         for (var block = 0; block < Blocks.Count; block++)
         {
             var next = TransformerBlock.Forward(stream, block, Blocks[block], BlockPlan.Plain, _causalMask, probe);
@@ -72,11 +96,7 @@ public sealed class TextTower
             stream = next;
         }
 
-        var pooled = Config.FinalLnAfterPool
-            ? FinalNorm.Apply(Pool(stream.Tokens, ids))
-            : Pool(FinalNorm.Apply(stream.Tokens), ids);
-        var feature = _projection is null ? pooled : pooled.matmul(_projection);
-        return (_projectionBias is null ? feature : feature + _projectionBias).MoveToOuterDisposeScope();
+        return Project(stream, ids).MoveToOuterDisposeScope();
     }
 
     private Tensor Pool(Tensor tokens, Tensor ids) => Config.PoolType switch

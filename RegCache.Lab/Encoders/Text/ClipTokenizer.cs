@@ -5,10 +5,8 @@ namespace RegCache.Lab.Encoders.Text;
 /// <summary>
 /// CLIP's byte-pair tokenizer (clip.md, section 12). Safe to use from several threads.
 /// </summary>
-public sealed class ClipTokenizer
+public sealed class ClipTokenizer : ITokenizer
 {
-    private const int ParallelFrom = 256;
-
     private readonly TokenizerOptions _options;
     private readonly BytePairEncoder _encoder;
     private readonly string[] _specialTokens;
@@ -39,7 +37,7 @@ public sealed class ClipTokenizer
     /// <summary>The vocabulary.</summary>
     public Vocabulary Vocabulary { get; }
 
-    /// <summary>Number of ids of every encoded text.</summary>
+    /// <inheritdoc />
     public int ContextLength => _options.ContextLength;
 
     /// <summary>Reads the vocabulary of a file or folder (see <see cref="Text.Vocabulary.Load"/>) and creates a tokenizer.</summary>
@@ -86,32 +84,17 @@ public sealed class ClipTokenizer
         return ids;
     }
 
-    /// <summary>Texts as model input.</summary>
-    /// <returns>The ids [B, <see cref="ContextLength"/>] in C order.</returns>
+    /// <inheritdoc />
     public long[] EncodeBatch(IReadOnlyList<string> texts)
     {
         ArgumentNullException.ThrowIfNull(texts);
         var ids = new long[texts.Count * ContextLength];
-        void EncodeRow(int row) => Fill(ids.AsSpan(row * ContextLength, ContextLength), Encode(texts[row]));
-        if (texts.Count < ParallelFrom)
+        for (var row = 0; row < texts.Count; row++)
         {
-            for (var row = 0; row < texts.Count; row++)
-            {
-                EncodeRow(row);
-            }
-
-            return ids;
+            Fill(ids.AsSpan(row * ContextLength, ContextLength), Encode(texts[row]));
         }
 
-        try
-        {
-            Parallel.For(0, texts.Count, EncodeRow);
-            return ids;
-        }
-        catch (AggregateException exception) when (exception.InnerExceptions[0] is UserException cause)
-        {
-            throw new UserException(cause.Message, exception);
-        }
+        return ids;
     }
 
     /// <summary>The text of tokens: words are followed by a space, and bytes that are no UTF-8 become U+FFFD.</summary>

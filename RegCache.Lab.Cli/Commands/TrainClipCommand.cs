@@ -1,0 +1,147 @@
+using System.CommandLine;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Data;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.Clip;
+using RegCache.Lab.Training.Loop;
+using TorchSharp;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>Trains CLIP on image-text pairs.</summary>
+internal sealed class TrainClipCommand : KitCommand
+{
+    private const string ShapesData = "shapes";
+
+    private readonly Option<string?> _config = new("--config") { Description = "JSON file of the training's settings.", HelpName = "FILE" };
+    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of the settings and end." };
+    private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, 4096);
+    private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the settings file]", HelpName = "FOLDER" };
+    private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
+
+    private readonly Option<ComputeDevice> _device = OptionOf.Choice(
+        "--device", "Where to compute.", ComputeDevice.Cpu, ("cpu", ComputeDevice.Cpu), ("cuda", ComputeDevice.Cuda));
+
+    private readonly TrainReportOption _reportTo = new();
+
+    /// <inheritdoc/>
+    public override string Path => "train clip";
+
+    /// <inheritdoc/>
+    public override string Description => "Trains CLIP on image-text pairs, from random or given weights.";
+
+    /// <inheritdoc/>
+    public override void Declare(Command command)
+    {
+        foreach (var option in new Option[] { _config, _schema, _threads, _runDirectory, _force, _device })
+        {
+            command.Add(option);
+        }
+
+        _reportTo.AddTo(command);
+    }
+
+    /// <inheritdoc/>
+    public override int Run(CommandContext context)
+    {
+        var arguments = context.Arguments;
+        if (arguments.GetValue(_schema))
+        {
+            context.Output.Write(ClipTrainingConfigFile.Schema());
+            return ExitCode.Success;
+        }
+
+        var file = arguments.GetValue(_config) ?? throw new UserException("--config FILE is missing: it holds the training's settings (--schema lists them).");
+        var config = ClipTrainingConfigFile.Load(file);
+        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
+        var device = ComputeSetup.Device(arguments.GetValue(_device));
+        using var directory = RunDirectory.Open(
+            arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file)),
+            arguments.GetValue(_force),
+            context.Progress);
+        using var train = Pairs(config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
+        using var validation = config.ValData is { } data ? Pairs(data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
+        using var start = Start(config, device);
+        using var task = new ClipTask(start.Model, train, validation, start.Preprocess, start.Tokenizer, config);
+
+        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
+        if (directory.Force)
+        {
+            checkpoints.Clear();
+        }
+
+        var loop = new TrainingLoop(
+            task, config.Loop, checkpoints, step => _reportTo.Open(arguments, directory, step), directory.Progress);
+        var metrics = loop.Run(context.Cancellation);
+        task.Finish();
+        Save(start.Model, directory.PathOf("model"));
+        foreach (var (name, value) in metrics)
+        {
+            context.Output.WriteLine($"{name}: {value:0.####}");
+        }
+
+        return ExitCode.Success;
+    }
+
+    private static IPairSource Pairs(string data, ShapesSplit split, int count, string field)
+    {
+        if (data == ShapesData)
+        {
+            return new ShapesPairSource(ShapesSet.Generate(split, count));
+        }
+
+        var shards = ShardNames.Expand(data);
+        var missing = shards.FirstOrDefault(shard => !File.Exists(shard));
+        return missing is null
+            ? new WebDatasetSource(shards)
+            : throw new UserException($"`{field}`: the shard {missing} does not exist; correct the range or fetch the shard.");
+    }
+
+    private static TrainingStart Start(ClipTrainingConfig config, torch.Device device)
+    {
+        if (config.Pretrained is { } path)
+        {
+            var loaded = LoadedClip.Load(path, new() { Config = config.Model, Device = device });
+            return new(loaded.Model, loaded.Preprocess, Tokenizer(config, loaded.Model.Config));
+        }
+
+        var architecture = ClipConfigs.Find(config.Model) ?? ClipConfigJson.Load(config.Model);
+        using var drawn = ClipInitialization.Draw(architecture, config.Seed);
+        var weights = new WeightTable(
+            drawn.Source, drawn.Names.Select(name => KeyValuePair.Create(name, drawn[name].to(device, copy: true))));
+        var size = architecture.Vision.ImageSize;
+        return new(new(architecture, weights), new PreprocessOptions(size.Height, size.Width), Tokenizer(config, architecture));
+    }
+
+    private static ITokenizer Tokenizer(ClipTrainingConfig config, ClipConfig architecture)
+    {
+        var text = architecture.Text ?? throw new UserException($"`model` {config.Model} has no text tower, which CLIP training needs.");
+        var words = Directory.Exists(config.Tokenizer) ? System.IO.Path.Combine(config.Tokenizer, WordTokenizer.FileName) : config.Tokenizer;
+        ITokenizer tokenizer = System.IO.Path.GetFileName(words) == WordTokenizer.FileName && File.Exists(words)
+            ? WordTokenizer.Load(words)
+            : ClipTokenizer.Load(config.Tokenizer, new() { ContextLength = text.ContextLength, PadId = text.PadId, Cleaning = text.Cleaning });
+        return tokenizer.ContextLength == text.ContextLength
+            ? tokenizer
+            : throw new UserException(
+                $"`tokenizer` makes rows of {tokenizer.ContextLength} ids, but the model takes {text.ContextLength}; use the one that belongs to the model.");
+    }
+
+    private static void Save(ClipModel model, string folder)
+    {
+        SafetensorsWriter.Write(
+            System.IO.Path.Combine(folder, "open_clip_model.safetensors"),
+            model.Weights.Names.Select(name => WeightEntry.FromTensor(name, model.Weights[name])),
+            new Dictionary<string, string> { ["format"] = "pt" });
+        AtomicFile.WriteText(System.IO.Path.Combine(folder, "open_clip_config.json"), ClipConfigJson.ToJson(model.Config) + "\n");
+    }
+
+    private sealed record TrainingStart(ClipModel Model, PreprocessOptions Preprocess, ITokenizer Tokenizer) : IDisposable
+    {
+        public void Dispose() => Model.Dispose();
+    }
+}

@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.Diagnostics;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training.ShapesClip;
+using TorchSharp;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>Trains the demo model from nothing and measures it.</summary>
+internal sealed class TrainShapesClipCommand : KitCommand
+{
+    private readonly Option<bool> _quick = new("--quick") { Description = "A short training without registers, one to two minutes, to see that all works." };
+    private readonly Option<long> _seed = OptionOf.Number("--seed", "Seed of the weights and of the order of the images.", 0L, 0L, long.MaxValue);
+    private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, 4096);
+    private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/shapes-clip-seedN]", HelpName = "FOLDER" };
+    private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
+    private readonly TrainReportOption _reportTo = new();
+
+    /// <inheritdoc/>
+    public override string Path => "train shapes-clip";
+
+    /// <inheritdoc/>
+    public override string Description => "Trains the demo model on generated images, then measures it with and without RegCache.";
+
+    /// <inheritdoc/>
+    public override void Declare(Command command)
+    {
+        foreach (var option in new Option[] { _quick, _seed, _threads, _runDirectory, _force })
+        {
+            command.Add(option);
+        }
+
+        _reportTo.AddTo(command);
+    }
+
+    /// <inheritdoc/>
+    public override int Run(CommandContext context)
+    {
+        var arguments = context.Arguments;
+        var isQuick = arguments.GetValue(_quick);
+        var options = (isQuick ? ShapesClipOptions.Quick : ShapesClipOptions.Full) with { Seed = arguments.GetValue(_seed) };
+        var name = $"shapes-clip{(isQuick ? "-quick" : "")}-seed{options.Seed}";
+        using var directory = RunDirectory.Open(
+            arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", name), arguments.GetValue(_force), context.Progress);
+        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
+
+        var clock = Stopwatch.StartNew();
+        using var task = new ShapesClipTask(options)
+        {
+            PhaseEnded = (phase, model) =>
+            {
+                if (phase == 0 && options.Phases.Count > 1)
+                {
+                    ShapesClipModelFolder.Save(model, directory.PathOf("control"));
+                }
+            },
+        };
+        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
+        if (directory.Force)
+        {
+            checkpoints.Clear();
+        }
+
+        var loop = new TrainingLoop(
+            task, new() { EvaluateEvery = 100 }, checkpoints, step => _reportTo.Open(arguments, directory, step), directory.Progress);
+        var validation = loop.Run(context.Cancellation);
+        task.Finish();
+        var folder = directory.PathOf("model");
+        ShapesClipModelFolder.Save(task.Model, folder);
+        var seconds = clock.Elapsed.TotalSeconds;
+        context.Output.WriteLine($"validation top-1 %: {validation["val/top1"]:0.00} after {seconds:0} s; the model is in {folder}");
+        if (!isQuick)
+        {
+            var card = TrainShapesClipCard.Measure(options, directory, seconds, context.Cancellation);
+            AtomicFile.WriteText(System.IO.Path.Combine(folder, "model-card.json"), card.ToJson());
+            card.Print(context.Console);
+        }
+
+        return ExitCode.Success;
+    }
+}

@@ -1,0 +1,101 @@
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.Clip;
+using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training.ShapesClip;
+
+namespace RegCache.Lab.Tests.Training;
+
+public sealed class ClipTaskTests : IDisposable
+{
+    private static readonly ClipConfig _tiny = ShapesClipArchitecture.Config with
+    {
+        Vision = new() { Layers = 2, Width = 32, HeadWidth = 16, PatchSize = 16, ImageSize = (64, 64) },
+        Text = ShapesClipArchitecture.Config.Text! with { Layers = 1, Width = 32, Heads = 2 },
+        EmbedDim = 24,
+    };
+
+    private static readonly ClipTrainingConfig _config = new()
+    {
+        Model = "tiny", Tokenizer = "words", TrainData = "shapes", Epochs = 2, BatchSize = 8, AccumFreq = 2, Lr = 1e-3, Warmup = 2,
+        PatchDropout = 0.3, EmaDecay = 0.9, GradClipNorm = 1, SaveEveryNSteps = 3, LogEveryNSteps = 1,
+    };
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("clip-task-").FullName;
+
+    [Theory]
+    [InlineData(AccumulationKind.CachedFeatures, false)]
+    [InlineData(AccumulationKind.Gradients, true)]
+    public void Going_on_from_any_checkpoint_gives_the_same_weights(AccumulationKind accumulation, bool checkpointing)
+    {
+        var config = _config with { Accumulation = accumulation, GradCheckpointing = checkpointing };
+        var whole = Train(config, "whole", stopAfter: null);
+        Train(config, "parts", stopAfter: 4);
+        var parts = Train(config, "parts", stopAfter: null);
+        Assert.Equal(whole, parts);
+    }
+
+    [Fact]
+    public void Checkpointing_changes_no_bit()
+    {
+        Assert.Equal(
+            Train(_config, "plain", stopAfter: null), Train(_config with { GradCheckpointing = true }, "again", stopAfter: null));
+    }
+
+    [Fact]
+    public void Mixed_precision_stays_close_and_is_not_the_same()
+    {
+        var exact = Train(_config, "exact", stopAfter: null);
+        var mixed = Train(_config with { Precision = TrainingPrecision.AmpBf16 }, "mixed", stopAfter: null);
+        Assert.NotEqual(exact, mixed);
+        Assert.InRange(exact.Zip(mixed, (a, b) => Math.Abs(a - b)).Max(), 0, 0.05);
+    }
+
+    [Fact]
+    public void An_epoch_that_is_too_short_is_refused()
+    {
+        var message = Assert.Throws<UserException>(() => Train(_config with { AccumFreq = 100 }, "short", stopAfter: null)).Message;
+        Assert.Contains("accum_freq", message, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private float[] Train(ClipTrainingConfig config, string name, int? stopAfter)
+    {
+        using var model = new ClipModel(_tiny, ClipInitialization.Draw(_tiny, seed: 5));
+        using var train = new ShapesPairSource(ShapesSet.Generate(ShapesSplit.Train, 100));
+        using var validation = new ShapesPairSource(ShapesSet.Generate(ShapesSplit.Retrieval, 20));
+        using var task = new ClipTask(model, train, validation, new PreprocessOptions(64), ShapesClipArchitecture.Tokenizer, config);
+        using var cancellation = new CancellationTokenSource();
+        var seen = 0;
+        var loop = new TrainingLoop(
+            task,
+            config.Loop,
+            new(Path.Combine(_folder, name), keep: 2),
+            _ => [new Listener(() => { if (++seen == stopAfter) { cancellation.Cancel(); } })],
+            SilentProgress.Instance);
+        if (stopAfter is null)
+        {
+            var metrics = loop.Run();
+            Assert.InRange(metrics["val/image_to_text_R@10"], 0, 1);
+        }
+        else
+        {
+            Assert.Throws<OperationCanceledException>(() => loop.Run(cancellation.Token));
+        }
+
+        task.Finish();
+        return [.. model.Weights.Names.SelectMany(weight => model.Weights[weight].detach().data<float>().ToArray())];
+    }
+
+    private sealed class Listener(Action heard) : ITrainingLog
+    {
+        public void Write(long step, IReadOnlyDictionary<string, double> values) => heard();
+
+        public void Dispose()
+        {
+        }
+    }
+}

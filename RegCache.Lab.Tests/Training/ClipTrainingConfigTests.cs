@@ -1,0 +1,60 @@
+using RegCache.Lab.Training.Clip;
+
+namespace RegCache.Lab.Tests.Training;
+
+public sealed class ClipTrainingConfigTests : IDisposable
+{
+    private const string Needed = "\"model\": \"m\", \"tokenizer\": \"t\", \"train_data\": \"shapes\"";
+    private readonly string _path = Path.GetTempFileName();
+
+    [Fact]
+    public void A_file_of_the_needed_fields_has_the_defaults()
+    {
+        var config = Load("{" + Needed + "}");
+        Assert.Equal(5e-4, config.Lr);
+        Assert.Equal(0.2, config.Wd);
+    }
+
+    [Theory]
+    [InlineData("\"learning_rate\": 1", "learning_rate", "no such field")]
+    [InlineData("\"lr\": \"fast\"", "lr", "wrong type")]
+    [InlineData("\"lr\": -1", "lr", "above 0")]
+    [InlineData("\"batch_size\": 1.5", "batch_size", "wrong type")]
+    [InlineData("\"batch_size\": 0", "batch_size", "at least 1")]
+    [InlineData("\"lr_scheduler\": \"linear\"", "lr_scheduler", "wrong type")]
+    [InlineData("\"lr_scheduler\": \"const_cooldown\"", "epochs_cooldown", "at least 1")]
+    [InlineData("\"crop_scale\": [1, 0.5]", "crop_scale", "ascending")]
+    [InlineData("\"patch_dropout\": 1", "patch_dropout", "from 0")]
+    [InlineData("\"ema_decay\": 1", "ema_decay", "between 0 and 1")]
+    public void Unknown_and_impossible_values_are_refused_by_name(string field, string name, string reason)
+    {
+        var message = Assert.Throws<UserException>(() => Load("{" + Needed + ", " + field + "}")).Message;
+        Assert.Contains(_path, message, StringComparison.Ordinal);
+        Assert.Contains($"`{name}`", message, StringComparison.Ordinal);
+        Assert.Contains(reason, message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{", "not valid JSON")]
+    [InlineData("null", "null")]
+    [InlineData("{\"lr\": 1}", "required")]
+    public void What_is_no_configuration_is_refused(string content, string reason) =>
+        Assert.Contains(reason, Assert.Throws<UserException>(() => Load(content)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void The_schema_names_every_field()
+    {
+        var schema = ClipTrainingConfigFile.Schema();
+        Assert.Contains("\"accum_freq\"", schema, StringComparison.Ordinal);
+        Assert.Contains("\"cached_features\"", schema, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"loop\"", schema, StringComparison.Ordinal);
+    }
+
+    public void Dispose() => File.Delete(_path);
+
+    private ClipTrainingConfig Load(string content)
+    {
+        File.WriteAllText(_path, content);
+        return ClipTrainingConfigFile.Load(_path);
+    }
+}

@@ -1,0 +1,116 @@
+using System.Text.Json;
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Tests.Encoders;
+using RegCache.Lab.Training.Clip;
+using RegCache.Lab.Training.Optimization;
+using TorchSharp;
+
+namespace RegCache.Lab.Tests.Training;
+
+[Trait("Category", "Golden")]
+public class StepGoldenTests
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Gradients_of_all_parameters(bool checkpointing)
+    {
+        var golden = GoldenTensors.Load("clip", "tiny_clip_grads.safetensors");
+        var acts = GoldenTensors.Load("clip", "tiny_clip_acts.safetensors");
+        using var model = Trainable();
+        using var loss = Accumulate(
+            model, new() { GradientCheckpointing = checkpointing }, new ClipBatch(acts["in.image"], acts["in.text"], "golden"));
+        GoldenTensors.AssertClose(golden["loss"], loss, 2e-4);
+        var compared = 0;
+        foreach (var (name, expected) in golden.Where(pair => pair.Key.StartsWith("grad.", StringComparison.Ordinal)))
+        {
+            var parameter = name["grad.".Length..];
+            if (!model.Weights.Contains(parameter))
+            {
+                continue;
+            }
+
+            GoldenTensors.AssertClose(expected, model.Weights[parameter].grad!, 2e-4, 1e-3);
+            compared++;
+        }
+
+        // The gradient of the embedding table is stored for the rows that the texts touch; all others are zero.
+        var table = model.Weights["token_embedding.weight"].grad!;
+        var rows = golden["grad.token_embedding.weight.rows"];
+        GoldenTensors.AssertClose(golden["grad.token_embedding.weight.values"], table.index_select(0, rows), 2e-4, 1e-3);
+        Assert.Equal(table.abs().sum().ToDouble(), table.index_select(0, rows).abs().sum().ToDouble(), 1e-4);
+        Assert.True(compared > 20, $"only {compared} gradients were compared");
+    }
+
+    [Fact]
+    public void Accumulation_with_cached_features()
+    {
+        var golden = GoldenTensors.Load("clip", "accum.safetensors");
+        var steps = GoldenTensors.Load("clip", "train_steps.safetensors");
+        var half = steps["in.images"].shape[1] / 2;
+        var batches = new[] { 0, half }.Select(first => new ClipBatch(
+            steps["in.images"][0].narrow(0, first, half), steps["in.texts"][0].narrow(0, first, half), "golden")).ToArray();
+        foreach (var checkpointing in new[] { false, true })
+        {
+            using var model = Trainable();
+            using var loss = Accumulate(model, new() { GradientCheckpointing = checkpointing }, batches);
+            GoldenTensors.AssertClose(golden["loss"], loss, 2e-4);
+            foreach (var (name, expected) in golden.Where(pair => pair.Key.StartsWith("grad.", StringComparison.Ordinal)))
+            {
+                GoldenTensors.AssertClose(expected, model.Weights[name["grad.".Length..]].grad!, 2e-4);
+            }
+        }
+
+        using var exact = Trainable();
+        using var exactLoss = Accumulate(exact, new() { RepeatScaleGradient = false }, batches);
+        GoldenTensors.AssertClose(golden["full_batch_grad.logit_scale"], exact.Weights["logit_scale"].grad!, 2e-4);
+    }
+
+    [Fact]
+    public void Optimizer_steps()
+    {
+        var golden = GoldenTensors.Load("clip", "train_steps.safetensors");
+        var settings = OptimizationGoldenTests.Read("train_steps.json");
+        var betas = settings.GetProperty("betas").EnumerateArray().Select(beta => beta.GetDouble()).ToArray();
+        using var model = Trainable();
+        using var optimizer = new AdamW(
+            ParameterGroups.Of(model.Weights, settings.GetProperty("weight_decay").GetDouble()),
+            new(betas[0], betas[1], settings.GetProperty("eps").GetDouble()));
+        var schedule = new CosineSchedule(
+            settings.GetProperty("lr").GetDouble(), settings.GetProperty("warmup").GetInt64(), settings.GetProperty("total_steps").GetInt64());
+        var batches = golden["in.images"].shape[0];
+        foreach (var (step, expected) in settings.GetProperty("steps").EnumerateArray().Index())
+        {
+            var batch = new ClipBatch(golden["in.images"][step % batches], golden["in.texts"][step % batches], "golden");
+            optimizer.ZeroGradients();
+            using var loss = Accumulate(model, new(), batch);
+            using var norm = optimizer.GradientNorm();
+            Assert.Equal(expected.GetProperty("lr").GetDouble(), schedule.At(step), 1e-12);
+            optimizer.Step(schedule.At(step), norm, settings.GetProperty("grad_clip_norm").GetDouble());
+            ClipTask.ClampLogitScale(model);
+            Assert.Equal(expected.GetProperty("loss").GetDouble(), loss.ToDouble(), 1e-3);
+            Assert.Equal(1, norm.ToDouble() / expected.GetProperty("grad_norm").GetDouble(), 1e-3);
+            Assert.Equal(expected.GetProperty("logit_scale").GetDouble(), model.LogitScale!.ToDouble(), 2e-4);
+        }
+
+        foreach (var (name, expected) in golden.Where(pair => pair.Key.StartsWith("final.", StringComparison.Ordinal)))
+        {
+            GoldenTensors.AssertClose(expected, model.Weights[name["final.".Length..]].detach(), 2e-4);
+        }
+    }
+
+    private static ClipModel Trainable()
+    {
+        var model = TinyClip.Load();
+        foreach (var name in model.Weights.Names)
+        {
+            model.Weights[name].requires_grad = true;
+        }
+
+        return model;
+    }
+
+    private static torch.Tensor Accumulate(ClipModel model, ClipStepOptions options, params ClipBatch[] batches) =>
+        new ClipGradients(model, options).Accumulate(batches, CounterRandom.Of(0, 0, 0));
+}

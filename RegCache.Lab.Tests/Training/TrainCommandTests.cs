@@ -1,0 +1,43 @@
+using RegCache.Lab.Cli;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Training.ShapesClip;
+
+namespace RegCache.Lab.Tests.Training;
+
+public sealed class TrainCommandTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("train-").FullName;
+
+    [Fact]
+    public void A_missing_shard_is_named()
+    {
+        var message = Refusal($"{_folder}/shard-{{000..001}}.tar");
+        Assert.Contains("train_data", message, StringComparison.Ordinal);
+        Assert.Contains("shard-000.tar", message, StringComparison.Ordinal);
+    }
+
+    // What the command says on standard error when it is given this data.
+    private string Refusal(string data)
+    {
+        File.WriteAllText(Path.Combine(_folder, "tiny.json"), ClipConfigJson.ToJson(ShapesClipArchitecture.Config));
+        ShapesClipArchitecture.Tokenizer.Save(Path.Combine(_folder, "word_tokenizer.json"));
+        var config = Path.Combine(_folder, "config.json");
+        File.WriteAllText(
+            config, $"{{\"model\": \"{_folder}/tiny.json\", \"tokenizer\": \"{_folder}\", \"train_data\": \"{data}\"}}");
+        var error = new StringWriter();
+        var before = Console.Error;
+        Console.SetError(error);
+        try
+        {
+            Assert.Equal(2, new CommandHost(KitCommand.All()).Run(["train", "clip", "--config", config, "--run-dir", _folder]));
+        }
+        finally
+        {
+            Console.SetError(before);
+        }
+
+        return error.ToString();
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+}

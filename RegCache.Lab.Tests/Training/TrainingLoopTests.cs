@@ -1,0 +1,135 @@
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.Loop;
+using TorchSharp;
+
+namespace RegCache.Lab.Tests.Training;
+
+public sealed class TrainingLoopTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("training-").FullName;
+
+    [Fact]
+    public void Going_on_gives_the_weights_of_an_unbroken_training()
+    {
+        using var unbroken = new CountingTask(20);
+        Loop(unbroken, "a").Run();
+
+        using var cancellation = new CancellationTokenSource();
+        using (var broken = new CountingTask(20) { AtStep = step => CancelAt(step, 13, cancellation) })
+        {
+            Assert.Throws<OperationCanceledException>(() => Loop(broken, "b").Run(cancellation.Token));
+        }
+
+        using var resumed = new CountingTask(20);
+        Loop(resumed, "b").Run();
+        Assert.Equal(6, resumed.StepsTaken);
+        Assert.Equal(unbroken.Weight.item<float>(), resumed.Weight.item<float>());
+        Assert.Equal(Lines("a"), Lines("b"));
+    }
+
+    [Fact]
+    public void A_loss_that_is_not_a_number_names_step_batch_and_checkpoint()
+    {
+        using var task = new CountingTask(20) { NaNAt = 11 };
+        var message = Assert.Throws<UserException>(() => Loop(task, "a").Run()).Message;
+        Assert.Contains("step 12", message, StringComparison.Ordinal);
+        Assert.Contains("batch: pairs of 11", message, StringComparison.Ordinal);
+        Assert.Contains("step-000000010.safetensors", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_checkpoint_of_another_training_is_refused()
+    {
+        using var first = new CountingTask(10);
+        Loop(first, "a").Run();
+        using var other = new CountingTask(10) { Fingerprint = "other" };
+        Assert.Contains("other settings", Assert.Throws<UserException>(() => Loop(other, "a").Run()).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_checkpoint_that_cannot_be_written_stops_with_one_sentence_and_keeps_the_older_ones()
+    {
+        using var task = new CountingTask(20)
+        {
+            AtStep = step =>
+            {
+                if (step == 12)
+                {
+                    // A file in the place of the folder is refused to everybody, the superuser included.
+                    Directory.Move(Path.Combine(_folder, "a"), Path.Combine(_folder, "kept"));
+                    File.WriteAllText(Path.Combine(_folder, "a"), "");
+                }
+            },
+        };
+        Assert.Throws<UserException>(() => Loop(task, "a").Run());
+        Assert.True(File.Exists(Path.Combine(_folder, "kept", "step-000000010.safetensors")));
+    }
+
+    [Fact]
+    public void Half_written_log_lines_and_later_steps_are_dropped()
+    {
+        var path = Path.Combine(_folder, "log.jsonl");
+        File.WriteAllText(path, "{\"step\":5,\"x\":1}\n{\"step\":10,\"x\":2}\n{\"step\":15,\"x\":3}\n{\"step\":1");
+        using (var log = new JsonLinesLog(path, lastStep: 10))
+        {
+            log.Write(11, new Dictionary<string, double> { ["x"] = double.NaN });
+        }
+
+        Assert.Equal(["{\"step\":5,\"x\":1}", "{\"step\":10,\"x\":2}", "{\"step\":11,\"x\":\"NaN\"}"], File.ReadAllLines(path));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static void CancelAt(long step, long when, CancellationTokenSource source)
+    {
+        if (step == when)
+        {
+            source.Cancel();
+        }
+    }
+
+    private TrainingLoop Loop(CountingTask task, string name) => new(
+        task,
+        new() { LogEvery = 1, SaveEvery = 5 },
+        new(Path.Combine(_folder, name), keep: 2),
+        step => [new JsonLinesLog(Path.Combine(_folder, name + ".jsonl"), step)],
+        SilentProgress.Instance);
+
+    // Times differ from run to run.
+    private string[] Lines(string name) =>
+        [.. File.ReadAllLines(Path.Combine(_folder, name + ".jsonl")).Select(line => line.Split(",\"train/samples")[0])];
+
+    /// <summary>Its weight is a running function of the steps that were taken.</summary>
+    private sealed class CountingTask(long steps) : ITrainingTask, IDisposable
+    {
+        public torch.Tensor Weight { get; } = torch.zeros(1);
+
+        public Action<long>? AtStep { get; init; }
+
+        public long NaNAt { get; init; } = -1;
+
+        public int StepsTaken { get; private set; }
+
+        public long Steps => steps;
+
+        public string Fingerprint { get; init; } = "counting";
+
+        public IEnumerable<KeyValuePair<string, torch.Tensor>> State => [new("weight", Weight)];
+
+        public void Prepare(long step)
+        {
+        }
+
+        public StepMetrics Step(long step)
+        {
+            AtStep?.Invoke(step);
+            StepsTaken++;
+            Weight.mul_(1.1).add_(step);
+            return new(step == NaNAt ? torch.tensor(float.NaN) : Weight.sum(), 0.1, 1) { Batch = $"pairs of {step}" };
+        }
+
+        public IReadOnlyDictionary<string, double> Evaluate() => new Dictionary<string, double> { ["val/w"] = Weight.item<float>() };
+
+        public void Dispose() => Weight.Dispose();
+    }
+}

@@ -1,0 +1,73 @@
+namespace RegCache.Lab.Data.Shapes;
+
+/// <summary>
+/// Writes captions (demo-model.md, section 1): <c>a [size] colour [texture] shape</c> for one object, two of them joined by
+/// their relation, then the optional position and background.
+/// </summary>
+public static class ShapesCaption
+{
+    private const double SizeProbability = 0.7;
+    private const double TextureProbability = 0.7;
+    private const double PositionProbability = 0.5;
+    private const double SingleBackgroundProbability = 0.5;
+    private const double PairBackgroundProbability = 0.3;
+    private static readonly string[] _relations = ["left of", "right of", "above", "below"];
+
+    /// <summary>The caption that names everything.</summary>
+    public static string Full(ShapesScene scene)
+    {
+        var everything = CounterRandom.Of(0, 0, 0);
+        return Write(scene, ref everything, always: true);
+    }
+
+    /// <summary>A caption in which every optional part is left out at random.</summary>
+    public static string Random(ShapesScene scene, ref CounterRandom random) => Write(scene, ref random, always: false);
+
+    /// <summary>The name of an object's class with its article, for example "a red circle".</summary>
+    public static string Short(ShapeObject shape) => $"a {ShapesVocabulary.Classes[shape.Class]}";
+
+    private static string Write(ShapesScene scene, ref CounterRandom random, bool always)
+    {
+        var caption = Phrase(scene.First, ref random, always);
+        if (scene.Second is { } second)
+        {
+            caption += $" {_relations[(int)scene.Relation]} {Phrase(second, ref random, always)}";
+        }
+        else if (always || random.NextBool(PositionProbability))
+        {
+            caption += $" in the {Position(scene.First)}";
+        }
+
+        var background = scene.Second is null ? SingleBackgroundProbability : PairBackgroundProbability;
+        return always || random.NextBool(background)
+            ? $"{caption} on a {Lower(scene.Background.Kind)} background"
+            : caption;
+    }
+
+    private static string Phrase(ShapeObject shape, ref CounterRandom random, bool always)
+    {
+        var size = always || random.NextBool(SizeProbability) ? (shape.IsLarge ? "large " : "small ") : "";
+        var isTextured = shape.Texture != ShapeTexture.Solid && (always || random.NextBool(TextureProbability));
+        var texture = isTextured ? Lower(shape.Texture) + " " : "";
+        return $"a {size}{ShapesVocabulary.Colors[shape.ColorIndex].Name} {texture}{ShapesVocabulary.Shapes[(int)shape.Kind]}";
+    }
+
+    private static string Position(ShapeObject shape)
+    {
+        var vertical = Third(shape.CenterY, "top", "bottom");
+        var horizontal = Third(shape.CenterX, "left", "right");
+        return (vertical, horizontal) switch
+        {
+            ("", "") => "center",
+            (_, "") => vertical,
+            ("", _) => horizontal,
+            _ => $"{vertical} {horizontal}",
+        };
+    }
+
+    private static string Third(double center, string low, string high) =>
+        center < 0.4 * ShapesScene.Side ? low : center > 0.6 * ShapesScene.Side ? high : "";
+
+    private static string Lower<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
+}

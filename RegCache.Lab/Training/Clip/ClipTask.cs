@@ -1,0 +1,189 @@
+using RegCache.Lab.Data;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training.Optimization;
+
+namespace RegCache.Lab.Training.Clip;
+
+/// <summary>CLIP training on image-text pairs (clip.md, section 13).</summary>
+public sealed class ClipTask : ITrainingTask, IDisposable
+{
+    private static readonly double _maxLogitScale = Math.Log(100);
+
+    private readonly ClipTrainingConfig _config;
+    private readonly ClipBatchReader _reader;
+    private readonly ClipGradients _gradients;
+    private readonly AdamW _optimizer;
+    private readonly LearningRateSchedule _schedule;
+    private readonly WeightAverage? _average;
+    private readonly PairEvaluation? _evaluation;
+
+    /// <summary>Prepares a training. The caller keeps the model, the pairs and the tokenizer and disposes them.</summary>
+    /// <param name="model">The model; all of its tensors are trained.</param>
+    /// <param name="train">The pairs.</param>
+    /// <param name="validation">Pairs for the evaluation, or null.</param>
+    /// <param name="preprocess">How images become input.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="config">The settings.</param>
+    /// <exception cref="UserException">The settings do not fit the data.</exception>
+    public ClipTask(
+        ClipModel model,
+        IPairSource train,
+        IPairSource? validation,
+        PreprocessOptions preprocess,
+        ITokenizer tokenizer,
+        ClipTrainingConfig config)
+    {
+        (Model, _config) = (model, config);
+        foreach (var name in model.Weights.Names)
+        {
+            model.Weights[name].requires_grad = true;
+        }
+
+        var crop = config.CropScale is [var low, var high] ? new RandomCrop(low, high) : null;
+        _reader = new(new(train, preprocess, tokenizer, crop), config.BatchSize, config.Seed);
+        StepsPerEpoch = _reader.BatchesPerEpoch / config.AccumFreq;
+        if (StepsPerEpoch == 0)
+        {
+            throw new UserException(
+                $"`accum_freq` {config.AccumFreq} times `batch_size` {config.BatchSize} is more than the {train.Count} pairs of an epoch; lower one of them.");
+        }
+
+        _gradients = new(model, new()
+        {
+            Accumulation = config.Accumulation,
+            GradientCheckpointing = config.GradCheckpointing,
+            PatchDropout = config.PatchDropout,
+            Precision = config.Precision == TrainingPrecision.AmpBf16 ? new Bf16Precision() : null,
+        });
+        _optimizer = new(ParameterGroups.Of(model.Weights, config.Wd), new(config.Beta1, config.Beta2, config.Eps));
+        _schedule = Schedule();
+        _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
+        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, crop: null), config.BatchSize);
+        Fingerprint = ContentHash.OfValue(new { config, train = train.Fingerprint, architecture = model.Config.ToString() });
+    }
+
+    /// <summary>The model that is trained.</summary>
+    public ClipModel Model { get; }
+
+    /// <summary>Optimiser steps of an epoch; micro-batches that fill no step are left out.</summary>
+    public int StepsPerEpoch { get; }
+
+    /// <inheritdoc />
+    public long Steps => (long)StepsPerEpoch * _config.Epochs;
+
+    /// <inheritdoc />
+    public string Fingerprint { get; }
+
+    /// <inheritdoc />
+    public IEnumerable<KeyValuePair<string, Tensor>> State =>
+        Model.Weights.Names.Select(name => KeyValuePair.Create($"model.{name}", Model.Weights[name]))
+            .Concat(_optimizer.State)
+            .Concat(_average?.State ?? []);
+
+    /// <inheritdoc />
+    public void Prepare(long step) => _optimizer.Resume(step);
+
+    /// <inheritdoc />
+    public StepMetrics Step(long step)
+    {
+        using var scope = torch.NewDisposeScope();
+        var batches = Read(step);
+        try
+        {
+            _optimizer.ZeroGradients();
+            var loss = _gradients.Accumulate(batches, CounterRandom.Of(_config.Seed, purpose: 402, step));
+            var norm = _config.GradClipNorm is null ? null : _optimizer.GradientNorm();
+            var rate = _schedule.At(step);
+            _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
+            ClampLogitScale(Model);
+            _average?.Update();
+            return new(loss.MoveToOuterDisposeScope(), rate, batches.Length * _config.BatchSize)
+            {
+                GradientNorm = norm?.MoveToOuterDisposeScope(),
+                Others = new Dictionary<string, Tensor>
+                {
+                    ["train/scale"] = Model.LogitScale!.detach().exp().MoveToOuterDisposeScope(),
+                },
+                Batch = batches[0].Name,
+            };
+        }
+        finally
+        {
+            Array.ForEach(batches, batch => batch.Dispose());
+        }
+    }
+
+    /// <inheritdoc />
+    public IReadOnlyDictionary<string, double> Evaluate()
+    {
+        if (_evaluation is null)
+        {
+            return new Dictionary<string, double>();
+        }
+
+        _average?.Swap();
+        try
+        {
+            return _evaluation.Run(Model);
+        }
+        finally
+        {
+            _average?.Swap();
+        }
+    }
+
+    /// <summary>Ends the training: the model takes the averaged weights where an average was kept.</summary>
+    public void Finish() => _average?.Swap();
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _reader.Dispose();
+        _optimizer.Dispose();
+        _average?.Dispose();
+    }
+
+    /// <summary>Keeps the logarithm of the logit scale between 0 and ln 100, as after every step.</summary>
+    internal static void ClampLogitScale(ClipModel model)
+    {
+        using var noGradient = torch.no_grad();
+        model.LogitScale!.clamp_(0, _maxLogitScale);
+    }
+
+    private ClipBatch[] Read(long step)
+    {
+        var (epoch, position) = Math.DivRem(step, StepsPerEpoch);
+        var first = (epoch * _reader.BatchesPerEpoch) + (position * _config.AccumFreq);
+        var device = Model.Vision.Placement.Device;
+        return
+        [
+            .. Enumerable.Range(0, _config.AccumFreq).Select(index =>
+            {
+                var batch = _reader.Read(first + index);
+                if (device.type == DeviceType.CPU)
+                {
+                    return batch;
+                }
+
+                using (batch)
+                {
+                    return new ClipBatch(
+                        batch.Images.to(device).DetachFromDisposeScope(), batch.TextIds.to(device).DetachFromDisposeScope(), batch.Name);
+                }
+            }),
+        ];
+    }
+
+    private LearningRateSchedule Schedule() => _config.LrScheduler switch
+    {
+        ScheduleKind.Cosine => new CosineSchedule(_config.Lr, _config.Warmup, Steps),
+        ScheduleKind.Const => new ConstantSchedule(_config.Lr, _config.Warmup),
+        _ => new CooldownSchedule(
+            _config.Lr, _config.Warmup, Steps, (long)_config.EpochsCooldown * StepsPerEpoch, _config.LrCooldownPower, _config.LrCooldownEnd),
+    };
+}

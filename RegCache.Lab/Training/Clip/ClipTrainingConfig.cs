@@ -1,0 +1,148 @@
+using System.Text.Json.Serialization;
+using RegCache.Lab.Training.Loop;
+
+namespace RegCache.Lab.Training.Clip;
+
+/// <summary>A CLIP training from scratch or from given weights, as its JSON file says; see <see cref="ClipTrainingConfigFile"/>.</summary>
+public sealed record ClipTrainingConfig
+{
+    /// <summary>Architecture: a name such as ViT-B-32, or the path of a configuration JSON.</summary>
+    public required string Model { get; init; }
+
+    /// <summary>Weight file or model folder to begin with; null begins with random weights.</summary>
+    public string? Pretrained { get; init; }
+
+    /// <summary>Folder or file of the tokenizer's vocabulary.</summary>
+    public required string Tokenizer { get; init; }
+
+    /// <summary>Where the pairs are: shards with braces and <c>::</c>, or <c>shapes</c> for the generated set.</summary>
+    public required string TrainData { get; init; }
+
+    /// <summary>Pairs for the evaluation, written like <see cref="TrainData"/>; null evaluates nothing.</summary>
+    public string? ValData { get; init; }
+
+    /// <summary>Number of generated pairs; used with <c>shapes</c> only.</summary>
+    public int TrainNumSamples { get; init; } = 40_000;
+
+    /// <summary>Number of generated pairs of the evaluation; used with <c>shapes</c> only.</summary>
+    public int ValNumSamples { get; init; } = 500;
+
+    /// <summary>Passes over the pairs.</summary>
+    public int Epochs { get; init; } = 32;
+
+    /// <summary>Pairs in a micro-batch.</summary>
+    public int BatchSize { get; init; } = 64;
+
+    /// <summary>Micro-batches in an optimiser step.</summary>
+    public int AccumFreq { get; init; } = 1;
+
+    /// <summary>How micro-batches are put together.</summary>
+    public AccumulationKind Accumulation { get; init; } = AccumulationKind.CachedFeatures;
+
+    /// <summary>Learning rate after the warm-up.</summary>
+    public double Lr { get; init; } = 5e-4;
+
+    /// <summary>Decay of the first moment.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the second moment.</summary>
+    public double Beta2 { get; init; } = 0.98;
+
+    /// <summary>Added to the root of the second moment.</summary>
+    public double Eps { get; init; } = 1e-6;
+
+    /// <summary>Weight decay of matrices.</summary>
+    public double Wd { get; init; } = 0.2;
+
+    /// <summary>Optimiser steps of the warm-up.</summary>
+    public long Warmup { get; init; } = 10_000;
+
+    /// <summary>The learning rate after the warm-up.</summary>
+    public ScheduleKind LrScheduler { get; init; } = ScheduleKind.Cosine;
+
+    /// <summary>Epochs of the cool-down of <see cref="ScheduleKind.ConstCooldown"/>.</summary>
+    public int EpochsCooldown { get; init; }
+
+    /// <summary>Learning rate at the end of the cool-down.</summary>
+    public double LrCooldownEnd { get; init; }
+
+    /// <summary>Power of the cool-down.</summary>
+    public double LrCooldownPower { get; init; } = 1;
+
+    /// <summary>Gradients are scaled down to this norm; null clips nothing.</summary>
+    public double? GradClipNorm { get; init; }
+
+    /// <summary>Whether blocks are computed again in the backward pass instead of keeping their activations.</summary>
+    public bool GradCheckpointing { get; init; }
+
+    /// <summary>The number format.</summary>
+    public TrainingPrecision Precision { get; init; } = TrainingPrecision.Fp32;
+
+    /// <summary>Share of the patches that is dropped.</summary>
+    public double PatchDropout { get; init; }
+
+    /// <summary>Decay of the moving average of the weights, which is then evaluated and saved; null keeps none.</summary>
+    public double? EmaDecay { get; init; }
+
+    /// <summary>Area of the random crop, smallest and largest share; null resizes and crops at the centre.</summary>
+    public IReadOnlyList<double>? CropScale { get; init; } = [0.9, 1.0];
+
+    /// <summary>Seed of weights, order, crops and dropped patches.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>Optimiser steps between two log lines.</summary>
+    public int LogEveryNSteps { get; init; } = 100;
+
+    /// <summary>Optimiser steps between two evaluations; 0 evaluates at the end only.</summary>
+    public int EvaluateEveryNSteps { get; init; }
+
+    /// <summary>Optimiser steps between two checkpoints; 0 saves at the end only.</summary>
+    public int SaveEveryNSteps { get; init; } = 500;
+
+    /// <summary>The loop's part of the settings.</summary>
+    [JsonIgnore]
+    public TrainingLoopOptions Loop => new()
+    {
+        LogEvery = LogEveryNSteps, EvaluateEvery = EvaluateEveryNSteps, SaveEvery = SaveEveryNSteps,
+    };
+
+    /// <summary>Refuses impossible values.</summary>
+    /// <param name="source">The file, for messages.</param>
+    /// <exception cref="UserException">A value is impossible; the message names it.</exception>
+    public void Validate(string source)
+    {
+        void Require(bool holds, string field, object? value, string rule)
+        {
+            if (!holds)
+            {
+                throw new UserException($"{source}: `{field}` is {value}, but must be {rule}.");
+            }
+        }
+
+        Require(Epochs >= 1, "epochs", Epochs, "at least 1");
+        Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
+        Require(AccumFreq >= 1, "accum_freq", AccumFreq, "at least 1");
+        Require(Lr > 0 && double.IsFinite(Lr), "lr", Lr, "above 0");
+        Require(Beta1 is >= 0 and < 1, "beta1", Beta1, "from 0 up to, not including, 1");
+        Require(Beta2 is >= 0 and < 1, "beta2", Beta2, "from 0 up to, not including, 1");
+        Require(Eps > 0, "eps", Eps, "above 0");
+        Require(Wd >= 0, "wd", Wd, "0 or more");
+        Require(Warmup >= 0, "warmup", Warmup, "0 or more");
+        Require(EpochsCooldown >= 0 && EpochsCooldown <= Epochs, "epochs_cooldown", EpochsCooldown, "from 0 to the number of epochs");
+        Require(
+            LrScheduler != ScheduleKind.ConstCooldown || EpochsCooldown > 0, "epochs_cooldown", EpochsCooldown, "at least 1 with const_cooldown");
+        Require(GradClipNorm is null or > 0, "grad_clip_norm", GradClipNorm, "above 0, or null");
+        Require(PatchDropout is >= 0 and < 1, "patch_dropout", PatchDropout, "from 0 up to, not including, 1");
+        Require(EmaDecay is null or (> 0 and < 1), "ema_decay", EmaDecay, "between 0 and 1, or null");
+        Require(
+            CropScale is null || (CropScale is [var low, var high] && low > 0 && low <= high && high <= 1),
+            "crop_scale",
+            CropScale is null ? null : $"[{string.Join(", ", CropScale)}]",
+            "two ascending numbers above 0 and up to 1, or null");
+        Require(TrainNumSamples >= 1, "train_num_samples", TrainNumSamples, "at least 1");
+        Require(ValNumSamples >= 1, "val_num_samples", ValNumSamples, "at least 1");
+        Require(LogEveryNSteps >= 1, "log_every_n_steps", LogEveryNSteps, "at least 1");
+        Require(EvaluateEveryNSteps >= 0, "evaluate_every_n_steps", EvaluateEveryNSteps, "0 or more");
+        Require(SaveEveryNSteps >= 0, "save_every_n_steps", SaveEveryNSteps, "0 or more");
+    }
+}

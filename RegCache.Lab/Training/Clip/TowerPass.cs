@@ -1,0 +1,77 @@
+namespace RegCache.Lab.Training.Clip;
+
+/// <summary>
+/// One forward pass of a tower, cut into segments, and its backward pass from a gradient of the features. With
+/// checkpointing only the tensors between segments are kept and each segment is computed again in the backward pass; the
+/// gradients are the same.
+/// </summary>
+internal sealed class TowerPass : IDisposable
+{
+    private readonly IReadOnlyList<Func<Tensor, Tensor>> _segments;
+    private readonly List<Tensor> _boundaries = [];
+    private readonly Tensor? _graph;
+    private readonly Tensor? _owned;
+
+    /// <summary>Runs the tower.</summary>
+    /// <param name="input">What enters the first segment; it needs no gradient.</param>
+    /// <param name="segments">The tower; each segment's result is in the caller's dispose scope.</param>
+    /// <param name="checkpointing">Whether activations inside segments are forgotten.</param>
+    /// <param name="owned">A tensor that the segments use; disposed with the pass. Null for none.</param>
+    public TowerPass(Tensor input, IReadOnlyList<Func<Tensor, Tensor>> segments, bool checkpointing, Tensor? owned = null)
+    {
+        (_segments, _owned) = (segments, owned);
+        using var scope = torch.NewDisposeScope();
+        using var mode = torch.set_grad_enabled(!checkpointing);
+        var current = input;
+        foreach (var segment in segments)
+        {
+            if (checkpointing)
+            {
+                _boundaries.Add(current.alias().DetachFromDisposeScope());
+            }
+
+            current = segment(current);
+        }
+
+        Features = current.detach().DetachFromDisposeScope();
+        _graph = checkpointing ? null : current.DetachFromDisposeScope();
+    }
+
+    /// <summary>The features [B,E], without their history.</summary>
+    public Tensor Features { get; }
+
+    /// <summary>Adds to the parameters' gradients.</summary>
+    /// <param name="gradient">Gradient of the loss with respect to <see cref="Features"/>.</param>
+    public void Backward(Tensor gradient)
+    {
+        if (_graph is not null)
+        {
+            torch.autograd.backward([_graph], [gradient]);
+            return;
+        }
+
+        using var mode = torch.enable_grad();
+        using var scope = torch.NewDisposeScope();
+        for (var index = _segments.Count - 1; index >= 0; index--)
+        {
+            using var segment = torch.NewDisposeScope();
+            var isFirst = index == 0;
+            var input = _boundaries[index].detach();
+            input.requires_grad = !isFirst;
+            torch.autograd.backward([_segments[index](input)], [gradient]);
+            if (!isFirst)
+            {
+                gradient = input.grad!.MoveToOuterDisposeScope();
+            }
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        Features.Dispose();
+        _graph?.Dispose();
+        _owned?.Dispose();
+        _boundaries.ForEach(boundary => boundary.Dispose());
+    }
+}

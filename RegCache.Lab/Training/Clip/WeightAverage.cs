@@ -1,0 +1,59 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Training.Clip;
+
+/// <summary>The exponential moving average of a model's weights: <c>a = decay a + (1 - decay) w</c> after every step.</summary>
+public sealed class WeightAverage : IDisposable
+{
+    private readonly WeightTable _weights;
+    private readonly double _decay;
+    private readonly Dictionary<string, Tensor> _averages;
+
+    /// <summary>Starts at the weights as they are.</summary>
+    public WeightAverage(WeightTable weights, double decay)
+    {
+        (_weights, _decay) = (weights, decay);
+        using var noGradient = torch.no_grad();
+        _averages = weights.Names.ToDictionary(name => name, name => weights[name].detach().clone().DetachFromDisposeScope());
+    }
+
+    /// <summary>The averages under the names that checkpoints use, <c>average.</c> before the tensor's.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> State =>
+        _weights.Names.Select(name => KeyValuePair.Create($"average.{name}", _averages[name]));
+
+    /// <summary>The average of a tensor.</summary>
+    public Tensor this[string name] => _averages[name];
+
+    /// <summary>Takes in the weights of a step.</summary>
+    public void Update()
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        foreach (var (name, average) in _averages)
+        {
+            average.mul_(_decay).add_(_weights[name].detach(), 1 - _decay);
+        }
+    }
+
+    /// <summary>Exchanges weights and averages; a second call undoes it.</summary>
+    public void Swap()
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        foreach (var (name, average) in _averages)
+        {
+            var kept = average.clone();
+            average.copy_(_weights[name]);
+            _weights[name].copy_(kept);
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var average in _averages.Values)
+        {
+            average.Dispose();
+        }
+    }
+}

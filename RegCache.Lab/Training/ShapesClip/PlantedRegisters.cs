@@ -1,0 +1,150 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Training.ShapesClip;
+
+/// <summary>
+/// Everything about the demo model's register tokens that is not plain CLIP training (demo-model.md, section 3), in one
+/// place. Learned: which patches become registers (the mark neuron's input weights, under temporary losses), and their use
+/// as attention sinks. Planted: the two residual channels they use, how large they are, and in which blocks the hidden value
+/// of the MLP explodes.
+/// </summary>
+/// <param name="weights">The model's tensors.</param>
+internal sealed class PlantedRegisters(WeightTable weights)
+{
+    /// <summary>The block whose neuron 0 marks patches.</summary>
+    public const int MarkBlock = 1;
+
+    /// <summary>The first block in which the hidden value explodes.</summary>
+    public const int FirstAmplifier = 2;
+
+    private const double MarkWrite = 8;
+    private const double Threshold = 8;
+    private const double TrainedPeak = 400;
+    private const double TrainedGain = TrainedPeak / 5.5;
+    private const double FirstWrite = 220;
+    private const double LaterWrite = 60;
+    private const double FinalThreshold = 12.5;
+    private const double FinalGain = 1200;
+
+    private readonly int _blocks = BlockCount(weights);
+
+    /// <summary>Before the register phase: the mark neuron starts silent.</summary>
+    public void Plant()
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        weights[Name(MarkBlock, "mlp.c_fc.bias")][0] = torch.tensor(-1f);
+        Enforce();
+    }
+
+    /// <summary>After every optimiser step of the register phase: restores what is planted.</summary>
+    public void Enforce()
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        Reserve("visual.ln_pre.weight", 0);
+        Reserve("visual.ln_pre.bias", 0);
+        for (var block = 0; block < _blocks; block++)
+        {
+            foreach (var norm in new[] { "ln_1", "ln_2" })
+            {
+                Reserve(Name(block, $"{norm}.weight"), 1);
+                Reserve(Name(block, $"{norm}.bias"), 0);
+            }
+
+            Reserve(Name(block, "attn.out_proj.weight"), 0);
+            Reserve(Name(block, "attn.out_proj.bias"), 0);
+            Reserve(Name(block, "mlp.c_proj.weight"), 0);
+            Reserve(Name(block, "mlp.c_proj.bias"), 0);
+        }
+
+        Write(MarkBlock, MarkWrite);
+        for (var block = FirstAmplifier; block < _blocks; block++)
+        {
+            Detect(block, TrainedGain, Threshold);
+            Write(block, (block == FirstAmplifier ? FirstWrite : LaterWrite) / TrainedPeak);
+        }
+    }
+
+    /// <summary>
+    /// After training: firing becomes all or nothing and the hidden peak four times as high, with the same writes; the last
+    /// block's neuron, whose patch outputs nobody reads, is silenced.
+    /// </summary>
+    public void Sharpen()
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        for (var block = FirstAmplifier; block < _blocks - 1; block++)
+        {
+            Detect(block, FinalGain, FinalThreshold);
+            Write(block, (block == FirstAmplifier ? FirstWrite : LaterWrite) / FinalGain);
+        }
+
+        Detect(_blocks - 1, 0, 0);
+        Write(_blocks - 1, 0);
+    }
+
+    /// <summary>The temporary losses of a step.</summary>
+    /// <param name="options">Weights and targets.</param>
+    /// <param name="step">The step within the phase.</param>
+    /// <param name="probe">What the forward pass showed.</param>
+    /// <param name="isLowInformation">1 for patches that may be marked [B,T].</param>
+    /// <returns>The weighted sum [].</returns>
+    public static Tensor Loss(RegisterLossOptions options, long step, RegisterProbe probe, Tensor isLowInformation)
+    {
+        using var scope = torch.NewDisposeScope();
+        var marks = probe.Marks;
+        var patches = marks.shape[1] - 1;
+        var (classMark, patchMarks) = (marks.narrow(1, 0, 1), marks.narrow(1, 1, patches));
+        var marked = (int)Math.Max(2, Math.Round(options.Marked * patches / 64.0));
+        var candidates = patchMarks.detach() - ((1 - isLowInformation) * 1e9f);
+        var (_, ranked) = candidates.topk(marked + options.Undecided, 1);
+        var chosen = ranked.narrow(1, 0, marked);
+
+        var level = options.MarkedLevel * Math.Min(1.0, (double)step / options.RampSteps);
+        var shortfall = (level - patchMarks.gather(1, chosen)).relu().mean();
+        var others = torch.ones_like(patchMarks).scatter(1, ranked, torch.zeros_like(ranked, torch.ScalarType.Float32));
+        var excess = (patchMarks - options.UnmarkedLevel).relu() * others;
+        var classExcess = (classMark - options.UnmarkedLevel).relu().mean();
+        var loss = (shortfall * options.MarkedWeight)
+            + (((excess.sum() / others.sum()) + classExcess) * options.UnmarkedWeight)
+            + (excess.amax([1]).mean() * options.WorstUnmarkedWeight);
+        foreach (var attention in probe.Attention)
+        {
+            // [B,H,N] share of each token over all queries, then [B,H] of the marked ones.
+            var heads = attention.shape[1];
+            var columns = (chosen + 1).unsqueeze(1).expand(-1, heads, -1);
+            var share = attention.mean([2]).gather(2, columns).sum(2).mean([0]);
+            loss = loss + ((options.SinkShare - share).relu().mean() * options.SinkWeight);
+        }
+
+        return loss.MoveToOuterDisposeScope();
+    }
+
+    private static int BlockCount(WeightTable weights) =>
+        weights.Names.Count(name => name.StartsWith("visual.", StringComparison.Ordinal) && name.EndsWith("mlp.c_fc.bias", StringComparison.Ordinal));
+
+    private static string Name(int block, string tensor) => $"visual.transformer.resblocks.{block}.{tensor}";
+
+    // Rows 0 and 1 of a matrix, or elements 0 and 1 of a vector, are those of the reserved residual channels.
+    private void Reserve(string name, double value) => weights[name].narrow(0, 0, 2).fill_(value);
+
+    // The hidden neuron 0 writes to the reserved channels, and to nothing else.
+    private void Write(int block, double amount)
+    {
+        var column = weights[Name(block, "mlp.c_proj.weight")].select(1, 0);
+        column.zero_();
+        column[0] = torch.tensor((float)amount);
+        column[1] = torch.tensor((float)-amount);
+    }
+
+    // Neuron 0 becomes gain * (x0 - x1 - threshold); LayerNorm saturates x0 - x1 at 13.9.
+    private void Detect(int block, double gain, double threshold)
+    {
+        var row = weights[Name(block, "mlp.c_fc.weight")].select(0, 0);
+        row.zero_();
+        row[0] = torch.tensor((float)gain);
+        row[1] = torch.tensor((float)-gain);
+        weights[Name(block, "mlp.c_fc.bias")][0] = torch.tensor((float)(-gain * threshold));
+    }
+}

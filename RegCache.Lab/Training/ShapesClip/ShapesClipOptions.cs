@@ -1,0 +1,49 @@
+namespace RegCache.Lab.Training.ShapesClip;
+
+/// <summary>The recipe of the demo model (demo-model.md, section 3).</summary>
+public sealed record ShapesClipOptions
+{
+    /// <summary>Seed of the weights and of the order of the data.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>Seed of the generated images.</summary>
+    public long DataSeed { get; init; }
+
+    /// <summary>Number of training images.</summary>
+    public int TrainImages { get; init; } = 40_000;
+
+    /// <summary>Validation images that evaluation during training uses.</summary>
+    public int ValidationImages { get; init; } = 480;
+
+    /// <summary>Gradients are scaled down to this norm.</summary>
+    public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>The phases, in order.</summary>
+    public required IReadOnlyList<ShapesClipPhase> Phases { get; init; }
+
+    /// <summary>The recipe of the shipped model: about half an hour on two cores.</summary>
+    public static ShapesClipOptions Full { get; } = new()
+    {
+        Phases =
+        [
+            new() { Steps = 1000, SingleObjectSteps = 400, FullTokenSteps = 100 },
+            new()
+            {
+                Steps = 450,
+                BatchSize = 96,
+                FullTokenSteps = 250,
+                MinTokens = 24,
+                MaxTokens = 38,
+                Registers = new() { Steps = 360 },
+            },
+        ],
+    };
+
+    /// <summary>A short training that learns colours and some shapes, for tests: no registers, one to two minutes.</summary>
+    public static ShapesClipOptions Quick { get; } = new()
+    {
+        TrainImages = 4_000,
+        ValidationImages = 192,
+        Phases = [new() { Steps = 120, BatchSize = 64, WarmupSteps = 20, SingleObjectSteps = 120, MaxTokens = 30 }],
+    };
+}

@@ -1,0 +1,143 @@
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders.Text;
+
+namespace RegCache.Lab.Training.ShapesClip;
+
+/// <summary>
+/// Makes the batches of the demo model's training. A batch is a function of the seed, the phase and the step, so a
+/// resumed training sees the batches that it would have seen.
+/// </summary>
+internal sealed class ShapesClipSampler
+{
+    private const int InformativePatches = 20;
+    private const double ShortCaptionProbability = 0.5;
+    private const double PhotoProbability = 0.1;
+    private const double UnknownWordProbability = 0.1;
+
+    private readonly ShapesSet _set;
+    private readonly ShapesImageSource _images;
+    private readonly WordTokenizer _tokenizer;
+    private readonly int[] _everything;
+    private readonly int[] _singles;
+    private readonly int _patchSize;
+    private readonly int _patches;
+    private readonly long _seed;
+
+    public ShapesClipSampler(ShapesSet set, int patchSize, WordTokenizer tokenizer, long seed)
+    {
+        (_set, _tokenizer, _seed, _patchSize) = (set, tokenizer, seed, patchSize);
+        _images = new(set);
+        _patches = ShapesScene.Side / patchSize * (ShapesScene.Side / patchSize);
+        _everything = [.. Enumerable.Range(0, set.Count)];
+        _singles = [.. _everything.Where(index => set.Samples[index].Label >= 0)];
+    }
+
+    /// <summary>Makes the batch of a step.</summary>
+    public ShapesClipBatch Make(ShapesClipPhase phase, int phaseIndex, long step)
+    {
+        var random = CounterRandom.Of(_seed, 200 + phaseIndex, step);
+        var from = step < phase.SingleObjectSteps ? _singles : _everything;
+        var indices = Draw(from, phase.BatchSize, phaseIndex, step);
+        var tokens = step < phase.Steps - phase.FullTokenSteps
+            ? phase.MinTokens + random.NextIndex(phase.MaxTokens - phase.MinTokens + 1)
+            : _patches;
+        var (ids, captionOf) = Captions(indices, ref random);
+        var (kept, isLow) = ChoosePatches(indices, tokens, random.Fork(1));
+        return new(_images.Read(indices), ids, captionOf, tokens < _patches ? kept : null, isLow);
+    }
+
+    // Epochs are random orders of the images; a batch may reach from one epoch into the next.
+    private int[] Draw(int[] from, int count, int phaseIndex, long step)
+    {
+        var indices = new int[count];
+        long epoch = -1;
+        int[] order = [];
+        for (var position = 0; position < count; position++)
+        {
+            var (wanted, place) = Math.DivRem((step * count) + position, from.Length);
+            if (wanted != epoch)
+            {
+                epoch = wanted;
+                order = CounterRandom.Of(_seed, 300 + phaseIndex, (from.Length * 1_000_003L) + epoch).NextPermutation(from.Length);
+            }
+
+            indices[position] = from[order[place]];
+        }
+
+        return indices;
+    }
+
+    private (Tensor Ids, Tensor CaptionOf) Captions(int[] indices, ref CounterRandom random)
+    {
+        var distinct = new OrderedDictionary<string, int>(StringComparer.Ordinal);
+        var captionOf = new long[indices.Length];
+        for (var position = 0; position < indices.Length; position++)
+        {
+            var caption = Vary(_set.Samples[indices[position]], ref random);
+            distinct.TryAdd(caption, distinct.Count);
+            captionOf[position] = distinct[caption];
+        }
+
+        var ids = torch.tensor(_tokenizer.EncodeBatch([.. distinct.Keys]), [distinct.Count, _tokenizer.ContextLength]);
+        return (ids, torch.tensor(captionOf));
+    }
+
+    private static string Vary(ShapesSample sample, ref CounterRandom random)
+    {
+        var caption = sample.Label >= 0 && random.NextBool(ShortCaptionProbability)
+            ? ShapesCaption.Short(sample.Scene.First)
+            : sample.Caption;
+        if (random.NextBool(PhotoProbability))
+        {
+            caption = (random.NextBool(0.5) ? "a photo of " : "a picture of ") + caption;
+        }
+
+        // Words that tell no class are sometimes made unknown, so that unknown words mean nothing rather than noise.
+        if (random.NextBool(UnknownWordProbability))
+        {
+            var words = caption.Split(' ');
+            var place = random.NextIndex(words.Length);
+            if (!ShapesVocabulary.Shapes.Contains(words[place]) && ShapesVocabulary.Colors.All(color => color.Name != words[place]))
+            {
+                words[place] = "something";
+                caption = string.Join(' ', words);
+            }
+        }
+
+        return caption;
+    }
+
+    // The most telling patches stay, and random others up to the wanted number.
+    private (Tensor Kept, Tensor IsLow) ChoosePatches(int[] indices, int tokens, CounterRandom stream)
+    {
+        var kept = new long[indices.Length * (1 + tokens)];
+        var isLow = new float[indices.Length * tokens];
+        Parallel.For(0, indices.Length, (int row) =>
+        {
+            var random = stream.Fork(row);
+            var scores = new float[_patches];
+            PatchInformation.Score(_set.Image(indices[row]), _patchSize, scores);
+            int[] order = [.. Enumerable.Range(0, _patches)];
+            if (tokens < _patches)
+            {
+                Array.Sort([.. scores.Select(score => -score)], order);
+                var others = random.NextPermutation(_patches - InformativePatches);
+                order =
+                [
+                    .. order[..InformativePatches]
+                        .Concat(others.Take(tokens - InformativePatches).Select(other => order[InformativePatches + other]))
+                        .Order(),
+                ];
+            }
+
+            float[] sorted = [.. order.Select(patch => scores[patch]).Order()];
+            var median = sorted[(tokens - 1) / 2];
+            for (var position = 0; position < tokens; position++)
+            {
+                kept[(row * (1 + tokens)) + 1 + position] = 1 + order[position];
+                isLow[(row * tokens) + position] = scores[order[position]] <= median ? 1 : 0;
+            }
+        });
+        return (torch.tensor(kept, [indices.Length, 1 + tokens]), torch.tensor(isLow, [indices.Length, tokens]));
+    }
+}

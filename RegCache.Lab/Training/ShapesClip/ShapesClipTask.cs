@@ -1,0 +1,185 @@
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training.Losses;
+using RegCache.Lab.Training.Optimization;
+
+namespace RegCache.Lab.Training.ShapesClip;
+
+/// <summary>
+/// The demo model's training (demo-model.md, section 3): CLIP with patch dropout guided by information, short captions and
+/// soft targets, in phases with an optimiser each.
+/// </summary>
+public sealed class ShapesClipTask : ITrainingTask, IDisposable
+{
+    private static readonly double _maxLogitScale = Math.Log(100);
+
+    private readonly ShapesClipOptions _options;
+    private readonly ShapesClipSampler _sampler;
+    private readonly ShapesClipEvaluation _evaluation;
+    private readonly PlantedRegisters _registers;
+    private AdamW? _optimizer;
+    private int _phase = -1;
+
+    /// <summary>Makes the images and the initial weights.</summary>
+    public ShapesClipTask(ShapesClipOptions options)
+    {
+        _options = options;
+        Model = new(ShapesClipArchitecture.Config, ShapesClipArchitecture.Initialize(options.Seed));
+        _registers = new(Model.Weights);
+        foreach (var name in Model.Weights.Names)
+        {
+            Model.Weights[name].requires_grad = true;
+        }
+
+        var train = ShapesSet.Generate(ShapesSplit.Train, options.TrainImages, options.DataSeed);
+        _sampler = new(train, Model.Config.Vision.PatchSize, ShapesClipArchitecture.Tokenizer, options.Seed);
+        _evaluation = new(ShapesSet.Generate(ShapesSplit.Validation, options.ValidationImages, options.DataSeed));
+        Fingerprint = ContentHash.OfValue(options);
+    }
+
+    /// <summary>The model that is trained.</summary>
+    public ClipModel Model { get; }
+
+    /// <summary>Told of every phase that ended, by its index, while the model is as the phase left it.</summary>
+    public Action<int, ClipModel>? PhaseEnded { get; init; }
+
+    /// <inheritdoc />
+    public long Steps => _options.Phases.Sum(phase => (long)phase.Steps);
+
+    /// <inheritdoc />
+    public string Fingerprint { get; }
+
+    /// <inheritdoc />
+    public IEnumerable<KeyValuePair<string, Tensor>> State =>
+        Model.Weights.Names.Select(name => KeyValuePair.Create($"model.{name}", Model.Weights[name]))
+            .Concat(_optimizer?.State ?? []);
+
+    /// <inheritdoc />
+    public void Prepare(long step)
+    {
+        var (phase, local) = PhaseOf(step);
+        if (phase == _phase)
+        {
+            return;
+        }
+
+        _phase = phase;
+        _optimizer?.Dispose();
+        _optimizer = new(ParameterGroups.Of(Model.Weights, weightDecay: 0), new(Epsilon: 1e-8));
+        _optimizer.Resume(local);
+        if (local == 0 && _options.Phases[phase].Registers is not null)
+        {
+            _registers.Plant();
+        }
+    }
+
+    /// <inheritdoc />
+    public StepMetrics Step(long step)
+    {
+        using var scope = torch.NewDisposeScope();
+        var (index, local) = PhaseOf(step);
+        var phase = _options.Phases[index];
+        var batch = _sampler.Make(phase, index, local);
+        var registerLoss = phase.Registers is { } registers && local < registers.Steps ? registers : null;
+        var probe = registerLoss is null ? null : new RegisterProbe();
+
+        var images = ZeroShotNormalize(EncodeImages(batch, probe));
+        probe?.AttachToScope();
+        var texts = ZeroShotNormalize(Model.Text!.Encode(batch.TextIds));
+        var contrastive = Loss(images, texts, batch.CaptionOf);
+        var loss = registerLoss is null
+            ? contrastive
+            : contrastive + PlantedRegisters.Loss(registerLoss, local, probe!, batch.IsLowInformation);
+        _optimizer!.ZeroGradients();
+        loss.backward();
+
+        var schedule = new CosineSchedule(phase.LearningRate, phase.WarmupSteps, phase.Steps, phase.LearningRate * phase.EndShare);
+        var norm = _optimizer.GradientNorm();
+        _optimizer.Step(schedule.At(local), norm, _options.MaxGradientNorm);
+        ClampLogitScale();
+        if (phase.Registers is not null)
+        {
+            _registers.Enforce();
+        }
+
+        if (local == phase.Steps - 1)
+        {
+            PhaseEnded?.Invoke(index, Model);
+        }
+
+        return new(contrastive.detach().MoveToOuterDisposeScope(), schedule.At(local), phase.BatchSize)
+        {
+            GradientNorm = norm.MoveToOuterDisposeScope(),
+            Others = new Dictionary<string, Tensor>
+            {
+                ["train/register_loss"] = (loss - contrastive).detach().MoveToOuterDisposeScope(),
+                ["train/scale"] = Model.LogitScale!.detach().exp().MoveToOuterDisposeScope(),
+            },
+            Batch = $"phase {index + 1}, batch {local}",
+        };
+    }
+
+    /// <inheritdoc />
+    public IReadOnlyDictionary<string, double> Evaluate() => _evaluation.Run(Model);
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _optimizer?.Dispose();
+        Model.Dispose();
+    }
+
+    /// <summary>Ends the training: makes the registers sharp where a phase planted them.</summary>
+    public void Finish()
+    {
+        if (_options.Phases.Any(phase => phase.Registers is not null))
+        {
+            _registers.Sharpen();
+        }
+    }
+
+    // Images of one caption are all positives of it.
+    private Tensor Loss(Tensor images, Tensor texts, Tensor captionOf)
+    {
+        using var scope = torch.NewDisposeScope();
+        var rows = texts.index_select(0, captionOf);
+        var isSame = (captionOf.unsqueeze(0) == captionOf.unsqueeze(1)).to(torch.ScalarType.Float32);
+        return ContrastiveLoss.Of(images, rows, Model.LogitScale!.exp(), isSame).MoveToOuterDisposeScope();
+    }
+
+    private Tensor EncodeImages(ShapesClipBatch batch, RegisterProbe? probe)
+    {
+        using var scope = torch.NewDisposeScope();
+        var tower = Model.Vision;
+        var stream = tower.Embed(batch.Images);
+        stream = batch.Kept is null ? stream : stream.Select(batch.Kept);
+        for (var block = 0; block < tower.Blocks.Count; block++)
+        {
+            stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe);
+        }
+
+        var features = tower.Project(stream).MoveToOuterDisposeScope();
+        return features;
+    }
+
+    private static Tensor ZeroShotNormalize(Tensor features) => torch.nn.functional.normalize(features, p: 2, dim: -1, eps: 1e-12);
+
+    private void ClampLogitScale()
+    {
+        using var noGradient = torch.no_grad();
+        Model.LogitScale!.clamp_(0, _maxLogitScale);
+    }
+
+    private (int Phase, long Local) PhaseOf(long step)
+    {
+        var phase = 0;
+        while (step >= _options.Phases[phase].Steps)
+        {
+            step -= _options.Phases[phase++].Steps;
+        }
+
+        return (phase, step);
+    }
+}
