@@ -14,7 +14,7 @@ namespace RegCache.Lab.Cli.Commands;
 /// <param name="Learned">What about its register tokens is learned.</param>
 /// <param name="Planted">What about them is planted.</param>
 /// <param name="Recipe">The training's settings.</param>
-/// <param name="TrainSeconds">Wall time of the training, this run's part of it.</param>
+/// <param name="TrainSeconds">Wall time of the training steps, without the evaluations.</param>
 /// <param name="WeightsSha256">SHA-256 of the weight file.</param>
 /// <param name="Versions">Versions of the kit, its libraries and the system.</param>
 /// <param name="Registers">Patch norms and outliers on calibration images, by place.</param>
