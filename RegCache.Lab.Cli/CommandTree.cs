@@ -13,6 +13,7 @@ internal static class CommandTree
         ["data"] = "Finds and checks data sets.",
         ["eval"] = "Evaluates a model.",
         ["model"] = "Tells about model files.",
+        ["study"] = "Compares settings of a system over a model and images.",
     };
 
     /// <summary>Shows causes and stack traces of errors; known to every command.</summary>

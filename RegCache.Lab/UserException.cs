@@ -8,13 +8,17 @@ public sealed class UserException : Exception
 {
     /// <summary>Creates the error from its one sentence.</summary>
     public UserException(string message)
-        : base(message)
+        : base(OneLine(message))
     {
     }
 
     /// <summary>Creates the error from its one sentence, keeping the cause for <c>--verbose</c>.</summary>
     public UserException(string message, Exception cause)
-        : base(message, cause)
+        : base(OneLine(message), cause)
     {
     }
+
+    // Messages quote names that come from files, which may hold anything, escape sequences of terminals too.
+    private static string OneLine(string message) =>
+        message.Any(char.IsControl) ? string.Concat(message.Select(character => char.IsControl(character) ? ' ' : character)) : message;
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
 using Spectre.Console;
 using TorchSharp;
@@ -13,7 +14,8 @@ internal static class DryRun
     {
         var (subject, options) = (session.Subject, session.Options);
         var layers = subject.Tower.Blocks.Count;
-        var quantizer = subject.Quantizer(options.Bits);
+        // What a search costs does not depend on the ranges, so nothing is calibrated for this.
+        var quantizer = new NaiveQuantizer(options.Bits);
         var seconds = SecondsPerBlock(session);
         var table = new Table().AddColumns("stage", "plans", "images", "block forwards an image", "without reuse", "time");
         void Row(string stage, int plans, int images, long forwards, long alone) => table.AddRow(
@@ -55,7 +57,7 @@ internal static class DryRun
         using var noGradient = torch.inference_mode();
         using var images = torch.randn([batch, 3, height, width], dtype: type, device: device);
         using var runner = new PlanRunner(tower);
-        var plan = EncoderPlan.Uniform(tower.Blocks.Count, session.Subject.Quantizer(session.Options.Bits));
+        var plan = EncoderPlan.Uniform(tower.Blocks.Count, new NaiveQuantizer(session.Options.Bits));
         double Pass()
         {
             var clock = Stopwatch.StartNew();

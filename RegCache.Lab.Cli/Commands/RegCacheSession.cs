@@ -17,8 +17,12 @@ internal sealed class RegCacheSession : IDisposable
     // Crops of a search set are read several times; what fits is decoded once.
     private const long CropCacheBytes = 2L << 30;
 
-    private RegCacheSession(LoadedClip clip, RunDirectory directory, RegCacheSubject subject, RegCacheOptions options)
+    private readonly QuantizerSetup _quantizer;
+
+    private RegCacheSession(
+        LoadedClip clip, RunDirectory directory, RegCacheSubject subject, RegCacheOptions options, QuantizerSetup quantizer)
     {
+        _quantizer = quantizer;
         Clip = clip;
         Directory = directory;
         Subject = subject;
@@ -37,15 +41,9 @@ internal sealed class RegCacheSession : IDisposable
     {
         var arguments = context.Arguments;
         var baseline = options.Baseline.Read(arguments);
-        if (baseline != Baseline.Naive)
-        {
-            throw new UserException(
-                $"The baseline {BaselineNames.NameOf(baseline)} is not part of this version of the kit yet; use --baseline naive.");
-        }
-
         var run = options.Run.Read(arguments);
         var settings = options.NeedsSearchImages
-            ? options.Search.Read(arguments)
+            ? options.Search.Read(arguments) with { Recalibration = options.Calibration.ReadRecalibration(arguments) }
             : new() { Bits = options.Search.ReadBits(arguments) };
         var locations = options.Data.Read(arguments);
         var validation = OpenClasses(locations, DataVariable.ImageNetValidation, null);
@@ -63,13 +61,20 @@ internal sealed class RegCacheSession : IDisposable
         {
             var classifier = ClassifierSetup.Make(clip, model, validation.ClassNames, directory);
             var order = options.Search.ReadOrder(arguments);
-            IImageSource Source(ClassFolderDataset dataset) => new FolderImageSource(
+            FolderImageSource Source(ClassFolderDataset dataset) => new FolderImageSource(
                 dataset,
                 new(clip.Preprocess),
                 order,
                 new() { SkipBadImages = run.SkipBadImages, CacheBytes = CropCacheBytes },
                 context.Cancellation);
             var validationImages = Source(validation);
+            var quantizer = QuantizerSetup.Create(
+                context,
+                options,
+                () => Source(ClassFolderDataset.Open(locations.Require(DataVariable.Calibration), DataVariable.Calibration)),
+                clip,
+                classifier,
+                directory);
             var subject = new RegCacheSubject(
                 clip.Name,
                 clip.Pretrained,
@@ -79,10 +84,10 @@ internal sealed class RegCacheSession : IDisposable
                 options.NeedsSearchImages ? Source(search) : validationImages,
                 validationImages,
                 baseline,
-                bits => options.Search.Naive(arguments, bits),
+                quantizer.At,
                 run.Batch,
                 options.Search.ReadScope(arguments).ToString().ToLowerInvariant());
-            return new(clip, directory, subject, settings);
+            return new(clip, directory, subject, settings, quantizer);
         }
         catch
         {
@@ -108,6 +113,7 @@ internal sealed class RegCacheSession : IDisposable
     public void Dispose()
     {
         Directory.Dispose();
+        _quantizer.Dispose();
         Subject.Classifier.Dispose();
         Clip.Dispose();
     }

@@ -10,7 +10,7 @@ internal static class SessionProvenance
         DateTimeOffset.Now,
         context.CommandLine,
         run.Seed,
-        $"{session.Subject.Quantizer(session.Options.Bits)}; {session.Options}; batch {session.Subject.BatchSize}",
+        $"{session.Subject.Calibration(session.Options.Bits)}; {session.Options}; batch {session.Subject.BatchSize}",
         new Dictionary<string, string> { [session.Clip.Name] = session.Clip.Hash },
         new Dictionary<string, string>
         {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Quantization;
 using RegCache.Lab.Reports;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.PixelFormats;
@@ -14,16 +15,26 @@ namespace RegCache.Lab.Cli.Demo;
 /// background patches become outlier tokens by construction, and small images, written as a model folder and PNG class
 /// folders so that the pipeline reads them like anybody's data.
 /// </summary>
-/// <param name="PipelineArguments">What to give to the command `pipeline`.</param>
-internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
+/// <param name="Bits">The bit-widths that the reference values are for.</param>
+/// <param name="PipelineArguments">What to give to the command `pipeline`, besides bit-widths and run directory.</param>
+internal sealed record PlantedDemo(QuantizationBits Bits, IReadOnlyList<string> PipelineArguments)
 {
-    private const string Source = "RegCache.Lab.Tests/Goldens/regcache";
+    /// <summary>Where a checkout of the kit keeps the reference values.</summary>
+    /// <exception cref="UserException">This is no checkout.</exception>
+    public static string FindSource()
+    {
+        const string folder = "RegCache.Lab.Tests/Goldens/regcache";
+        string[] roots = [Environment.GetEnvironmentVariable("REGCACHE_ROOT") ?? ".", AppContext.BaseDirectory];
+        return roots.Select(root => Path.Combine(root, folder)).FirstOrDefault(Directory.Exists)
+            ?? throw new UserException($"The demo's reference values ({folder}) are not here; run ./lab demo in the kit's own folder.");
+    }
 
     /// <summary>Writes the files; those of an earlier run are replaced.</summary>
-    /// <exception cref="UserException">The reference values are not there, or a file cannot be written.</exception>
-    public static PlantedDemo Write(string folder)
+    /// <param name="folder">Where they go.</param>
+    /// <param name="source">The folder of the reference values.</param>
+    /// <exception cref="UserException">A file cannot be read or written.</exception>
+    public static PlantedDemo Write(string folder, string source)
     {
-        var source = FindSource();
         var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "config.json")))!;
         int Int(string name) => settings[name]!.GetValue<int>();
         var modelFolder = Path.Combine(folder, "planted");
@@ -35,28 +46,21 @@ internal sealed record PlantedDemo(IReadOnlyList<string> PipelineArguments)
         }
 
         return new(
+            new(Int("w_bits"), Int("a_bits")),
         [
             "--model", modelFolder,
             "--pretrained", "planted",
             "--classifier", Path.Combine(modelFolder, "classifier.safetensors"),
             "--train-sample", Path.Combine(folder, "search"),
             "--imagenet-val", Path.Combine(folder, "val"),
+            "--calib", Path.Combine(folder, "search"),
             "--image-order", "name",
-            "--bits", $"W{Int("w_bits")}A{Int("a_bits")}",
             "--scope", settings["scope"]!.GetValue<string>(),
             "--batch", Int("batch").ToString(CultureInfo.InvariantCulture),
             "--topn", Int("topn").ToString(CultureInfo.InvariantCulture),
             "--max-prefix", Int("max_prefix").ToString(CultureInfo.InvariantCulture),
             "--max-delete", Int("max_delete").ToString(CultureInfo.InvariantCulture),
-            "--run-dir", Path.Combine(folder, "run"),
         ]);
-    }
-
-    private static string FindSource()
-    {
-        string[] roots = [Environment.GetEnvironmentVariable("REGCACHE_ROOT") ?? ".", AppContext.BaseDirectory];
-        return roots.Select(root => Path.Combine(root, Source)).FirstOrDefault(Directory.Exists)
-            ?? throw new UserException($"The demo's reference values ({Source}) are not here; run ./lab demo in the kit's own folder.");
     }
 
     private static void WriteModel(string source, string folder, JsonNode settings)

@@ -17,6 +17,8 @@ internal sealed class SessionOptions(bool needsSearchImages = true)
 
     public RegCacheSettingsOptions Search { get; } = new();
 
+    public CalibrationOptions Calibration { get; } = new();
+
     public RunOptions Run { get; } = new();
 
     /// <summary>Adds them to a command.</summary>
@@ -26,15 +28,16 @@ internal sealed class SessionOptions(bool needsSearchImages = true)
         Model.AddClassifierTo(command);
         Baseline.AddTo(command);
         Search.AddQuantizerTo(command);
+        Calibration.AddTo(command);
         Run.AddTo(command);
         if (needsSearchImages)
         {
-            Data.AddTo(command, DataVariable.ImageNetValidation, DataVariable.TrainSample);
+            Data.AddTo(command, DataVariable.ImageNetValidation, DataVariable.TrainSample, DataVariable.Calibration);
             Search.AddSearchTo(command);
         }
         else
         {
-            Data.AddTo(command, DataVariable.ImageNetValidation);
+            Data.AddTo(command, DataVariable.ImageNetValidation, DataVariable.Calibration);
         }
     }
 }

@@ -1,7 +1,6 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
-using RegCache.Lab.Tests.Standins;
 
 namespace RegCache.Lab.Tests.Encoders;
 

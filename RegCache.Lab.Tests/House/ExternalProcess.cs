@@ -7,7 +7,7 @@ namespace RegCache.Lab.Tests.House;
 /// <summary>A program started by a test, with its output collected.</summary>
 internal sealed class ExternalProcess : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(8);
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();

@@ -103,7 +103,7 @@ public sealed class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<R
         var settings = RegisterSearch.Settings(
             blocks, (int)golden.ExpectedNumber("stage1.k"), golden.Options.MaxPrefix, golden.Options);
         var grid = RegisterSearch.Run(
-            golden.Tower, golden.Classifier, golden.Search, golden.Quantized, settings, prefixes, golden.Options, golden.Pass());
+            golden.Tower, golden.Classifier, golden.Search, golden.Quantizer, settings, prefixes, golden.Options, golden.Pass());
 
         var expected = golden.Expected("stage5.correct").data<long>().ToArray();
         var differences = grid.Cells.Select((cell, index) => Math.Abs(cell.Correct - expected[index])).ToArray();
@@ -126,7 +126,7 @@ public sealed class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<R
         var options = golden.Options with { Prune = true };
         var settings = RegisterSearch.Settings(blocks, (int)golden.ExpectedNumber("stage1.k"), options.MaxPrefix, options);
         var grid = RegisterSearch.Run(
-            golden.Tower, golden.Classifier, golden.Search, golden.Quantized, settings, prefixes, options, golden.Pass());
+            golden.Tower, golden.Classifier, golden.Search, golden.Quantizer, settings, prefixes, options, golden.Pass());
         var best = grid.Best(SearchMetric.Accuracy);
         Assert.Equal(
             golden.Expected("stage5.best").data<long>().ToArray(),
@@ -141,7 +141,7 @@ public sealed class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<R
         var selected = new RegCacheConfiguration((int)best[1], (int)best[2], (int)golden.ExpectedNumber("stage1.k"), (int)best[3]);
         var prefix = Prefixes()[selected.ExtractionBlock];
         var scores = FinalScores.Run(
-            golden.Tower, golden.Classifier, golden.Validation, golden.Quantized, selected, prefix, golden.Pass());
+            golden.Tower, golden.Classifier, golden.Validation, golden.Quantizer, selected, prefix, golden.Pass());
         AssertWithinOne(golden.ExpectedNumber("stage6.correct"), scores.Both.Correct);
         AssertWithinOne(golden.ExpectedNumber("stage6.naive_correct"), scores.Without.Correct);
 

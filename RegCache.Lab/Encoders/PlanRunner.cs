@@ -6,13 +6,22 @@ namespace RegCache.Lab.Encoders;
 /// </summary>
 public sealed class PlanRunner : IDisposable
 {
+    private const long DefaultKeptBytes = 4L << 30;
+
     private readonly VisionTower _tower;
+    private readonly long _mostKeptBytes;
     private readonly Dictionary<(ILayerScheme Scheme, int Block), BlockLayers> _boundLayers = [];
     private readonly List<IDisposable> _owned = [];
+    private long _keptBytes;
     private int _states;
 
     /// <summary>Creates a runner; it keeps the layers that schemes make (quantized weights) until disposed.</summary>
-    public PlanRunner(VisionTower tower) => _tower = tower;
+    /// <param name="tower">The encoder.</param>
+    /// <param name="mostKeptBytes">
+    /// Layers beyond this many bytes are made again for every batch, so that a search over many calibrations fits in memory.
+    /// </param>
+    public PlanRunner(VisionTower tower, long mostKeptBytes = DefaultKeptBytes) =>
+        (_tower, _mostKeptBytes) = (tower, mostKeptBytes);
 
     /// <summary>The most states of the token stream that were alive at once.</summary>
     public int PeakStates { get; private set; }
@@ -67,7 +76,7 @@ public sealed class PlanRunner : IDisposable
         var stream = _tower.Embed(images, plan.Embedding);
         for (var block = 0; block < (blocks ?? plan.Blocks.Count); block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Layers(plan.Blocks[block], block), plan.Blocks[block], probe: probe);
+            var next = RunBlock(stream, block, plan.Blocks[block], probe);
             stream.Tokens.Dispose();
             stream = next;
         }
@@ -90,28 +99,35 @@ public sealed class PlanRunner : IDisposable
 
         _owned.Clear();
         _boundLayers.Clear();
+        _keptBytes = 0;
     }
 
-    private BlockLayers Layers(BlockPlan plan, int block)
+    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe)
     {
         if (plan.Scheme is not { } scheme)
         {
-            return _tower.Blocks[block];
+            return TransformerBlock.Forward(state, block, _tower.Blocks[block], plan, probe: probe);
         }
 
         if (_boundLayers.TryGetValue((scheme, block), out var layers))
         {
-            return layers;
+            return TransformerBlock.Forward(state, block, layers, plan, probe: probe);
         }
 
-        // What a scheme makes outlives every scope; the runner owns it.
         using var scope = torch.NewDisposeScope();
         layers = scheme.Apply(block, _tower.Blocks[block]);
-        IDisposable[] made = [.. scope.DisposablesView];
-        scope.Detach(made);
-        _owned.AddRange(made);
+        Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
+        var bytes = made.Sum(tensor => tensor.NumberOfElements * tensor.ElementSize);
+        if (_keptBytes + bytes <= _mostKeptBytes)
+        {
+            // What a scheme makes outlives every scope; the runner owns it.
+            scope.Detach(made);
+            _owned.AddRange(made);
+            _keptBytes += bytes;
+            _boundLayers[(scheme, block)] = layers;
+        }
 
-        return _boundLayers[(scheme, block)] = layers;
+        return TransformerBlock.Forward(state, block, layers, plan, probe: probe).MoveToOuterDisposeScope(state);
     }
 
     private TokenBatch Arrive(TokenBatch state)
@@ -150,9 +166,8 @@ public sealed class PlanRunner : IDisposable
             for (var index = 0; index < wanted.Length; index++)
             {
                 var (plan, child) = wanted[index];
-                var layers = Runner.Layers(plan, block);
                 using var scope = torch.NewDisposeScope();
-                var next = Runner.Arrive(TransformerBlock.Forward(state, block, layers, plan, probe: Probe));
+                var next = Runner.Arrive(Runner.RunBlock(state, block, plan, Probe));
                 Runner.BlockForwards++;
                 if (index == wanted.Length - 1)
                 {

@@ -67,8 +67,16 @@ public sealed class VisionTower
         }
 
         using var scope = torch.NewDisposeScope();
-        var embedding = scheme?.Apply(Patches) ?? Patches;
-        var patches = embedding.Apply(images).flatten(2).transpose(1, 2);
+        var stream = Arrange((scheme?.Apply(Patches) ?? Patches).Apply(images));
+        stream.Tokens.MoveToOuterDisposeScope();
+        return stream;
+    }
+
+    /// <summary>Turns embedded patches [B,C,h,w] into the stream that enters block 0: class token, positions, `ln_pre`.</summary>
+    internal TokenBatch Arrange(Tensor embedded)
+    {
+        using var scope = torch.NewDisposeScope();
+        var patches = embedded.flatten(2).transpose(1, 2);
         var classTokens = _classEmbedding?.to(patches.dtype).view(1, Config.ClassTokens, -1).expand(patches.shape[0], -1, -1);
         var tokens = (classTokens is null ? patches : torch.cat([classTokens, patches], 1)) + _positionEmbedding.to(patches.dtype);
         tokens = _preNorm?.Apply(tokens) ?? tokens;

@@ -7,4 +7,7 @@ public interface IQuantizer : ILayerScheme
 {
     /// <summary>The same quantizer with one kind of linear layer switched on and everything else left in float.</summary>
     ILayerScheme Only(LinearKind layer);
+
+    /// <summary>The plan with every layer under this quantizer; its stages, prefix and so on stay as they are.</summary>
+    EncoderPlan ApplyTo(EncoderPlan plan) => plan.From(0, block => block with { Scheme = this }) with { Embedding = this };
 }

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization;
 /// static, on the four linear layers of every block (quantizers.md, section 1). Attention products stay float.
 /// </summary>
 /// <param name="Bits">Bit-widths of weights and activations.</param>
-public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer
+public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibration
 {
     /// <summary>Over which elements an activation's range is taken.</summary>
     public ActivationScope Scope { get; init; } = ActivationScope.Batch;
@@ -20,6 +20,12 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer
 
     /// <summary>The layers that are quantized.</summary>
     public ValueList<LinearKind> Layers { get; init; } = LinearKinds.All;
+
+    /// <inheritdoc />
+    public Recalibration Recalibration => Recalibration.Never;
+
+    /// <summary>Dynamic ranges need no calibration: the quantizer itself.</summary>
+    public IQuantizer Calibrate(EncoderPlan plan) => this;
 
     /// <inheritdoc />
     public BlockLayers Apply(int block, BlockLayers plain) => Layers.Aggregate(

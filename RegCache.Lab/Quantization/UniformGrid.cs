@@ -1,3 +1,5 @@
+using RegCache.Lab.Quantization.Kernels;
+
 namespace RegCache.Lab.Quantization;
 
 /// <summary>
@@ -5,11 +7,14 @@ namespace RegCache.Lab.Quantization;
 /// <c>(q - z) s</c>, rounding half to even (quantizers.md, section 1).
 /// </summary>
 /// <param name="Scale">Step s, broadcast to the tensor that is quantized.</param>
-/// <param name="ZeroPoint">Code z of the value zero, broadcast like the scale; null for a symmetric grid.</param>
+/// <param name="ZeroPoint">Code z of the value zero, in the shape of the scale; null for a symmetric grid.</param>
 /// <param name="Lowest">Smallest code.</param>
 /// <param name="Highest">Largest code.</param>
 public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, int Highest) : ITensorQuantizer
 {
+    // Below this many values under one scale the tensor operators are as fast.
+    private const long SmallestGroup = 8;
+
     /// <summary>The codes of a tensor, as whole numbers of the tensor's own type.</summary>
     public Tensor Encode(Tensor values)
     {
@@ -34,12 +39,65 @@ public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, in
     /// <inheritdoc />
     public Tensor FakeQuantize(Tensor values)
     {
-        if (FakeQuantizeKernel.CanRun(values, this))
+        using var scope = torch.NewDisposeScope();
+        var dense = values.is_contiguous() ? values : values.contiguous();
+        if (LeadingGroups(dense) is not { } groups)
         {
-            return FakeQuantizeKernel.Run(values, this);
+            return Decode(Encode(dense)).MoveToOuterDisposeScope();
         }
 
-        using var codes = Encode(values);
-        return Decode(codes);
+        // A copy that was made for this may be overwritten.
+        var result = ReferenceEquals(dense, values) ? torch.empty_like(values) : dense;
+        if (values.NumberOfElements > 0)
+        {
+            VectorKernel.Map(dense, result, Operations(groups));
+        }
+
+        return result.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The sizes of the leading axes along which the scale varies, when the kernel can do the work; null when the tensor
+    /// operators have to.
+    /// </summary>
+    internal long[]? LeadingGroups(Tensor values)
+    {
+        var (shape, scale) = (values.shape, Scale.shape);
+        if (!VectorKernel.CanRead(values)
+            || !VectorKernel.CanRead(Scale)
+            || scale.Length > shape.Length
+            || (ZeroPoint is { } zero && (!VectorKernel.CanRead(zero) || !zero.shape.AsSpan().SequenceEqual(scale))))
+        {
+            return null;
+        }
+
+        var last = Array.FindLastIndex(scale, size => size != 1) + shape.Length - scale.Length;
+        var groups = Array.TrueForAll(scale, size => size == 1) ? [] : shape[..(last + 1)];
+        var fits = scale.Select((size, axis) => size == 1 || size == shape[axis + shape.Length - scale.Length]).All(it => it);
+        var groupSize = shape[groups.Length..].Aggregate(1L, (product, size) => product * size);
+        return fits && (groups.Length == 0 || groupSize >= SmallestGroup) ? groups : null;
+    }
+
+    private UniformOperation[] Operations(long[] groups)
+    {
+        var scales = Repeat(Scale, groups);
+        var zeroPoints = ZeroPoint is null ? null : Repeat(ZeroPoint, groups);
+        var operations = new UniformOperation[scales.Length];
+        for (var group = 0; group < operations.Length; group++)
+        {
+            operations[group] = new(scales[group], zeroPoints?[group], Lowest, Highest);
+        }
+
+        return operations;
+    }
+
+    private static float[] Repeat(Tensor parameter, long[] groups)
+    {
+        using var scope = torch.NewDisposeScope();
+        var shape = parameter.shape;
+        var leading = shape[..Math.Min(shape.Length, Array.FindLastIndex(shape, size => size != 1) + 1)];
+        return VectorKernel.Values(groups.Length == 0
+            ? parameter.flatten()
+            : parameter.reshape(leading).expand(groups).contiguous());
     }
 }

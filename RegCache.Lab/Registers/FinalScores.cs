@@ -1,6 +1,7 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
 
 namespace RegCache.Lab.Registers;
 
@@ -13,29 +14,36 @@ namespace RegCache.Lab.Registers;
 public sealed record FinalScores(
     PlanScore Float, PlanScore Without, PlanScore PrefixOnly, PlanScore DeleteOnly, PlanScore Both)
 {
-    /// <summary>The five plans, in the order of this record.</summary>
+    /// <summary>The five plans, in the order of this record, each with ranges calibrated for it.</summary>
     public static IReadOnlyList<EncoderPlan> Plans(
-        EncoderPlan quantized, RegCacheConfiguration selected, RegisterPrefix? prefix) =>
-    [
-        EncoderPlan.Plain(quantized.Blocks.Count),
-        quantized,
-        (selected with { DeleteCount = 0 }).ApplyTo(quantized, prefix),
-        (selected with { PrefixCount = 0 }).ApplyTo(quantized, prefix),
-        selected.ApplyTo(quantized, prefix),
-    ];
+        ICalibration calibration, int layers, RegCacheConfiguration selected, RegisterPrefix? prefix)
+    {
+        RegCacheConfiguration[] settings =
+        [
+            selected with { PrefixCount = 0, DeleteCount = 0 },
+            selected with { DeleteCount = 0 },
+            selected with { PrefixCount = 0 },
+            selected,
+        ];
+        return
+        [
+            EncoderPlan.Plain(layers),
+            .. RegisterSearch.Plans(calibration, Recalibration.Every, layers, settings, _ => prefix),
+        ];
+    }
 
     /// <summary>Evaluates the five plans in one pass over the images.</summary>
     public static FinalScores Run(
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        EncoderPlan quantized,
+        ICalibration calibration,
         RegCacheConfiguration selected,
         RegisterPrefix? prefix,
         EvaluationRun run)
     {
         var scores = PlanEvaluation.Run(
-            tower, classifier, images, new(Plans(quantized, selected, prefix)), run, reference: 0);
+            tower, classifier, images, new(Plans(calibration, tower.Blocks.Count, selected, prefix)), run, reference: 0);
         return new(scores[0], scores[1], scores[2], scores[3], scores[4]);
     }
 }

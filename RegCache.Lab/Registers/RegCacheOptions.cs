@@ -38,6 +38,12 @@ public sealed record RegCacheOptions
     /// <summary>Whether cells that can no longer win are dropped; the selected cell stays the same.</summary>
     public bool Prune { get; init; }
 
+    /// <summary>How often the search calibrates the quantizer; null does what the quantizer recommends.</summary>
+    public Recalibration? Recalibration { get; init; }
+
+    /// <summary>In a search of two passes, how many of the best settings are calibrated again.</summary>
+    public int Finalists { get; init; } = 5;
+
     /// <summary>Refuses settings that an encoder cannot run.</summary>
     /// <param name="patches">Number of patch tokens of the encoder.</param>
     /// <exception cref="UserException">A number is out of range; the message names its option.</exception>
@@ -45,6 +51,7 @@ public sealed record RegCacheOptions
     {
         Require(TopTokens >= 1, $"--topn {TopTokens}: average at least one token.");
         Require(MaxPrefix >= 1, $"--max-prefix {MaxPrefix}: try at least one prefix token.");
+        Require(Finalists >= 1, $"--finalists {Finalists}: calibrate at least one setting again.");
         Require(
             MaxDelete >= 0 && MaxDelete < patches,
             $"--max-delete {MaxDelete}: an image has {patches} patch tokens, so choose 0 to {patches - 1}.");

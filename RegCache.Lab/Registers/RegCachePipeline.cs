@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Storage;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Registers;
@@ -57,16 +59,17 @@ public sealed class RegCachePipeline
 
     private SensitivityRow FindSensitiveLayer(out ValueList<int> candidates)
     {
-        var quantizer = _subject.Quantizer(_options.SensitivityBits ?? _options.Bits);
+        var calibration = Stored(_options.SensitivityBits ?? _options.Bits);
         var key = StageKey.Of(new
         {
             _subject.ModelHash,
             Data = _subject.SearchImages.Fingerprint,
             _subject.BatchSize,
-            Quantizer = quantizer.ToString(),
+            Quantizer = calibration.ToString(),
         });
         if (!_directory.Stages.TryLoad<SensitivityTable>("stage1", key, out var table))
         {
+            var quantizer = calibration.Calibrate(EncoderPlan.Plain(_subject.Tower.Blocks.Count));
             table = SensitivitySearch.Run(
                 _subject.Tower, _subject.Classifier, _subject.SearchImages, quantizer, Pass("stage 1: sensitivity", "stage1", key));
             _directory.Stages.Save("stage1", key, table);
@@ -101,7 +104,9 @@ public sealed class RegCachePipeline
     private SearchGrid SearchAmong(
         string stage, int deleteBlock, ValueList<int> candidates, int maxPrefix, PrefixStore prefixes)
     {
-        var quantizer = _subject.Quantizer(_options.Bits);
+        var calibration = _subject.Calibration(_options.Bits);
+        var recalibration = _options.Recalibration ?? calibration.Recalibration;
+        calibration = recalibration == Recalibration.Every ? calibration : Stored(_options.Bits);
         var settings = RegisterSearch.Settings(candidates, deleteBlock, maxPrefix, _options);
         var chosen = candidates.ToDictionary(block => block, prefixes.Prefix);
         var key = StageKey.Of(new
@@ -109,7 +114,7 @@ public sealed class RegCachePipeline
             _subject.ModelHash,
             Data = _subject.SearchImages.Fingerprint,
             _subject.BatchSize,
-            Quantizer = quantizer.ToString(),
+            Quantizer = calibration.ToString(),
             deleteBlock,
             Prefixes = chosen.Values.Select(prefix => prefix.Id),
             maxPrefix,
@@ -117,6 +122,7 @@ public sealed class RegCachePipeline
             _options.PrefixBlocks,
             _options.SearchMetric,
             _options.Prune,
+            recalibration,
         });
         if (!_directory.Stages.TryLoad<SearchGrid>(stage, key, out var grid))
         {
@@ -124,7 +130,7 @@ public sealed class RegCachePipeline
                 _subject.Tower,
                 _subject.Classifier,
                 _subject.SearchImages,
-                EncoderPlan.Uniform(_subject.Tower.Blocks.Count, quantizer),
+                calibration,
                 settings,
                 chosen,
                 _options,
@@ -133,8 +139,37 @@ public sealed class RegCachePipeline
         }
 
         RegCacheTables.Write(_directory, grid, stage);
+        return recalibration == Recalibration.TwoPass ? SearchFinalists($"{stage}-finalists", calibration, grid, chosen, key) : grid;
+    }
+
+    private SearchGrid SearchFinalists(
+        string stage, ICalibration calibration, SearchGrid first, Dictionary<int, RegisterPrefix> prefixes, StageKey firstKey)
+    {
+        var key = StageKey.Of(new { First = firstKey.Hash, _options.Finalists });
+        if (!_directory.Stages.TryLoad<SearchGrid>(stage, key, out var grid))
+        {
+            grid = RegisterSearch.RunFinalists(
+                _subject.Tower,
+                _subject.Classifier,
+                _subject.SearchImages,
+                calibration,
+                first,
+                prefixes,
+                _options,
+                Pass($"stage 5: the best {_options.Finalists} settings again", stage, key));
+            _directory.Stages.Save(stage, key, grid);
+        }
+
         return grid;
     }
+
+    private StoredCalibration Stored(QuantizationBits bits) => new(
+        _subject.Calibration(bits),
+        _directory.PathOf("calibration"),
+        _subject.Tower,
+        _subject.ModelHash,
+        _directory.Progress,
+        _directory.Force);
 
     private RegCacheResult Evaluate(
         SensitivityRow sensitive, ValueList<int> candidates, SearchGrid grid, PrefixStore prefixes, Stopwatch clock)
@@ -144,14 +179,14 @@ public sealed class RegCachePipeline
         {
             PrefixBlocks = _options.PrefixBlocks,
         };
-        var quantizer = _subject.Quantizer(_options.Bits);
+        var calibration = Stored(_options.Bits);
         var prefix = prefixes.Prefix(selected.ExtractionBlock);
         var key = StageKey.Of(new
         {
             _subject.ModelHash,
             Data = _subject.ValidationImages.Fingerprint,
             _subject.BatchSize,
-            Quantizer = quantizer.ToString(),
+            Quantizer = calibration.ToString(),
             Prefix = prefix.Id,
             selected,
         });
@@ -161,7 +196,7 @@ public sealed class RegCachePipeline
                 _subject.Tower,
                 _subject.Classifier,
                 _subject.ValidationImages,
-                EncoderPlan.Uniform(_subject.Tower.Blocks.Count, quantizer),
+                calibration,
                 selected,
                 prefix,
                 Pass("stage 6: evaluation", "stage6", key));

@@ -14,7 +14,7 @@ namespace RegCache.Lab.Registers;
 /// <param name="SearchImages">The set of extraction and search.</param>
 /// <param name="ValidationImages">The set of the final evaluation.</param>
 /// <param name="Baseline">The quantizer's family.</param>
-/// <param name="Quantizer">The quantizer at given bit-widths.</param>
+/// <param name="Calibration">Finds the ranges of the quantizer at given bit-widths.</param>
 /// <param name="BatchSize">Images in a batch; dynamic ranges of scope `batch` depend on it.</param>
 /// <param name="Scope">Over what activation ranges are taken, for tables.</param>
 public sealed record RegCacheSubject(
@@ -26,7 +26,7 @@ public sealed record RegCacheSubject(
     IImageSource SearchImages,
     IImageSource ValidationImages,
     Baseline Baseline,
-    Func<QuantizationBits, IQuantizer> Quantizer,
+    Func<QuantizationBits, ICalibration> Calibration,
     int BatchSize,
     string Scope)
 {

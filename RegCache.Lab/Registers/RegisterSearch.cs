@@ -1,6 +1,7 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
 
 namespace RegCache.Lab.Registers;
 
@@ -37,11 +38,47 @@ public static class RegisterSearch
         IReadOnlyDictionary<int, RegisterPrefix> prefixes) =>
         [.. settings.Select(setting => setting.ApplyTo(quantized, prefixes[setting.ExtractionBlock]))];
 
+    /// <summary>The plans of the settings on calibrated quantizers. Settings that agree are calibrated once.</summary>
+    /// <param name="calibration">Finds the ranges.</param>
+    /// <param name="recalibration">How often.</param>
+    /// <param name="layers">Number of blocks of the encoder.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="prefix">The prefix of an extraction block.</param>
+    public static IReadOnlyList<EncoderPlan> Plans(
+        ICalibration calibration,
+        Recalibration recalibration,
+        int layers,
+        IReadOnlyList<RegCacheConfiguration> settings,
+        Func<int, RegisterPrefix?> prefix)
+    {
+        var plain = EncoderPlan.Plain(layers);
+        var mostDeleted = settings.Max(setting => setting.DeleteCount);
+        var calibrated = new Dictionary<EncoderPlan, IQuantizer>();
+        EncoderPlan PlanOf(RegCacheConfiguration setting) => setting.ApplyTo(plain, prefix(setting.ExtractionBlock));
+
+        return [.. settings.Select(setting =>
+        {
+            // regcache.md, 8.3: in the first of two passes one calibration stands for all settings of a block.
+            var standIn = PlanOf(recalibration switch
+            {
+                Recalibration.Never => setting with { PrefixCount = 0, DeleteCount = 0 },
+                Recalibration.TwoPass => setting with { PrefixCount = 1, DeleteCount = mostDeleted },
+                _ => setting,
+            });
+            if (!calibrated.TryGetValue(standIn, out var quantizer))
+            {
+                calibrated.Add(standIn, quantizer = calibration.Calibrate(standIn));
+            }
+
+            return quantizer.ApplyTo(PlanOf(setting));
+        })];
+    }
+
     /// <summary>Scores the settings over a set of images.</summary>
     /// <param name="tower">The float encoder.</param>
     /// <param name="classifier">Turns features into class scores.</param>
     /// <param name="images">The search set.</param>
-    /// <param name="quantized">The quantized encoder without RegCache.</param>
+    /// <param name="calibration">Finds the ranges of the quantizer.</param>
     /// <param name="settings">The settings to score, from <see cref="Settings"/>.</param>
     /// <param name="prefixes">The prefix of every extraction block.</param>
     /// <param name="options">Metric and pruning.</param>
@@ -50,13 +87,62 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        EncoderPlan quantized,
+        ICalibration calibration,
         IReadOnlyList<RegCacheConfiguration> settings,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
         EvaluationRun run)
     {
-        var plans = Plans(quantized, settings, prefixes).ToList();
+        var recalibration = options.Recalibration ?? calibration.Recalibration;
+        var cells = Score(tower, classifier, images, calibration, recalibration, settings, prefixes, options, run);
+        return new(cells.Max(cell => cell.Images), settings[0].DeleteBlock, cells);
+    }
+
+    /// <summary>The second pass: calibrates for each of the best settings and scores them again (regcache.md, section 8.3).</summary>
+    /// <param name="tower">The float encoder.</param>
+    /// <param name="classifier">Turns features into class scores.</param>
+    /// <param name="images">The search set.</param>
+    /// <param name="calibration">Finds the ranges of the quantizer.</param>
+    /// <param name="grid">The scores of the first pass.</param>
+    /// <param name="prefixes">The prefix of every extraction block.</param>
+    /// <param name="options">Metric, pruning and number of finalists.</param>
+    /// <param name="run">Batch size, progress, resumption.</param>
+    /// <returns>The grid with its finalists, among which it chooses.</returns>
+    public static SearchGrid RunFinalists(
+        VisionTower tower,
+        ZeroShotClassifier classifier,
+        IImageSource images,
+        ICalibration calibration,
+        SearchGrid grid,
+        IReadOnlyDictionary<int, RegisterPrefix> prefixes,
+        RegCacheOptions options,
+        EvaluationRun run)
+    {
+        var best = grid.Ranked(options.SearchMetric).Take(options.Finalists).ToHashSet();
+        RegCacheConfiguration[] settings =
+        [
+            .. grid.Cells.Where(best.Contains).Select(cell => new RegCacheConfiguration(
+                cell.ExtractionBlock, cell.PrefixCount, grid.DeleteBlock, cell.DeleteCount) { PrefixBlocks = options.PrefixBlocks }),
+        ];
+        return grid with
+        {
+            Finalists = Score(
+                tower, classifier, images, calibration, Recalibration.Every, settings, prefixes, options with { Prune = false }, run),
+        };
+    }
+
+    private static ValueList<GridCell> Score(
+        VisionTower tower,
+        ZeroShotClassifier classifier,
+        IImageSource images,
+        ICalibration calibration,
+        Recalibration recalibration,
+        IReadOnlyList<RegCacheConfiguration> settings,
+        IReadOnlyDictionary<int, RegisterPrefix> prefixes,
+        RegCacheOptions options,
+        EvaluationRun run)
+    {
+        var plans = Plans(calibration, recalibration, tower.Blocks.Count, settings, block => prefixes[block]).ToList();
         int? reference = null;
         if (options.SearchMetric == SearchMetric.Mse)
         {
@@ -66,18 +152,16 @@ public static class RegisterSearch
 
         var scores = PlanEvaluation.Run(
             tower, classifier, images, new(plans), run, reference, options.Prune ? CannotWin(settings, options.SearchMetric) : null);
-        return new(
-            scores.Max(score => score.Images),
-            settings[0].DeleteBlock,
-            [
-                .. settings.Zip(scores, (setting, score) => new GridCell(
-                    setting.ExtractionBlock,
-                    setting.PrefixCount,
-                    setting.DeleteCount,
-                    score.Images,
-                    score.Correct,
-                    reference is null ? null : score.FeatureMse)),
-            ]);
+        return
+        [
+            .. settings.Zip(scores, (setting, score) => new GridCell(
+                setting.ExtractionBlock,
+                setting.PrefixCount,
+                setting.DeleteCount,
+                score.Images,
+                score.Correct,
+                reference is null ? null : score.FeatureMse)),
+        ];
     }
 
     // A cell is dropped when even a perfect rest leaves it strictly behind, so ties stay exact (regcache.md, 11.4).

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Encoders.Text;
@@ -43,20 +44,8 @@ public static class ClipConfigJson
     /// <exception cref="UserException">It is damaged or asks for what is not supported.</exception>
     internal static ClipConfig? FromMetadata(WeightFile file)
     {
-        if (!file.Metadata.TryGetValue(MetadataKey, out var text))
-        {
-            return null;
-        }
-
-        try
-        {
-            using var json = JsonDocument.Parse(text);
-            return Parse(json.RootElement, $"{file.Path}, metadata {MetadataKey}");
-        }
-        catch (JsonException exception)
-        {
-            throw new UserException($"{file.Path} has a damaged configuration in its metadata {MetadataKey}: {exception.Message}", exception);
-        }
+        var source = $"{file.Path}, metadata {MetadataKey}";
+        return file.Metadata.TryGetValue(MetadataKey, out var text) ? Parse(JsonFields.Parse(Encoding.UTF8.GetBytes(text), source), source) : null;
     }
 
     /// <summary>Whether a JSON object looks like a configuration that <see cref="Parse"/> reads.</summary>

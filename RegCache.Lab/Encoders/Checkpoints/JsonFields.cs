@@ -15,6 +15,8 @@ internal sealed class JsonFields
     private readonly Dictionary<string, JsonElement> _fields = [];
     private readonly HashSet<string> _unread = [];
 
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
+
     public JsonFields(JsonElement element, string source, string prefix = "")
     {
         Source = source;
@@ -46,16 +48,29 @@ internal sealed class JsonFields
                 throw new UserException($"{path} has {stream.Length} bytes, too many for a JSON file of this kind; check the path.");
             }
 
-            using var document = JsonDocument.Parse(stream);
-            return document.RootElement.Clone();
-        }
-        catch (JsonException exception)
-        {
-            throw new UserException($"{path} is not valid JSON: {exception.Message}", exception);
+            var content = new byte[stream.Length];
+            stream.ReadExactly(content);
+            return Parse(content, path);
         }
         catch (Exception exception) when (FileErrors.IsFileError(exception))
         {
             throw FileErrors.ToUserException(exception, $"The file {path} cannot be read");
+        }
+    }
+
+    /// <summary>Reads JSON text.</summary>
+    /// <exception cref="UserException">It is not JSON.</exception>
+    public static JsonElement Parse(ReadOnlyMemory<byte> json, string source)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json.Span.StartsWith(ByteOrderMark) ? json[ByteOrderMark.Length..] : json);
+            CheckStrings(document.RootElement);
+            return document.RootElement.Clone();
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            throw new UserException($"{source} is not valid JSON: {exception.Message.TrimEnd('.')}.", exception);
         }
     }
 
@@ -173,9 +188,35 @@ internal sealed class JsonFields
 
     public UserException Wrong(string name, string why) => new($"{Source}: `{_prefix}{name}` {why}.");
 
+    // The parser leaves escapes of broken surrogate pairs for whoever reads the string, as an InvalidOperationException.
+    private static void CheckStrings(JsonElement value)
+    {
+        switch (value.ValueKind)
+        {
+            case JsonValueKind.String:
+                value.GetString();
+                break;
+            case JsonValueKind.Array:
+                foreach (var item in value.EnumerateArray())
+                {
+                    CheckStrings(item);
+                }
+
+                break;
+            case JsonValueKind.Object:
+                foreach (var property in value.EnumerateObject())
+                {
+                    _ = property.Name;
+                    CheckStrings(property.Value);
+                }
+
+                break;
+        }
+    }
+
     private static string Describe(JsonElement value)
     {
-        var text = value.GetRawText();
+        var text = value.GetRawText().ReplaceLineEndings(" ");
         return text.Length > 60 ? text[..60] + "..." : text;
     }
 }

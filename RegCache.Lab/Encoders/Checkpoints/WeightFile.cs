@@ -69,32 +69,39 @@ public sealed class WeightFile : IDisposable
 
     private static WeightFile Read(MappedFile file)
     {
-        if (SafetensorsReader.Recognises(file) || HasExtension(file, ".safetensors"))
+        var none = new Dictionary<string, string>();
+        if (SafetensorsReader.Recognises(file))
         {
-            var (tensors, metadata) = SafetensorsReader.Read(file);
-            var dict = new PythonDict();
-            foreach (var tensor in tensors)
-            {
-                dict[tensor.Name] = tensor;
-            }
-
-            return new WeightFile(file, WeightContainer.Safetensors, dict, metadata);
+            return ReadSafetensors(file);
         }
 
-        var none = new Dictionary<string, string>();
         if (ZipDirectory.Recognises(file))
         {
             var (root, isTorchScript) = TorchZipReader.Read(file);
             return new WeightFile(file, isTorchScript ? WeightContainer.TorchScript : WeightContainer.TorchZip, root, none);
         }
 
-        return TorchLegacyReader.Recognises(file)
-            ? new WeightFile(file, WeightContainer.TorchLegacy, TorchLegacyReader.Read(file), none)
-            : throw Unrecognised(file);
+        if (TorchLegacyReader.Recognises(file))
+        {
+            return new WeightFile(file, WeightContainer.TorchLegacy, TorchLegacyReader.Read(file), none);
+        }
+
+        // What only claims to be safetensors gets that reader's complaint.
+        var claims = System.IO.Path.GetExtension(file.Path).Equals(".safetensors", StringComparison.OrdinalIgnoreCase);
+        return claims && !IsText(file) ? ReadSafetensors(file) : throw Unrecognised(file);
     }
 
-    private static bool HasExtension(MappedFile file, string extension) =>
-        System.IO.Path.GetExtension(file.Path).Equals(extension, StringComparison.OrdinalIgnoreCase) && !IsText(file);
+    private static WeightFile ReadSafetensors(MappedFile file)
+    {
+        var (tensors, metadata) = SafetensorsReader.Read(file);
+        var dict = new PythonDict();
+        foreach (var tensor in tensors)
+        {
+            dict[tensor.Name] = tensor;
+        }
+
+        return new WeightFile(file, WeightContainer.Safetensors, dict, metadata);
+    }
 
     private static UserException Unrecognised(MappedFile file) => new(IsText(file)
         ? $"{file.Path} holds text, not weights: a Git LFS pointer or an error page; download the file itself."

@@ -7,8 +7,6 @@ namespace RegCache.Lab.Encoders.Text;
 /// </summary>
 public sealed class ClipTokenizer : ITokenizer
 {
-    private const int ParallelFrom = 256;
-
     private readonly TokenizerOptions _options;
     private readonly BytePairEncoder _encoder;
     private readonly string[] _specialTokens;
@@ -91,26 +89,12 @@ public sealed class ClipTokenizer : ITokenizer
     {
         ArgumentNullException.ThrowIfNull(texts);
         var ids = new long[texts.Count * ContextLength];
-        void EncodeRow(int row) => Fill(ids.AsSpan(row * ContextLength, ContextLength), Encode(texts[row]));
-        if (texts.Count < ParallelFrom)
+        for (var row = 0; row < texts.Count; row++)
         {
-            for (var row = 0; row < texts.Count; row++)
-            {
-                EncodeRow(row);
-            }
-
-            return ids;
+            Fill(ids.AsSpan(row * ContextLength, ContextLength), Encode(texts[row]));
         }
 
-        try
-        {
-            Parallel.For(0, texts.Count, EncodeRow);
-            return ids;
-        }
-        catch (AggregateException exception) when (exception.InnerExceptions[0] is UserException cause)
-        {
-            throw new UserException(cause.Message, exception);
-        }
+        return ids;
     }
 
     /// <summary>The text of tokens: words are followed by a space, and bytes that are no UTF-8 become U+FFFD.</summary>

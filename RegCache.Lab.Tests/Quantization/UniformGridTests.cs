@@ -6,7 +6,7 @@ using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization;
 
-public sealed class FakeQuantizeKernelTests
+public sealed class UniformGridTests
 {
     private static readonly float[] _special =
         [0, -0f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.MaxValue, -float.MaxValue, float.Epsilon, 0.5f, -0.5f, 1.5f, 2.5f];
@@ -37,8 +37,7 @@ public sealed class FakeQuantizeKernelTests
             var values = Fill(layout.Shape, () => random.Next(8) == 0
                 ? _special[random.Next(_special.Length)]
                 : (random.NextSingle() - 0.5f) * MathF.Exp((random.NextSingle() * 20) - 8));
-            Assert.True(FakeQuantizeKernel.CanRun(values, grid));
-            AssertSameBits(grid.Decode(grid.Encode(values)), FakeQuantizeKernel.Run(values, grid));
+            AssertSameBits(grid.Decode(grid.Encode(values)), grid.FakeQuantize(values));
         }).QuickCheckThrowOnFailure();
     }
 
@@ -47,13 +46,14 @@ public sealed class FakeQuantizeKernelTests
     {
         foreach (var (shape, scaleShape) in new (long[], long[])[]
         {
-            ([3, 100_003], [3, 1]), ([70_001, 5], [70_001, 1]), ([300_007], [1]),
+            ([3, 100_003], [3, 1]), ([7_001, 50], [7_001, 1]), ([300_007], [1]), ([6, 4, 9, 33], [1, 4, 1, 1]), ([6, 4, 9, 33], [4, 1, 1]),
         })
         {
             using var scope = torch.NewDisposeScope();
             var values = torch.randn(shape);
             var grid = new UniformGrid(torch.rand(scaleShape) + 0.01, null, -8, 7);
-            AssertSameBits(grid.Decode(grid.Encode(values)), FakeQuantizeKernel.Run(values, grid));
+            Assert.NotNull(grid.LeadingGroups(values));
+            AssertSameBits(grid.Decode(grid.Encode(values)), grid.FakeQuantize(values));
         }
     }
 
@@ -63,9 +63,12 @@ public sealed class FakeQuantizeKernelTests
         using var scope = torch.NewDisposeScope();
         var values = torch.randn(4, 6);
         var perColumn = new UniformGrid(torch.rand(1, 6) + 0.1, null, -8, 7);
-        Assert.False(FakeQuantizeKernel.CanRun(values, perColumn));
-        Assert.False(FakeQuantizeKernel.CanRun(values.t(), new UniformGrid(torch.ones(1, 1), null, -8, 7)));
-        Assert.False(FakeQuantizeKernel.CanRun(values.to(torch.ScalarType.Float64), new UniformGrid(torch.ones(1, 1), null, -8, 7)));
+        Assert.Null(perColumn.LeadingGroups(values));
+        Assert.Null(new UniformGrid(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.t()));
+        Assert.Null(new UniformGrid(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.to(torch.ScalarType.Float64)));
+        var transposed = torch.randn(4, 3, 16).transpose(0, 1);
+        var perRow = new UniformGrid(torch.rand(3, 1, 1) + 0.1, null, -8, 7);
+        AssertSameBits(perRow.Decode(perRow.Encode(transposed)), perRow.FakeQuantize(transposed));
         AssertSameBits(perColumn.Decode(perColumn.Encode(values)), perColumn.FakeQuantize(values));
     }
 
@@ -75,9 +78,9 @@ public sealed class FakeQuantizeKernelTests
         using var scope = torch.NewDisposeScope();
         var values = torch.randn(4, 6).requires_grad_();
         var grid = new UniformGrid(torch.ones(1, 1), null, -8, 7);
-        Assert.False(FakeQuantizeKernel.CanRun(values, grid));
+        Assert.Null(grid.LeadingGroups(values));
         using var noGradient = torch.no_grad();
-        Assert.True(FakeQuantizeKernel.CanRun(values, grid));
+        Assert.NotNull(grid.LeadingGroups(values));
     }
 
     private static torch.Tensor Fill(long[] shape, Func<float> next)

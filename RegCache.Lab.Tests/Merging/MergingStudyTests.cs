@@ -1,0 +1,149 @@
+using System.Xml.Linq;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Merging;
+using RegCache.Lab.Tests.Encoders;
+using SixLabors.ImageSharp;
+using SixLabors.ImageSharp.PixelFormats;
+
+namespace RegCache.Lab.Tests.Merging;
+
+/// <summary>The parts of the merging study: schedules as text, published numbers, throughput, plot, picture grid, outliers' fate.</summary>
+public sealed class MergingStudyTests
+{
+    [Theory]
+    [InlineData("8", "8, 8, 8")]
+    [InlineData("8:-1", "16, 8, 0")]
+    [InlineData("0,3", "0, 3, 0")]
+    public void SchedulesAreReadAndWritten(string text, string counts)
+    {
+        var schedule = MergeSchedule.Parse(text);
+        Assert.Equal(counts, schedule.Counts(3).ToString());
+        Assert.Equal(schedule, MergeSchedule.Parse(schedule.ToString()));
+    }
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("4:2")]
+    [InlineData("1,-2")]
+    [InlineData("1,x")]
+    [InlineData("eight")]
+    [InlineData("")]
+    public void BadSchedulesAreRefused(string text) => Assert.Throws<UserException>(() => MergeSchedule.Parse(text));
+
+    [Fact]
+    public void OneBlockTakesTheLowerCount() => Assert.Equal([16], MergeSchedule.Inflected(8, -1).Counts(1));
+
+    [Fact]
+    public void PresetsAreThePublishedOnes()
+    {
+        var preset = MergingConfiguration.Preset("lgtm-l", 8);
+        Assert.Equal((4, 7), (preset.LocalStart, preset.GlobalStart));
+        Assert.Throws<UserException>(() => MergingConfiguration.Preset("lgtm-x", 8));
+        Assert.Equal(14, MergingConfiguration.ScaledGlobalStart(24));
+    }
+
+    [Fact]
+    public void PublishedNumbersAreAllThere()
+    {
+        Assert.All(PublishedMerging.All, result => Assert.InRange(result.Accuracy, 50, 100));
+        Assert.Contains(PublishedMerging.Of("vit-b"), result => result is { Method: "lgtm", R: "16", Gmacs: 10.12, Accuracy: 83.68 });
+        Assert.Contains(PublishedMerging.Of("deit-s"), result => result is { Method: "tome", R: "13", ImagesPerSecond: 1550, Trained: true });
+        Assert.Throws<UserException>(() => PublishedMerging.Of("vit-x"));
+    }
+
+    [Fact]
+    public void MeasuredCostsAgreeWithPublishedOnes()
+    {
+        // token-merging.md, section 7: local-global merging on ViT-B is within 0.03 GMACs of the plot.
+        var config = new VisionConfig();
+        foreach (var result in PublishedMerging.Of("vit-b").Where(result => result is { Method: "lgtm", Gmacs: not null }))
+        {
+            var plan = MergingConfiguration.Preset("lgtm-b", int.Parse(result.R!)).ApplyTo(EncoderPlan.Plain(config.Layers));
+            Assert.InRange((MacsTable.Of(config, 1000, plan).Total / 1e9) - result.Gmacs!.Value, -0.03, 0.03);
+        }
+    }
+
+    [Fact]
+    public void ThroughputComparesWithTheFirstPlan()
+    {
+        using var model = RandomModels.Create(RandomModels.Tiny);
+        var plain = EncoderPlan.Plain(model.Vision.Blocks.Count);
+        var results = Throughput.Measure(
+            model.Vision, [plain, MergingConfiguration.TokenMerging(2).ApplyTo(plain)], new() { Batch = 2, Runs = 4, Repeats = 3 });
+        Assert.Equal(2, results.Count);
+        Assert.Equal(1, results[0].Ratio);
+        Assert.All(results, result => Assert.True(result.ImagesPerSecond > 0 && result.Ratio > 0));
+    }
+
+    [Fact]
+    public void PlotHoldsEverySeriesAndPoint()
+    {
+        var plot = new ParetoPlot();
+        plot.Add("GMACs <an image>", [
+            new("tome", [(3.4, 80.7), (2.7, 79.3)]),
+            new("tome, published", [(3.42, 80.72)]) { IsPublished = true },
+        ]);
+        plot.Add("one point", [new("tome", [(5, 80)])]);
+        var svg = XDocument.Parse(plot.ToSvg());
+        XNamespace space = "http://www.w3.org/2000/svg";
+        Assert.Equal(4, svg.Descendants(space + "circle").Count());
+        Assert.Equal(3, svg.Descendants(space + "polyline").Count());
+        Assert.Contains(svg.Descendants(space + "text"), text => text.Value == "tome, published");
+        Assert.DoesNotContain("NaN", plot.ToSvg());
+    }
+
+    [Fact]
+    public void GridHoldsPicturesSideBySide()
+    {
+        var folder = Directory.CreateTempSubdirectory("grid").FullName;
+        try
+        {
+            var path = Path.Combine(folder, "grid.png");
+            PictureGrid.WritePng(path, [[new byte[2 * 3 * 3], [.. Enumerable.Repeat((byte)9, 2 * 3 * 3)]]], 3);
+            using var image = Image.Load<Rgb24>(path);
+            Assert.Equal((10, 2), (image.Width, image.Height));
+            Assert.Equal(new Rgb24(0, 0, 0), image[2, 1]);
+            Assert.Equal(new Rgb24(255, 255, 255), image[3, 1]);
+            Assert.Equal(new Rgb24(9, 9, 9), image[7, 1]);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public void OutliersFateIsFollowed()
+    {
+        using var model = RandomModels.Create(RandomModels.Tiny with
+        {
+            Vision = RandomModels.Tiny.Vision with { ImageSize = (64, 64) },
+        });
+        using var images = torch.randn(3, 3, 64, 64);
+        using var runner = new PlanRunner(model.Vision);
+        var plain = EncoderPlan.Plain(model.Vision.Blocks.Count);
+        OutlierFate Of(EncoderPlan plan) => OutlierFate.Of(runner, images, plain, plan, 0, 4);
+        Assert.Equal((0, 0, 0), (Of(plain).Deleted, Of(plain).Merged, Of(plain).Companions));
+
+        var all = Of(MergingConfiguration.TokenMerging(32).ApplyTo(plain));
+        Assert.True(all.Merged > 0.9 && all.Companions > 1);
+        var pruned = Of(new MergingConfiguration(MergingMethod.RandomPruning, MergeSchedule.Constant(32)).ApplyTo(plain));
+        Assert.True(pruned.Deleted > 0.5);
+        Assert.Equal(0, pruned.Merged);
+    }
+
+    [Theory]
+    [InlineData(1, 10, 10)]
+    [InlineData(0.9, 11, 11)]
+    [InlineData(0.5, 20, 20)]
+    public void CropRatioEnlargesWhatIsCutOut(double ratio, int width, int height)
+    {
+        using var image = DecodedImage.FromPixels(40, 40, PixelLayout.Rgb, new byte[40 * 40 * 3]);
+        var geometry = ResizeGeometry.For(new PreprocessOptions(10) { CropRatio = ratio }, image);
+        Assert.Equal((width, height), (geometry.ResizedWidth, geometry.ResizedHeight));
+        Assert.Equal((10, 10), (geometry.Visible.Width, geometry.Visible.Height));
+        Assert.Throws<UserException>(() => new ImagePreprocessor(new PreprocessOptions(10) { CropRatio = 0 }));
+    }
+}

@@ -1,0 +1,277 @@
+using RegCache.Lab.Data;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Ptq4Vit;
+using RegCache.Lab.Quantization.RepqVit;
+using RegCache.Lab.Quantization.Storage;
+using RegCache.Lab.Registers;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Tests.Encoders;
+using TorchSharp;
+
+namespace RegCache.Lab.Tests.Quantization;
+
+public sealed class CalibrationTests : IDisposable
+{
+    private const int Images = 6;
+    private const int DeleteBlock = 2;
+
+    private readonly ClipModel _model = RandomModels.Create(RandomModels.Tiny);
+    private readonly ZeroShotClassifier _classifier = new(torch.randn(12, 5));
+    private readonly CalibrationImages _images;
+    private readonly torch.Tensor _test;
+    private readonly RegisterPrefix _prefix;
+    private readonly string _folder = Directory.CreateTempSubdirectory("calibration").FullName;
+
+    public CalibrationTests()
+    {
+        torch.manual_seed(1);
+        _images = new(torch.randn(Images, 3, 32, 24), "random");
+        _test = torch.randn(3, 3, 32, 24);
+        _prefix = Prefix("p", 1);
+    }
+
+    public static TheoryData<string> Methods => ["repqvit", "ptq4vit", "ptq4vit-paper", "base", "kl", "static"];
+
+    private VisionTower Tower => _model.Vision;
+
+    private EncoderPlan Plain => EncoderPlan.Plain(Tower.Blocks.Count);
+
+    [Theory]
+    [MemberData(nameof(Methods))]
+    public void EveryMethodRunsAtEveryWidthWithPrefixAndDeletion(string method)
+    {
+        foreach (var bits in new[] { 2, 4, 8 })
+        {
+            var plan = new RegCacheConfiguration(1, 3, DeleteBlock, 2).ApplyTo(Plain, _prefix);
+            var quantizer = Make(method, new(bits, bits)).Calibrate(plan);
+            using var features = Run(quantizer.ApplyTo(plan));
+            Assert.True(features.isfinite().all().item<bool>());
+            using var plain = Run(plan);
+            using var error = (features - plain).norm() / plain.norm();
+            Assert.InRange(error.item<float>(), 0, bits == 8 ? 0.2 : float.PositiveInfinity);
+            foreach (var kind in LinearKinds.All)
+            {
+                var only = quantizer.Only(kind);
+                var one = plan.With(1, block => block with { Scheme = only });
+                using var partial = Run(one);
+                Assert.True(partial.isfinite().all().item<bool>());
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Methods))]
+    public void CalibrationRepeatsAndSurvivesItsFile(string method)
+    {
+        var plan = new RegCacheConfiguration(1, 2, DeleteBlock, 1).ApplyTo(Plain, _prefix);
+        var first = (CalibratedQuantizer)Make(method, new(6, 6)).Calibrate(plan);
+        var second = (CalibratedQuantizer)Make(method, new(6, 6)).Calibrate(plan);
+        var path = Path.Combine(_folder, method);
+        CalibrationFile.Save(path, first);
+        var loaded = CalibrationFile.Load(path, torch.CPU);
+        using var expected = Run(first.ApplyTo(plan));
+        using var repeated = Run(second.ApplyTo(plan));
+        using var restored = Run(loaded.ApplyTo(plan));
+        GoldenTensors.AssertIdentical(expected, repeated);
+        GoldenTensors.AssertIdentical(expected, restored);
+        Assert.Equal(first.Method, loaded.Method);
+    }
+
+    [Fact]
+    public void DamagedFilesAreRefused()
+    {
+        var path = Path.Combine(_folder, "damaged");
+        CalibrationFile.Save(path, (CalibratedQuantizer)Make("repqvit", new(4, 4)).Calibrate(Plain));
+        var bytes = File.ReadAllBytes($"{path}.safetensors");
+        bytes[^1] ^= 1;
+        File.WriteAllBytes($"{path}.safetensors", bytes);
+        Assert.Contains("calibrate again", Assert.Throws<UserException>(() => CalibrationFile.Load(path, torch.CPU)).Message);
+        File.WriteAllText($"{path}.json", "{");
+        Assert.Contains("calibrate again", Assert.Throws<UserException>(() => CalibrationFile.Load(path, torch.CPU)).Message);
+    }
+
+    [Fact]
+    public void StoredCalibrationsAreUsedAgain()
+    {
+        var inner = new CountingCalibration(Make("repqvit", new(8, 8)));
+        var stored = new StoredCalibration(inner, _folder, Tower, "hash", SilentProgress.Instance);
+        var deleted = new RegCacheConfiguration(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
+        foreach (var plan in new[] { Plain, deleted, Plain, deleted })
+        {
+            stored.Calibrate(plan);
+        }
+
+        Assert.Equal(2, inner.Calls);
+        new StoredCalibration(inner, _folder, Tower, "another model", SilentProgress.Instance).Calibrate(Plain);
+        Assert.Equal(3, inner.Calls);
+    }
+
+    [Theory]
+    [InlineData("repqvit")]
+    [InlineData("ptq4vit")]
+    public void PrefixRowsStayOutsideTheRanges(string method)
+    {
+        // Rows of the second prefix are huge, but attention never looks at a key that points away from every query.
+        var plan = new RegCacheConfiguration(3, 2, DeleteBlock, 0).ApplyTo(Plain, Prefix("small", 1));
+        var huge = new RegCacheConfiguration(3, 2, DeleteBlock, 0).ApplyTo(Plain, Prefix("huge", 1000));
+        var small = ((CalibratedQuantizer)Make(method, new(8, 8)).Calibrate(plan)).Blocks[3].Attention!;
+        var large = ((CalibratedQuantizer)Make(method, new(8, 8)).Calibrate(huge)).Blocks[3].Attention!;
+        float Largest(ITensorQuantizer grid) => ((UniformGrid)grid).Scale.max().item<float>();
+        Assert.InRange(Largest(large.Value) / Largest(small.Value), 0.5, 2);
+        Assert.InRange(Largest(large.Key) / Largest(small.Key), 0.5, 2);
+    }
+
+    [Fact]
+    public void RepqVitRedoesOnlyWhatChanged()
+    {
+        using var calibration = new RepqVitCalibration(Tower, _images, new(6, 6));
+        ValueList<int> blocks = [0, 1, 2];
+        var prefixes = blocks.ToDictionary(block => block, block => Prefix($"t{block}", 1));
+        var settings = RegisterSearch.Settings(blocks, DeleteBlock, 2, new() { MaxDelete = 2 });
+        var plans = settings.Select(setting => setting.ApplyTo(Plain, prefixes[setting.ExtractionBlock])).ToArray();
+        var shared = plans.Select(calibration.Calibrate).ToArray();
+        Assert.InRange(calibration.BlockCalibrations, 1, (plans.Length * Tower.Blocks.Count * 2 / 3) - 1);
+        foreach (var index in new[] { 0, plans.Length / 2, plans.Length - 1 })
+        {
+            using var alone = new RepqVitCalibration(Tower, _images, new(6, 6));
+            using var expected = Run(alone.Calibrate(plans[index]).ApplyTo(plans[index]));
+            using var actual = Run(shared[index].ApplyTo(plans[index]));
+            GoldenTensors.AssertIdentical(expected, actual);
+        }
+
+        var tree = new PlanTree([.. plans.Select((plan, index) => shared[index].ApplyTo(plan))]);
+        Assert.True(tree.BlockForwards < tree.BlockForwardsAlone);
+    }
+
+    [Fact]
+    public void LayersBeyondTheMemoryAreMadeAgain()
+    {
+        var plan = Make("repqvit", new(6, 6)).Calibrate(Plain).ApplyTo(Plain);
+        using var keeping = new PlanRunner(Tower);
+        using var forgetting = new PlanRunner(Tower, 0);
+        using var expected = keeping.Run(_test, plan);
+        using var actual = forgetting.Run(_test, plan);
+        GoldenTensors.AssertIdentical(expected, actual);
+    }
+
+    [Fact]
+    public void TheSearchDecidesAmongRecalibratedFinalists()
+    {
+        ValueList<int> blocks = [1, 2];
+        var prefixes = blocks.ToDictionary(block => block, block => Prefix($"t{block}", 1));
+        var options = new RegCacheOptions { MaxDelete = 2, MaxPrefix = 2, Finalists = 3 };
+        var settings = RegisterSearch.Settings(blocks, DeleteBlock, options.MaxPrefix, options);
+        using var source = new MemoryImageSource(_test.clone(), [0, 1, 2]);
+        var counting = new CountingCalibration(Make("base", new(4, 4)));
+        var run = new EvaluationRun("test", 2);
+        var grid = RegisterSearch.Run(Tower, _classifier, source, counting, settings, prefixes, options, run);
+        Assert.Equal(blocks.Count, counting.Calls);
+        var decided = RegisterSearch.RunFinalists(Tower, _classifier, source, counting, grid, prefixes, options, run);
+        Assert.Equal(options.Finalists, decided.Finalists!.Count);
+        Assert.Equal(blocks.Count + options.Finalists, counting.Calls);
+        Assert.Contains(decided.Best(SearchMetric.Accuracy), decided.Finalists);
+        var every = RegisterSearch.Run(
+            Tower, _classifier, source, Make("repqvit", new(8, 8)), settings, prefixes, options, run);
+        Assert.Equal(settings.Count, every.Cells.Count);
+    }
+
+    [Fact]
+    public void StaticRangesCoverTheCalibrationImages()
+    {
+        var quantizer = new NaiveQuantizer(new(8, 8));
+        var found = (CalibratedQuantizer)new StaticRangeCalibration(Tower, _images, quantizer, 4).Calibrate(Plain);
+        var input = (UniformGrid)found.Blocks[0].Linears[LinearKind.AttentionIn].Input;
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var normalised = Tower.Blocks[0].AttentionNorm.Apply(Tower.Embed(_images.All).Tokens);
+        GoldenTensors.AssertClose(MinMaxRange.Symmetric(normalised, 8, ActivationScope.Batch).Scale.flatten(), input.Scale, 0, 1e-6);
+    }
+
+    [Fact]
+    public void ImpossibleOptionsAreRefusedByName()
+    {
+        foreach (var (options, option) in new (Ptq4VitOptions, string)[]
+        {
+            (new(new(8, 8)) { Rounds = 0 }, "--search-rounds"),
+            (new(new(8, 8)) { Range = new(0, 1, 10) }, "--search-range"),
+            (new(new(8, 8)) { Temperature = 0 }, "--hessian-temperature"),
+            (new(new(8, 8)) { BackwardBatch = 0 }, "--backward-batch"),
+        })
+        {
+            var error = Assert.Throws<UserException>(() => new Ptq4VitCalibration(Tower, _classifier, _images, options));
+            Assert.Contains(option, error.Message);
+        }
+
+        using var source = new MemoryImageSource(_test.clone(), [0, 1, 2]);
+        Assert.Contains("--calib-size", Assert.Throws<UserException>(() => CalibrationImages.Read(source, 4, Tower)).Message);
+    }
+
+    [Fact]
+    public void DamagedImagesAreNamed()
+    {
+        var images = _images.All.clone();
+        images[4, 0, 0, 0] = float.NaN;
+        using var damaged = new CalibrationImages(images, "damaged");
+        using var repq = new RepqVitCalibration(Tower, damaged, new(8, 8));
+        Assert.Contains("image 4", Assert.Throws<UserException>(() => repq.Calibrate(Plain)).Message);
+        var ptq = new Ptq4VitCalibration(Tower, _classifier, damaged, new(new(8, 8)));
+        Assert.Contains("image 4", Assert.Throws<UserException>(() => ptq.Calibrate(Plain)).Message);
+    }
+
+    public void Dispose()
+    {
+        _model.Dispose();
+        _classifier.Dispose();
+        _images.Dispose();
+        _test.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private ICalibration Make(string method, QuantizationBits bits)
+    {
+        // A short list of candidates keeps the tests quick.
+        var options = new Ptq4VitOptions(bits) { Range = new(0.3, 1.2, 12) };
+        ICalibration Search(Ptq4VitOptions chosen) => new Ptq4VitCalibration(Tower, _classifier, _images, chosen);
+        return method switch
+        {
+            "repqvit" => new RepqVitCalibration(Tower, _images, bits),
+            "ptq4vit" => Search(options),
+            "ptq4vit-paper" => Search(options with { SoftmaxTwin = SoftmaxTwin.Paper }),
+            "kl" => Search(options with { Loss = HessianLoss.Kl }),
+            "base" => Search(Ptq4VitOptions.BasePtq(bits)),
+            _ => new StaticRangeCalibration(Tower, _images, new(bits), 4),
+        };
+    }
+
+    private torch.Tensor Run(EncoderPlan plan)
+    {
+        using var runner = new PlanRunner(Tower);
+        return runner.Run(_test, plan);
+    }
+
+    private RegisterPrefix Prefix(string id, double size)
+    {
+        torch.manual_seed(7);
+        return new(
+            id,
+            Enumerable.Range(0, Tower.Blocks.Count).ToDictionary(
+                block => block, _ => (torch.randn(Tower.Config.Width) * 0.1, torch.randn(Tower.Config.Width) * size)));
+    }
+
+    private sealed class CountingCalibration(ICalibration inner) : ICalibration
+    {
+        public int Calls { get; private set; }
+
+        public Recalibration Recalibration => inner.Recalibration;
+
+        public IQuantizer Calibrate(EncoderPlan plan)
+        {
+            Calls++;
+            return inner.Calibrate(plan);
+        }
+
+        public override string ToString() => inner.ToString()!;
+    }
+}

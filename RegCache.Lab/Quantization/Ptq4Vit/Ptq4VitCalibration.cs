@@ -1,0 +1,157 @@
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+
+namespace RegCache.Lab.Quantization.Ptq4Vit;
+
+/// <summary>
+/// PTQ4ViT and BasePTQ (quantizers.md, section 2): every layer sees float inputs, with the token stages and prefixes of the
+/// plan active, and is searched on its own.
+/// </summary>
+public sealed class Ptq4VitCalibration : ICalibration
+{
+    private const int RowGroupsOfAttentionIn = 3;
+
+    private readonly VisionTower _tower;
+    private readonly ZeroShotClassifier _classifier;
+    private readonly CalibrationImages _images;
+    private readonly Ptq4VitOptions _options;
+    private readonly LayerSearch _search;
+
+    /// <summary>Prepares calibrations.</summary>
+    /// <param name="tower">The float encoder.</param>
+    /// <param name="classifier">Turns features into the logits of the loss.</param>
+    /// <param name="images">The calibration images.</param>
+    /// <param name="options">Bits and search.</param>
+    /// <exception cref="UserException">The options are out of range.</exception>
+    public Ptq4VitCalibration(
+        VisionTower tower, ZeroShotClassifier classifier, CalibrationImages images, Ptq4VitOptions options)
+    {
+        options.Validate();
+        (_tower, _classifier, _images, _options) = (tower, classifier, images, options);
+        _search = new(options, images.Memory);
+    }
+
+    /// <inheritdoc />
+    public Recalibration Recalibration => Recalibration.TwoPass;
+
+    /// <inheritdoc />
+    /// <exception cref="UserException">An activation is not finite, or the loss has no gradient.</exception>
+    public IQuantizer Calibrate(EncoderPlan plan)
+    {
+        using var progress = _images.Progress.Start(
+            $"calibrating {_options.Bits} on {_images.Count} images", _tower.Blocks.Count + 1, "layers");
+        using var recording = new FloatRecording(_tower, _classifier, _images, _options, plan);
+        var blocks = new CalibratedBlock[_tower.Blocks.Count];
+        recording.VisitBlocks((block, recorder) =>
+        {
+            blocks[block] = SearchBlock(recorder, block, plan.Blocks[block]);
+            progress.Report(blocks.Length - block);
+        });
+        var patches = SearchPatches(recording.Patches());
+        return new CalibratedQuantizer(ToString(), patches, blocks);
+    }
+
+    /// <inheritdoc />
+    public override string ToString() => $"{_options}, {_images}";
+
+    private CalibratedBlock SearchBlock(BlockRecorder recorder, int block, BlockPlan plan)
+    {
+        var linears = new Dictionary<LinearKind, CalibratedLinear>();
+        foreach (var kind in LinearKinds.All)
+        {
+            if (Layer(_tower.Blocks[block], kind) is { } linear)
+            {
+                using var scope = torch.NewDisposeScope();
+                linears[kind] = SearchLinear(recorder.Linear(kind, linear), kind, kind.FullName(block));
+            }
+        }
+
+        return new(linears, SearchAttention(recorder, block, plan.Prefix is null ? 0 : plan.PrefixCount));
+    }
+
+    private CalibratedLinear SearchLinear(RecordedProduct product, LinearKind kind, string name)
+    {
+        RequireGradient(product, name);
+        var groups = kind == LinearKind.AttentionIn ? RowGroupsOfAttentionIn : 1;
+        var scales = _search.Linear(product, groups, kind == LinearKind.MlpOut && _options.PostGeluTwin, name);
+        var rows = (int)product.Right.shape[1];
+        float[] rowScales = [.. Enumerable.Range(0, rows).Select(row => scales.RightScales[row * groups / rows])];
+        var weight = SearchRange.Grid(rowScales, _options.Bits.Weights, product.Left.device, rows, 1);
+        return new(Kept(scales.Left), Kept(weight));
+    }
+
+    private AttentionProducts SearchAttention(BlockRecorder recorder, int block, long prefix)
+    {
+        using var scope = torch.NewDisposeScope();
+        var layer = $"visual.transformer.resblocks.{block}";
+        var (queries, keys) = SearchHeads(recorder.Product("attn.qk"), (1, prefix), null, $"{layer}.attn.qk");
+        var mixing = recorder.Product("attn.av");
+        ITensorQuantizer? split = _options.SoftmaxTwin is { } form
+            ? _search.Split(mixing.AllHeads(), form, $"{layer}.attn.av")
+            : null;
+        var (probabilities, values) = SearchHeads(mixing, (2, prefix), split, $"{layer}.attn.av");
+        return new(Kept(queries), Kept(keys), Kept(probabilities), Kept(values));
+    }
+
+    private (ITensorQuantizer Left, ITensorQuantizer Right) SearchHeads(
+        RecordedProduct product, (int Axis, long Count) prefix, ITensorQuantizer? left, string name)
+    {
+        RequireGradient(product, name);
+        var heads = (int)product.Left.shape[1];
+        var found = Enumerable.Range(0, heads).Select(head =>
+        {
+            using var scope = torch.NewDisposeScope();
+            return _search.Head(product.Head(head), prefix, left, name);
+        }).ToArray();
+        UniformGrid Grid(IEnumerable<float> scales) => SearchRange.Grid(
+            [.. scales], _options.Bits.Activations, product.Left.device, heads, 1, 1);
+        return (left ?? Grid(found.Select(head => head.LeftScale)), Grid(found.Select(head => head.RightScale)));
+    }
+
+    private CalibratedPatches SearchPatches(RecordedProduct product)
+    {
+        using var scope = torch.NewDisposeScope();
+        RequireGradient(product, "visual.conv1");
+        var (_, scales) = _search.Patches(product, "visual.conv1");
+        return new(null, Kept(SearchRange.Grid(scales, _options.Bits.Weights, product.Left.device, scales.Length, 1, 1, 1)));
+    }
+
+    private void RequireGradient(RecordedProduct product, string name)
+    {
+        if (product.Gradient is not { } gradient)
+        {
+            return;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var largest = gradient.abs().max();
+        FiniteCheck.Require(largest, gradient, name);
+        if (largest.item<float>() == 0)
+        {
+            throw new UserException(
+                $"The loss has no gradient at {name}, so the Hessian metric cannot tell its scales apart; use --hessian-loss pseudo-label with a larger --hessian-temperature (now {_options.Temperature}).");
+        }
+    }
+
+    private static ILinear? Layer(BlockLayers layers, LinearKind kind) => (kind, layers.Mlp) switch
+    {
+        (LinearKind.AttentionIn, _) => layers.AttentionIn,
+        (LinearKind.AttentionOut, _) => layers.AttentionOut,
+        (LinearKind.MlpIn, FeedForward mlp) => mlp.In,
+        (LinearKind.MlpOut, FeedForward mlp) => mlp.Out,
+        _ => null,
+    };
+
+    // What is found outlives every scope of the calibration.
+    private static T Kept<T>(T quantizer)
+        where T : ITensorQuantizer
+    {
+        if (quantizer is UniformGrid grid)
+        {
+            grid.Scale.DetachFromDisposeScope();
+            grid.ZeroPoint?.DetachFromDisposeScope();
+        }
+
+        return quantizer;
+    }
+}
