@@ -9,43 +9,46 @@ internal static unsafe partial class PreprocessingPictures
     private const int Width = 500, Height = 375;
     private const int FormatRgb = 0, Subsampling420 = 2, Quality = 92, NoReallocation = 1024;
 
-    /// <summary>Writes <paramref name="count"/> different files and returns their paths.</summary>
+    /// <summary>Writes <paramref name="count"/> different files of 500x375 pixels and returns their paths.</summary>
     public static string[] Write(string folder, int count)
     {
         var files = new string[count];
         for (var i = 0; i < count; i++)
         {
             files[i] = Path.Combine(folder, $"{i:D4}.jpg");
-            File.WriteAllBytes(files[i], Encode(Picture(new Random(i))));
+            File.WriteAllBytes(files[i], Make(Width, Height, i));
         }
 
         return files;
     }
 
-    private static byte[] Picture(Random random)
+    /// <summary>One JPEG of the given size.</summary>
+    public static byte[] Make(int width, int height, int seed) => Encode(Picture(width, height, new Random(seed)), width, height);
+
+    private static byte[] Picture(int width, int height, Random random)
     {
-        var values = new float[Width * Height * 3];
+        var values = new float[width * height * 3];
         for (var scale = 2; scale <= 128; scale *= 2)
         {
-            AddNoise(values, scale, 3 * MathF.Pow(scale, 0.6f), random);
+            AddNoise(values, width, height, scale, 3 * MathF.Pow(scale, 0.6f), random);
         }
 
         return Array.ConvertAll(values, value => (byte)Math.Clamp(value + 120, 0, 255));
     }
 
     /// <summary>Adds noise that is interpolated between points <paramref name="scale"/> pixels apart.</summary>
-    private static void AddNoise(float[] values, int scale, float strength, Random random)
+    private static void AddNoise(float[] values, int width, int height, int scale, float strength, Random random)
     {
-        var columns = (Width / scale) + 2;
-        var grid = new float[columns * ((Height / scale) + 2) * 3];
+        var columns = (width / scale) + 2;
+        var grid = new float[columns * ((height / scale) + 2) * 3];
         for (var i = 0; i < grid.Length; i++)
         {
             grid[i] = strength * ((4 * random.NextSingle()) - 2);
         }
 
-        for (var y = 0; y < Height; y++)
+        for (var y = 0; y < height; y++)
         {
-            for (var x = 0; x < Width; x++)
+            for (var x = 0; x < width; x++)
             {
                 var cell = 3 * ((y / scale * columns) + (x / scale));
                 float right = x % scale / (float)scale, down = y % scale / (float)scale;
@@ -53,25 +56,25 @@ internal static unsafe partial class PreprocessingPictures
                 {
                     var top = float.Lerp(grid[cell], grid[cell + 3], right);
                     var bottom = float.Lerp(grid[cell + (3 * columns)], grid[cell + (3 * columns) + 3], right);
-                    values[(3 * ((y * Width) + x)) + c] += float.Lerp(top, bottom, down);
+                    values[(3 * ((y * width) + x)) + c] += float.Lerp(top, bottom, down);
                 }
             }
         }
     }
 
-    private static byte[] Encode(byte[] pixels)
+    private static byte[] Encode(byte[] pixels, int width, int height)
     {
         var handle = Create();
         try
         {
-            var length = BufferSize(Width, Height, Subsampling420);
+            var length = BufferSize(width, height, Subsampling420);
             var jpeg = new byte[(int)length.Value];
             fixed (byte* source = pixels)
             fixed (byte* target = jpeg)
             {
                 var buffer = target;
                 var code = Compress(
-                    handle, source, Width, 0, Height, FormatRgb, &buffer, ref length, Subsampling420, Quality, NoReallocation);
+                    handle, source, width, 0, height, FormatRgb, &buffer, ref length, Subsampling420, Quality, NoReallocation);
                 return code == 0 ? jpeg[..(int)length.Value] : throw new InvalidOperationException("TurboJPEG could not encode.");
             }
         }

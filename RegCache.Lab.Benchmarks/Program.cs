@@ -19,12 +19,24 @@ switch (args.FirstOrDefault())
     case "training":
         TrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), args.Contains("vit-b-32"));
         return 0;
+    case "preprocessing":
+        PreprocessingBenchmark.Run(Console.Out, Number(1, 128), Number(2, 9));
+        return 0;
+    case "merging":
+        MergingBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
+        return 0;
+    case "calibration":
+        CalibrationBenchmark.Run(Number(1, 16), Number(2, 3));
+        return 0;
     default:
         Console.WriteLine("""
             operator                              time of calling one operator on 2x2 tensors
             encoder [BATCH] [PAIRS] [THREADS]     ViT-B/16 fp32 against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
+            calibration [IMAGES] [PAIRS]          PTQ4ViT and RepQ-ViT searches against plain tensor operators
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
+            preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
+            merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0
             """);
         return args.Length == 0 ? 0 : 2;
 }

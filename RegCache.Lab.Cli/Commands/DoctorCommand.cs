@@ -1,15 +1,32 @@
+using System.CommandLine;
 using RegCache.Lab.Cli.Diagnosis;
+using RegCache.Lab.Cli.Options;
 
 namespace RegCache.Lab.Cli.Commands;
 
 /// <summary>Tells what is installed and what the machine is, and whether the kit can work on it.</summary>
 internal sealed class DoctorCommand : KitCommand
 {
+    private readonly Option<ComputeDevice?> _device = new("--device")
+    {
+        Description = "Also compare this device with the processor, block by block, and measure ViT-B/16 images/s.",
+        HelpName = "cpu|cuda",
+        CustomParser = result => OptionOf.Parse<ComputeDevice?>(result, text => text switch
+        {
+            "cpu" => ComputeDevice.Cpu,
+            "cuda" => ComputeDevice.Cuda,
+            _ => throw new UserException($"--device must be cpu or cuda, not '{text}'"),
+        }),
+    };
+
     /// <inheritdoc/>
     public override string Path => "doctor";
 
     /// <inheritdoc/>
     public override string Description => "Tells what is installed: package stack, libraries, devices, threads, versions.";
+
+    /// <inheritdoc/>
+    public override void Declare(Command command) => command.Add(_device);
 
     /// <inheritdoc/>
     public override int Run(CommandContext context)
@@ -19,6 +36,12 @@ internal sealed class DoctorCommand : KitCommand
         Show("Machine", SystemProbe.Machine());
         Show("Tensor engine", EngineProbe.Find());
         Show("Libraries", NativeLibraryProbe.All.Select(probe => probe.Find()));
+
+        if (context.Arguments.GetValue(_device) is { } wanted)
+        {
+            var device = ComputeSetup.Device(wanted);
+            Show($"Device {device}", DeviceComparison.Differences(device).Concat(DeviceComparison.Speeds(device)));
+        }
 
         var problems = lines.Where(line => line.Problem).ToList();
         context.Output.WriteLine(problems.Count == 0 ? "No problem found." : $"Problems: {string.Join(", ", problems.Select(line => line.Name))}.");

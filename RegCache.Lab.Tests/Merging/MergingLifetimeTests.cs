@@ -1,8 +1,6 @@
-using RegCache.Lab.Tests.Standins;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Merging;
 using RegCache.Lab.Tests.Encoders;
-using RegCache.Lab.Tests.Standins;
 
 namespace RegCache.Lab.Tests.Merging;
 

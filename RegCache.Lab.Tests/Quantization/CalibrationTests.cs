@@ -32,7 +32,7 @@ public sealed class CalibrationTests : IDisposable
         _prefix = Prefix("p", 1);
     }
 
-    public static TheoryData<string> Methods => ["repqvit", "ptq4vit", "ptq4vit-paper", "base", "kl", "static"];
+    public static TheoryData<string> Methods => ["repqvit", "ptq4vit", "ptq4vit-paper", "base", "static"];
 
     private VisionTower Tower => _model.Vision;
 
@@ -178,6 +178,33 @@ public sealed class CalibrationTests : IDisposable
     }
 
     [Fact]
+    public void TheReleasedLossLeavesOnlyRoundingNoise()
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.manual_seed(2);
+        float LargestGradient(HessianLoss loss)
+        {
+            var features = torch.randn(4, 12).requires_grad_();
+            var value = new LogitLoss(_classifier, new(new(8, 8)) { Loss = loss }).Of(features);
+            Assert.True(value.item<float>() is >= -1e-5f and < 100);
+            return torch.autograd.grad([value], [features])[0].abs().max().item<float>();
+        }
+
+        Assert.InRange(LargestGradient(HessianLoss.Kl), 0, 1e-5);
+        Assert.InRange(LargestGradient(HessianLoss.PseudoLabel), 1e-3, 100);
+        // Where the noise is exactly zero the search has nothing to go by, and says so.
+        var options = new Ptq4VitOptions(new(8, 8)) { Loss = HessianLoss.Kl, Range = new(0.3, 1.2, 4), Rounds = 1 };
+        try
+        {
+            new Ptq4VitCalibration(Tower, _classifier, _images, options).Calibrate(Plain);
+        }
+        catch (UserException exception)
+        {
+            Assert.Contains("--hessian-loss", exception.Message);
+        }
+    }
+
+    [Fact]
     public void StaticRangesCoverTheCalibrationImages()
     {
         var quantizer = new NaiveQuantizer(new(8, 8));
@@ -239,7 +266,6 @@ public sealed class CalibrationTests : IDisposable
             "repqvit" => new RepqVitCalibration(Tower, _images, bits),
             "ptq4vit" => Search(options),
             "ptq4vit-paper" => Search(options with { SoftmaxTwin = SoftmaxTwin.Paper }),
-            "kl" => Search(options with { Loss = HessianLoss.Kl }),
             "base" => Search(Ptq4VitOptions.BasePtq(bits)),
             _ => new StaticRangeCalibration(Tower, _images, new(bits), 4),
         };

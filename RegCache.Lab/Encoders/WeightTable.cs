@@ -69,7 +69,7 @@ public sealed class WeightTable : IDisposable
     /// Brings float32 weights to a device and number type and hands them over: this table must not be used afterwards.
     /// Matrices take the asked type; norms and the logit scale stay float32 where they are applied in float32.
     /// </summary>
-    internal WeightTable Place(torch.Device device, torch.ScalarType type)
+    public WeightTable Place(torch.Device device, torch.ScalarType type)
     {
         if (device.type == DeviceType.CPU && type == torch.ScalarType.Float32)
         {
