@@ -1,0 +1,10 @@
+namespace Microsoft.DotNet.Interactive.Commands;
+
+public abstract class KernelCommand
+{
+    protected KernelCommand(string? targetKernelName = null) => TargetKernelName = targetKernelName;
+
+    public string? TargetKernelName { get; internal set; }
+
+    public virtual Task InvokeAsync(KernelInvocationContext context) => context.HandlingKernel.HandleAsync(this, context);
+}
