@@ -1,0 +1,260 @@
+using System.Reflection;
+using System.Text;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Emit;
+using Microsoft.CodeAnalysis.Text;
+
+namespace RegCache.Lab.Kernel.Scripting;
+
+/// <summary>
+/// Compiles cells into a chain of script submissions and runs them. A cell that has been run again gives up what it held before, so
+/// that working on a notebook for hours does not fill the memory.
+/// </summary>
+internal sealed class ScriptEngine(ScriptReferences references)
+{
+    private const int StackSize = 16 << 20;
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
+    private static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest, DocumentationMode.Parse, SourceCodeKind.Script);
+    private readonly CellAssemblies _assemblies = new();
+    private readonly List<Submission> _submissions = [];
+    private readonly string _session = Guid.NewGuid().ToString("N");
+    private object?[] _instances = new object?[16];
+    private int _counter;
+
+    private CSharpCompilationOptions CompilationOptions { get; } = new(
+        OutputKind.DynamicallyLinkedLibrary,
+        optimizationLevel: OptimizationLevel.Release,
+        allowUnsafe: true,
+        usings:
+        [
+            "System", "System.IO", "System.Text", "System.Collections.Generic", "System.Linq", "System.Threading.Tasks",
+            "Microsoft.DotNet.Interactive", "Microsoft.DotNet.Interactive.Formatting", "Microsoft.DotNet.Interactive.Kernel",
+        ],
+        metadataReferenceResolver: references,
+        sourceReferenceResolver: new CellSourceResolver(references));
+
+    /// <summary>Parses a cell.</summary>
+    public static SyntaxTree Parse(string code, string fileName = "") =>
+        CSharpSyntaxTree.ParseText(SourceText.From(code, Encoding.UTF8), ParseOptions, fileName);
+
+    /// <summary>A compilation of a cell after the cells that ran so far.</summary>
+    public CSharpCompilation Compile(SyntaxTree tree, string name = "inspected") =>
+        Compile(tree, name, _submissions.LastOrDefault()?.Compilation);
+
+    /// <summary>Compiles and runs a cell.</summary>
+    /// <param name="code">The cell's code.</param>
+    /// <param name="cell">The cell's number, for error messages.</param>
+    /// <param name="run">The run it belongs to.</param>
+    /// <returns>The value of the last expression; null and false where it has none.</returns>
+    /// <exception cref="CompilationFailedException">The code does not compile.</exception>
+    /// <exception cref="OperationCanceledException">The run was interrupted.</exception>
+    public async Task<(bool HasValue, object? Value)> RunAsync(string code, int cell, CellRun run)
+    {
+        var tree = Parse(code, CellErrors.FileName(cell));
+        var root = (CompilationUnitSyntax)await tree.GetRootAsync(run.Token);
+        var last = _submissions.LastOrDefault();
+
+        // A cell run again right away replaces what it declared; it cannot refer to its own former self.
+        var repeats = last is not null && last.Source == code;
+        var previous = repeats ? last!.Previous : last?.Compilation;
+        var name = $"cell-{_session}-{++_counter}";
+        var compilation = Compile(CellRewriter.Rewrite(tree), name, previous);
+        var submission = new Submission(code, compilation, previous, root);
+        if (!compilation.SyntaxTrees.Any(part => part.GetRoot(run.Token) is CompilationUnitSyntax { Members.Count: > 0 }))
+        {
+            // Directives and usings alone: the compiler makes nothing to run of them.
+            Require(compilation.GetDiagnostics(run.Token), code);
+            Keep(submission, repeats);
+            return (false, null);
+        }
+
+        var (main, assembly) = Emit(compilation, name, tree, previous, run.Token);
+        if (_submissions.Count + 3 > _instances.Length)
+        {
+            Array.Resize(ref _instances, _instances.Length * 2);
+        }
+
+        var instances = _instances;
+        var value = await StartAsync(assembly, main, instances, run);
+        submission.Instance = instances.FirstOrDefault(instance => instance?.GetType().Assembly == assembly);
+        Keep(submission, repeats);
+        return (EndsWithValue(compilation), value);
+    }
+
+    private CSharpCompilation Compile(SyntaxTree tree, string name, CSharpCompilation? previous) =>
+        CSharpCompilation.CreateScriptCompilation(
+            name, tree, references.All, CompilationOptions.WithScriptClassName($"Submission#{_counter}"), previous, typeof(object));
+
+    private (IMethodSymbol Main, Assembly Assembly) Emit(
+        CSharpCompilation compilation, string name, SyntaxTree original, CSharpCompilation? previous, CancellationToken cancellation)
+    {
+        using var code = new MemoryStream();
+        using var symbols = new MemoryStream();
+        var options = new EmitOptions(debugInformationFormat: DebugInformationFormat.PortablePdb);
+        var result = compilation.Emit(code, symbols, options: options, cancellationToken: cancellation);
+        if (!result.Success)
+        {
+            // The code as written, so that columns are the reader's.
+            Require(Compile(original, name, previous).GetDiagnostics(cancellation), original.ToString());
+            Require(result.Diagnostics, original.ToString());
+        }
+
+        code.Position = 0;
+        symbols.Position = 0;
+        return (compilation.GetEntryPoint(cancellation)!, _assemblies.Load(name, code, symbols));
+    }
+
+    private static void Require(IReadOnlyList<Diagnostic> diagnostics, string code)
+    {
+        if (diagnostics.Any(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error))
+        {
+            throw new CompilationFailedException(CellErrors.Of(diagnostics, code));
+        }
+    }
+
+    private static Task<object?> StartAsync(Assembly assembly, IMethodSymbol main, object?[] instances, CellRun run)
+    {
+        var entry = assembly.GetType(main.ContainingType.MetadataName)!
+            .GetMethod(main.MetadataName, BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)!
+            .CreateDelegate<Func<object?[], Task<object?>>>();
+        var ended = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        // A thread of its own: an interruption can wake it from any wait without touching the thread pool.
+        var thread = new Thread(
+            () =>
+            {
+                try
+                {
+                    _ = CompleteAsync(entry(instances), ended, run);
+                }
+                catch (Exception exception)
+                {
+                    run.End();
+                    ended.TrySetException(exception);
+                }
+            },
+            StackSize)
+        {
+            IsBackground = true,
+            Name = "cell",
+        };
+        thread.Start();
+        run.Attach(thread);
+        return UnlessAbandonedAsync(ended.Task, run.Token);
+    }
+
+    private static async Task CompleteAsync(Task<object?> code, TaskCompletionSource<object?> ended, CellRun run)
+    {
+        try
+        {
+            var value = await code.ConfigureAwait(false);
+            run.End();
+            ended.TrySetResult(value);
+        }
+        catch (Exception exception)
+        {
+            run.End();
+            ended.TrySetException(exception);
+        }
+    }
+
+    /// <summary>Waits for a cell; not for one that was interrupted and is deep in native code: that ends at its next check.</summary>
+    private static async Task<object?> UnlessAbandonedAsync(Task<object?> cell, CancellationToken interrupt)
+    {
+        var interrupted = new TaskCompletionSource();
+        await using var registration = interrupt.Register(() => interrupted.TrySetResult());
+        if (await Task.WhenAny(cell, interrupted.Task) != cell)
+        {
+            await Task.WhenAny(cell, Task.Delay(Grace, CancellationToken.None));
+        }
+
+        if (interrupt.IsCancellationRequested && !cell.IsCompletedSuccessfully)
+        {
+            _ = cell.ContinueWith(static task => task.Exception, TaskScheduler.Default);
+            throw new OperationCanceledException(interrupt);
+        }
+
+        return await cell;
+    }
+
+    private static bool EndsWithValue(CSharpCompilation compilation)
+    {
+        var tree = compilation.SyntaxTrees[^1];
+        return tree.GetRoot() is CompilationUnitSyntax { Members: [.., GlobalStatementSyntax last] }
+            && last.Statement is ExpressionStatementSyntax { SemicolonToken.IsMissing: true } statement
+            && compilation.GetSemanticModel(tree).GetTypeInfo(statement.Expression).Type?.SpecialType != SpecialType.System_Void;
+    }
+
+    private void Keep(Submission submission, bool replacesLast)
+    {
+        var released = false;
+        if (replacesLast)
+        {
+            released = _submissions[^1].Fields.Count > 0;
+            _submissions.RemoveAt(_submissions.Count - 1);
+        }
+
+        foreach (var earlier in _submissions)
+        {
+            earlier.Members.ExceptWith(submission.Members);
+            released |= ReleaseHidden(earlier, submission);
+        }
+
+        if (submission.Members.Count > 0 || submission.HasUsings)
+        {
+            _submissions.Add(submission);
+        }
+        else
+        {
+            Forget(submission);
+        }
+
+        if (released)
+        {
+            // Tensors free their native memory when they are finalized; the collector does not know how large that memory is.
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+    }
+
+    private bool ReleaseHidden(Submission earlier, Submission later)
+    {
+        var hidden = earlier.Fields.Where(later.Members.Contains).ToArray();
+        if (earlier.Instance is null || hidden.Length == 0)
+        {
+            return false;
+        }
+
+        earlier.Fields.ExceptWith(hidden);
+        if (earlier.Members.Count == 0)
+        {
+            Forget(earlier);
+            return true;
+        }
+
+        var from = _submissions.IndexOf(earlier);
+        foreach (var name in hidden.Where(name => !_submissions.Skip(from).Any(submission => submission.Captured.Contains(name))))
+        {
+            var field = earlier.Instance.GetType().GetField(name, BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic);
+            if (field is { IsInitOnly: false, FieldType.IsValueType: false })
+            {
+                field.SetValue(earlier.Instance, null);
+            }
+        }
+
+        return true;
+    }
+
+    private void Forget(Submission submission)
+    {
+        var index = submission.Instance is null ? -1 : Array.IndexOf(_instances, submission.Instance);
+        if (index >= 0)
+        {
+            _instances[index] = null;
+        }
+
+        submission.Instance = null;
+    }
+}

@@ -1,0 +1,50 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+
+namespace RegCache.Lab.Kernel.Scripting;
+
+/// <summary>A compiled cell that later cells can refer to.</summary>
+internal sealed class Submission
+{
+    public Submission(string source, CSharpCompilation compilation, CSharpCompilation? previous, CompilationUnitSyntax root)
+    {
+        Source = source;
+        Compilation = compilation;
+        Previous = previous;
+        Members = [.. compilation.ScriptClass!.GetMembers().Where(IsDeclared).Select(Key)];
+        Fields = [.. compilation.ScriptClass.GetMembers().OfType<IFieldSymbol>().Where(IsDeclared).Select(field => field.Name)];
+        HasUsings = root.Usings.Count > 0;
+        Captured = [.. root.DescendantNodes()
+            .Where(node => node is AnonymousFunctionExpressionSyntax or LocalFunctionStatementSyntax or MemberDeclarationSyntax and not (GlobalStatementSyntax or FieldDeclarationSyntax) or QueryExpressionSyntax)
+            .SelectMany(node => node.DescendantTokens())
+            .Where(token => token.IsKind(SyntaxKind.IdentifierToken))
+            .Select(token => token.ValueText)];
+    }
+
+    public string Source { get; }
+
+    public CSharpCompilation Compilation { get; }
+
+    public CSharpCompilation? Previous { get; }
+
+    /// <summary>What the cell declares and no later cell declares anew.</summary>
+    public HashSet<string> Members { get; }
+
+    /// <summary>The cell's variables that are visible still.</summary>
+    public HashSet<string> Fields { get; }
+
+    public bool HasUsings { get; }
+
+    /// <summary>The names that occur in code of the cell which may run after it: lambdas, functions, types.</summary>
+    public HashSet<string> Captured { get; }
+
+    /// <summary>The object that holds the cell's variables while it has run.</summary>
+    public object? Instance { get; set; }
+
+    private static bool IsDeclared(ISymbol symbol) => !symbol.IsImplicitlyDeclared && symbol.CanBeReferencedByName;
+
+    // A method hides one of the same parameters; everything else hides by its name.
+    private static string Key(ISymbol symbol) =>
+        symbol is IMethodSymbol ? symbol.ToDisplayString(SymbolDisplayFormat.CSharpShortErrorMessageFormat) : symbol.Name;
+}
