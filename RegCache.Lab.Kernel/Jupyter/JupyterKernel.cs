@@ -113,17 +113,19 @@ internal sealed class JupyterKernel : IDisposable
         }
 
         interrupt.Dispose();
-        Reply(JupyterChannel.Shell, request, reply);
-        if (JupyterMessage.Text(reply, "status") == "error" && JupyterMessage.Flag(request.Content, "stop_on_error", otherwise: true))
-        {
-            AbortWaiting();
-        }
+        var stops = JupyterMessage.Text(reply, "status") == "error" && JupyterMessage.Flag(request.Content, "stop_on_error", otherwise: true);
 
+        // Taken before the reply: what a front end sends once it knows of the failure is meant.
+        var waiting = stops ? TakeWaiting() : [];
+        Reply(JupyterChannel.Shell, request, reply);
         PublishStatus("idle", request);
+        foreach (var given in waiting)
+        {
+            Answer(JupyterChannel.Shell, given, message => message.Type == "execute_request" ? _execute.Aborted() : AnswerShell(message));
+        }
     }
 
-    /// <summary>Gives up the cells that were sent before the failure was known.</summary>
-    private void AbortWaiting()
+    private List<JupyterMessage> TakeWaiting()
     {
         var waiting = new List<JupyterMessage>();
         while (_requests.Reader.TryRead(out var request))
@@ -131,10 +133,7 @@ internal sealed class JupyterKernel : IDisposable
             waiting.Add(request);
         }
 
-        foreach (var request in waiting)
-        {
-            Answer(JupyterChannel.Shell, request, message => message.Type == "execute_request" ? _execute.Aborted() : AnswerShell(message));
-        }
+        return waiting;
     }
 
     private void Answer(JupyterChannel channel, JupyterMessage request, Func<JupyterMessage, JsonObject?> answer)

@@ -10,6 +10,8 @@ internal static class CellErrors
     public const string Interrupted = nameof(Interrupted);
     public const string CompilationError = nameof(CompilationError);
 
+    private const int MostFrames = 40;
+
     /// <summary>How the code of a cell is named in messages and stack traces.</summary>
     public static string FileName(int cell) => $"cell {cell}";
 
@@ -66,10 +68,18 @@ internal static class CellErrors
     private static int? AddFrames(List<string> lines, Exception exception, bool cellsOnly)
     {
         int? first = null;
+        var shown = 0;
         foreach (var frame in new StackTrace(exception, fNeedFileInfo: true).GetFrames())
         {
+            if (shown == MostFrames)
+            {
+                lines.Add("   ...");
+                break;
+            }
+
             var method = frame.GetMethod();
             var type = method?.DeclaringType;
+            var before = lines.Count;
             var isCell = frame.GetFileName()?.StartsWith("cell ", StringComparison.Ordinal) == true;
             if (isCell)
             {
@@ -81,6 +91,8 @@ internal static class CellErrors
                 var place = frame.GetFileName() is { } file ? $" in {Path.GetFileName(file)}, line {frame.GetFileLineNumber()}" : string.Empty;
                 lines.Add($"   at {type.FullName}.{method!.Name}{place}");
             }
+
+            shown += lines.Count - before;
         }
 
         return first;

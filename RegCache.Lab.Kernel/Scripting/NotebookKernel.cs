@@ -3,6 +3,7 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
 using Microsoft.DotNet.Interactive.Events;
+using RegCache.Lab.Kernel.Formatting;
 
 namespace RegCache.Lab.Kernel.Scripting;
 
@@ -135,6 +136,9 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
             if (type.GetConstructor(Type.EmptyTypes) is { } create)
             {
                 await ((IKernelExtension)create.Invoke(null)).OnLoadAsync(this);
+
+                // The plot package's own extension would fetch plotly.js from the network.
+                PlotFormat.Register();
             }
         }
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using RegCache.Lab.Kernel.Formatting;
 
@@ -11,6 +12,8 @@ namespace RegCache.Lab.Kernel.Scripting;
 /// </summary>
 public sealed class NotebookSession : IDisposable
 {
+    // A comment, a verbatim string, a raw string and an interpolated one without their ends.
+    private static readonly string[] OpenAtEnd = ["CS1035", "CS1039", "CS8997", "CS8967"];
     private readonly ScriptReferences _references = new();
     private readonly ScriptEngine _engine;
     private readonly NotebookKernel _kernel;
@@ -85,14 +88,17 @@ public sealed class NotebookSession : IDisposable
     public static Completeness IsComplete(string code)
     {
         var tree = ScriptEngine.Parse(code);
-        if (!SyntaxFactory.IsCompleteSubmission(tree))
+        var errors = tree.GetDiagnostics().Where(found => found.Severity == DiagnosticSeverity.Error).ToArray();
+        if (SyntaxFactory.IsCompleteSubmission(tree))
         {
-            return Completeness.Incomplete;
+            return errors.Length == 0 ? Completeness.Complete : Completeness.Invalid;
         }
 
-        return tree.GetDiagnostics().Any(found => found.Severity == Microsoft.CodeAnalysis.DiagnosticSeverity.Error)
+        // Text can be added only at the end: an error before it stays, but for what is open there and began before.
+        var end = code.AsSpan().TrimEnd().Length;
+        return errors.Any(error => error.Location.SourceSpan.Start < end - 1 && !OpenAtEnd.Contains(error.Id))
             ? Completeness.Invalid
-            : Completeness.Complete;
+            : Completeness.Incomplete;
     }
 
     /// <inheritdoc/>
