@@ -24,7 +24,7 @@ public static class DataFrameFormat
         writer.Write("<table class=\"dataframe\"><thead><tr>");
         foreach (var column in frame.Columns)
         {
-            writer.Write($"<th>{encoder.Encode(column.Name)}</th>");
+            writer.Write($"<th{Align(column)}>{encoder.Encode(column.Name)}</th>");
         }
 
         writer.Write("</tr></thead><tbody>");
@@ -33,8 +33,7 @@ public static class DataFrameFormat
             writer.Write("<tr>");
             foreach (var column in frame.Columns)
             {
-                var align = column.IsNumericColumn() ? " style=\"text-align: right\"" : string.Empty;
-                writer.Write($"<td{align}>{encoder.Encode(Text(column[row]))}</td>");
+                writer.Write($"<td{Align(column)}>{encoder.Encode(Text(column[row]))}</td>");
             }
 
             writer.Write("</tr>");
@@ -47,6 +46,8 @@ public static class DataFrameFormat
 
         writer.Write("</tbody></table>");
     }
+
+    private static string Align(DataFrameColumn column) => column.IsNumericColumn() ? " style=\"text-align: right\"" : string.Empty;
 
     private static string Text(object? value) => value switch
     {

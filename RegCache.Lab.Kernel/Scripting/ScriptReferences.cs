@@ -57,7 +57,8 @@ internal sealed class ScriptReferences : MetadataReferenceResolver, IDisposable
         var path = Path.GetFullPath(directive, BaseFolder);
         if (!File.Exists(path))
         {
-            path = HostFiles.GetValueOrDefault(Path.GetFileNameWithoutExtension(directive)) is { } host && !directive.Contains('/')
+            var simple = directive.EndsWith(".dll", StringComparison.OrdinalIgnoreCase) ? directive[..^4] : directive;
+            path = HostFiles.GetValueOrDefault(simple) is { } host
                 ? host
                 : throw new UserException($"#r \"{directive}\" names no assembly: there is no file {path}; build it, or correct the path.");
         }

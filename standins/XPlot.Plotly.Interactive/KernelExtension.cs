@@ -5,7 +5,7 @@ namespace XPlot.Plotly.Interactive;
 
 public class KernelExtension : IKernelExtension
 {
-    public Task OnLoadAsync(Kernel kernel)
+    Task IKernelExtension.OnLoadAsync(Kernel kernel)
     {
         Formatter.Register<PlotlyChart>(static (chart, writer) => writer.Write(chart.GetInlineHtml()), HtmlFormatter.MimeType);
         return Task.CompletedTask;
