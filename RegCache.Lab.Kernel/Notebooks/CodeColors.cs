@@ -13,7 +13,7 @@ internal static class CodeColors
     public static string ToHtml(string code)
     {
         var html = new StringBuilder();
-        foreach (var token in ScriptEngine.Parse(code).GetRoot().DescendantTokens())
+        foreach (var token in ScriptEngine.ParseAsWritten(code).GetRoot().DescendantTokens())
         {
             WriteTrivia(html, token.LeadingTrivia);
             Write(html, token.Text, Class(token));

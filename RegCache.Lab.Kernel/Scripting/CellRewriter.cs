@@ -13,6 +13,11 @@ internal sealed class CellRewriter : CSharpSyntaxRewriter
     private static readonly StatementSyntax CheckCall = Call(nameof(Interruption.Check));
     private static readonly StatementSyntax EnterCall = Call(nameof(Interruption.Enter));
 
+    // A method that is inlined has no line of its own in a stack trace.
+    private static readonly AttributeListSyntax NotInlined = ((MethodDeclarationSyntax)SyntaxFactory.ParseMemberDeclaration(
+        "[global::System.Runtime.CompilerServices.MethodImpl(global::System.Runtime.CompilerServices.MethodImplOptions.NoInlining)] void F() { }")!)
+        .AttributeLists[0].WithoutTrivia();
+
     public static SyntaxTree Rewrite(SyntaxTree tree) => SyntaxFactory.SyntaxTree(
         new CellRewriter().Visit(tree.GetRoot()), tree.Options, tree.FilePath, tree.Encoding);
 
@@ -69,6 +74,11 @@ internal sealed class CellRewriter : CSharpSyntaxRewriter
     public override SyntaxNode? VisitMethodDeclaration(MethodDeclarationSyntax node)
     {
         var visited = (MethodDeclarationSyntax)base.VisitMethodDeclaration(node)!;
+        if (visited.Body is not null || visited.ExpressionBody is not null)
+        {
+            visited = visited.WithAttributeLists(WithoutInlining(visited.AttributeLists));
+        }
+
         return visited.ExpressionBody is { } arrow
             ? visited.WithExpressionBody(null).WithSemicolonToken(default)
                 .WithBody(Body(arrow, ReturnsNothing(visited.ReturnType, visited.Modifiers), visited.SemicolonToken))
@@ -78,6 +88,11 @@ internal sealed class CellRewriter : CSharpSyntaxRewriter
     public override SyntaxNode? VisitLocalFunctionStatement(LocalFunctionStatementSyntax node)
     {
         var visited = (LocalFunctionStatementSyntax)base.VisitLocalFunctionStatement(node)!;
+        if (visited.Body is not null || visited.ExpressionBody is not null)
+        {
+            visited = visited.WithAttributeLists(WithoutInlining(visited.AttributeLists));
+        }
+
         return visited.ExpressionBody is { } arrow
             ? visited.WithExpressionBody(null).WithSemicolonToken(default)
                 .WithBody(Body(arrow, ReturnsNothing(visited.ReturnType, visited.Modifiers), visited.SemicolonToken))
@@ -113,6 +128,11 @@ internal sealed class CellRewriter : CSharpSyntaxRewriter
         var visited = (AnonymousMethodExpressionSyntax)base.VisitAnonymousMethodExpression(node)!;
         return visited.WithBlock(Enter(visited.Block)!);
     }
+
+    private static SyntaxList<AttributeListSyntax> WithoutInlining(SyntaxList<AttributeListSyntax> lists) =>
+        lists.SelectMany(list => list.Attributes).Any(attribute => attribute.Name.ToString().Contains("MethodImpl", StringComparison.Ordinal))
+            ? lists
+            : lists.Add(NotInlined);
 
     private static StatementSyntax Call(string method) =>
         SyntaxFactory.ParseStatement($"global::{typeof(Interruption).FullName}.{method}();");

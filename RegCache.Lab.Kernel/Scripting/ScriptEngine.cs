@@ -36,7 +36,10 @@ internal sealed class ScriptEngine(ScriptReferences references)
         sourceReferenceResolver: new CellSourceResolver(references));
 
     /// <summary>Parses a cell.</summary>
-    public static SyntaxTree Parse(string code, string fileName = "") =>
+    public static SyntaxTree Parse(string code, string fileName = "") => ParseAsWritten(CellUsings.Find(code).Code, fileName);
+
+    /// <summary>Parses a cell without giving its using declarations a meaning.</summary>
+    public static SyntaxTree ParseAsWritten(string code, string fileName = "") =>
         CSharpSyntaxTree.ParseText(SourceText.From(code, Encoding.UTF8), ParseOptions, fileName);
 
     /// <summary>A compilation of a cell after the cells that ran so far.</summary>
@@ -77,10 +80,35 @@ internal sealed class ScriptEngine(ScriptReferences references)
         }
 
         var instances = _instances;
-        var value = await StartAsync(assembly, main, instances, run);
-        submission.Instance = instances.FirstOrDefault(instance => instance?.GetType().Assembly == assembly);
+        object? value;
+        try
+        {
+            value = await StartAsync(assembly, main, instances, run);
+        }
+        finally
+        {
+            submission.Instance = instances.FirstOrDefault(instance => instance?.GetType().Assembly == assembly);
+            await DisposeAsync(submission.Instance, CellUsings.Find(code).Names);
+        }
+
         Keep(submission, repeats);
         return (EndsWithValue(compilation), value);
+    }
+
+    private static async Task DisposeAsync(object? instance, IReadOnlyList<string> names)
+    {
+        foreach (var name in names.Reverse())
+        {
+            switch (instance?.GetType().GetField(name)?.GetValue(instance))
+            {
+                case IAsyncDisposable disposable:
+                    await disposable.DisposeAsync();
+                    break;
+                case IDisposable disposable:
+                    disposable.Dispose();
+                    break;
+            }
+        }
     }
 
     private CSharpCompilation Compile(SyntaxTree tree, string name, CSharpCompilation? previous) =>

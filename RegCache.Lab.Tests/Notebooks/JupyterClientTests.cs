@@ -32,14 +32,18 @@ public sealed class JupyterClientTests
         File.WriteAllText(folder["client.py"], """
             import time, jupyter_client
             manager, client = jupyter_client.manager.start_new_kernel(kernel_name='.net-csharp', startup_timeout=120)
+            def reply_to(message):
+                while True:
+                    reply = client.get_shell_msg(timeout=120)
+                    if reply['parent_header']['msg_id'] == message:
+                        return reply['content']
             def run(code):
-                client.execute(code)
-                return client.get_shell_msg(timeout=120)['content']
+                return reply_to(client.execute(code))
             assert run('int x = 1;')['status'] == 'ok'
-            client.execute('while (true) { }')
+            endless = client.execute('while (true) { }')
             time.sleep(2)
             manager.interrupt_kernel()
-            reply = client.get_shell_msg(timeout=60)['content']
+            reply = reply_to(endless)
             assert reply['ename'] == 'Interrupted', reply
             assert run('x')['status'] == 'ok'
             assert run('throw new System.Exception("a");')['status'] == 'error'

@@ -25,6 +25,8 @@ public sealed class NotebookSessionTests : IDisposable
     {
         var output = await Run("using var stream = new MemoryStream(new byte[3]);\nawait Task.Delay(1);\nstream.Length");
         Assert.Equal("3", output.ResultText);
+        Assert.Equal("False", (await Run("stream.CanRead")).ResultText);
+        Assert.Equal("b", (await Run("using Alias = System.Text.StringBuilder;\nusing (var other = new MemoryStream()) { other.WriteByte(1); }\nnew Alias(\"b\").ToString()")).ResultText);
     }
 
     [Fact]
@@ -64,7 +66,7 @@ public sealed class NotebookSessionTests : IDisposable
     [InlineData("var a = 1;\n\nvar b = missing;", "CompilationError", 3)]
     [InlineData("var a = 1;\n\nthrow new InvalidOperationException(\"boom\");", "InvalidOperationException", 3)]
     [InlineData("int F(int n)\n{\n    while (true)\n    {\n        n /= 0;\n    }\n}\nF(1)", "DivideByZeroException", 5)]
-    [InlineData("int F(int n) =>\n    n / 0 *\n    1;\nF(1)", "CompilationError", 2)]
+    [InlineData("int F(int n) =>\n    n / 0 *\n    1;\nF(1)", "DivideByZeroException", 2)]
     [InlineData("#!csharp\n\nawait Task.Run(() =>\n{\n    throw new ArgumentException(\"x\");\n});", "ArgumentException", 5)]
     public async Task Errors_name_the_line_of_the_cell(string code, string name, int line)
     {
