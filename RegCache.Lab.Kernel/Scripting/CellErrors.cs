@@ -101,7 +101,7 @@ internal static class CellErrors
     private static bool IsEngine(Type type) =>
         type.Assembly == typeof(CellErrors).Assembly
         || type.Namespace?.StartsWith("System.Runtime.", StringComparison.Ordinal) == true
-        || type.FullName?.StartsWith("Submission#", StringComparison.Ordinal) == true;
+        || type.FullName?.StartsWith("Submission_", StringComparison.Ordinal) == true;
 
     private static string Message(Diagnostic error) => error.GetMessage(CultureInfo.InvariantCulture);
 

@@ -7,11 +7,15 @@ namespace RegCache.Lab.Kernel.Scripting;
 /// <summary>A compiled cell that later cells can refer to.</summary>
 internal sealed class Submission
 {
+    private static readonly SymbolDisplayFormat Full = SymbolDisplayFormat.CSharpErrorMessageFormat.WithMemberOptions(
+        SymbolDisplayMemberOptions.IncludeType | SymbolDisplayMemberOptions.IncludeParameters);
+
     public Submission(string source, CSharpCompilation compilation, CSharpCompilation? previous, CompilationUnitSyntax root)
     {
         Source = source;
         Compilation = compilation;
         Previous = previous;
+        Signature = Describe(compilation);
         Members = [.. compilation.ScriptClass!.GetMembers().Where(IsDeclared).Select(Key)];
         Fields = [.. compilation.ScriptClass.GetMembers().OfType<IFieldSymbol>().Where(IsDeclared).Select(field => field.Name)];
         HasUsings = root.Usings.Count > 0;
@@ -24,9 +28,15 @@ internal sealed class Submission
 
     public string Source { get; }
 
-    public CSharpCompilation Compilation { get; }
+    public CSharpCompilation Compilation { get; private set; }
 
-    public CSharpCompilation? Previous { get; }
+    public CSharpCompilation? Previous { get; private set; }
+
+    /// <summary>What the cell declares, with its types.</summary>
+    public string Signature { get; }
+
+    /// <summary>Whether later cells can still refer to something of the cell.</summary>
+    public bool IsVisible => Members.Count > 0 || HasUsings;
 
     /// <summary>What the cell declares and no later cell declares anew.</summary>
     public HashSet<string> Members { get; }
@@ -41,6 +51,17 @@ internal sealed class Submission
 
     /// <summary>The object that holds the cell's variables while it has run.</summary>
     public object? Instance { get; set; }
+
+    /// <summary>Takes another place in the chain.</summary>
+    public void Move(CSharpCompilation compilation, CSharpCompilation? previous)
+    {
+        Compilation = compilation;
+        Previous = previous;
+    }
+
+    /// <summary>What a compilation of a cell declares, with its types.</summary>
+    public static string Describe(CSharpCompilation compilation) => string.Join(
+        '\n', compilation.ScriptClass!.GetMembers().Where(IsDeclared).Select(member => member.ToDisplayString(Full)).Order(StringComparer.Ordinal));
 
     private static bool IsDeclared(ISymbol symbol) => !symbol.IsImplicitlyDeclared && symbol.CanBeReferencedByName;
 

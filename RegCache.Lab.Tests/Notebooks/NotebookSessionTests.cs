@@ -202,7 +202,21 @@ public sealed class NotebookSessionTests : IDisposable
             await Run("held.ToString()");
         }
 
-        Assert.InRange(Tracked.Alive - alive, 0, 3);
+        Assert.True(Tracked.Alive - alive <= 3, $"{Tracked.Alive - alive} objects are kept.");
+    }
+
+    [Fact]
+    public async Task Cells_changed_many_times_leave_the_others_as_they_are()
+    {
+        await Run("using System.Globalization;\nvar first = 1;");
+        await Run("int Next() => ++first;\nrecord Pair(int A, int B);");
+        for (var turn = 0; turn < 30; turn++)
+        {
+            await Run($"var changed = new Pair({turn}, first); var last = changed;");
+            await Run($"using System.Globalization;\nvar culture{turn % 3} = CultureInfo.InvariantCulture; var sum = changed.A + Next();");
+        }
+
+        Assert.Equal("Pair { A = 29, B = 30 } 60 31 True", (await Run("$\"{last} {sum} {first} {culture2 is CultureInfo}\"")).ResultText);
     }
 
     [Fact]
