@@ -14,9 +14,7 @@ namespace RegCache.Lab.Kernel.Scripting;
 /// </summary>
 internal sealed class ScriptEngine(ScriptReferences references)
 {
-    private const int StackSize = 16 << 20;
     private const int MostHidden = 8;
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
     private static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest, DocumentationMode.Parse, SourceCodeKind.Script);
     private readonly CellAssemblies _assemblies = new();
     private readonly List<Submission> _submissions = [];
@@ -84,7 +82,7 @@ internal sealed class ScriptEngine(ScriptReferences references)
         object? value;
         try
         {
-            value = await StartAsync(assembly, main, instances, run);
+            value = await CellThread.RunAsync(() => Entry(assembly, main)(instances), run);
         }
         finally
         {
@@ -165,70 +163,10 @@ internal sealed class ScriptEngine(ScriptReferences references)
         }
     }
 
-    private static Task<object?> StartAsync(Assembly assembly, IMethodSymbol main, object?[] instances, CellRun run)
-    {
-        var entry = assembly.GetType(main.ContainingType.MetadataName)!
+    private static Func<object?[], Task<object?>> Entry(Assembly assembly, IMethodSymbol main) =>
+        assembly.GetType(main.ContainingType.MetadataName)!
             .GetMethod(main.MetadataName, BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic)!
             .CreateDelegate<Func<object?[], Task<object?>>>();
-        var ended = new TaskCompletionSource<object?>(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        // A thread of its own: an interruption can wake it from any wait without touching the thread pool.
-        var thread = new Thread(
-            () =>
-            {
-                try
-                {
-                    _ = CompleteAsync(entry(instances), ended, run);
-                }
-                catch (Exception exception)
-                {
-                    run.End();
-                    ended.TrySetException(exception);
-                }
-            },
-            StackSize)
-        {
-            IsBackground = true,
-            Name = "cell",
-        };
-        thread.Start();
-        run.Attach(thread);
-        return UnlessAbandonedAsync(ended.Task, run.Token);
-    }
-
-    private static async Task CompleteAsync(Task<object?> code, TaskCompletionSource<object?> ended, CellRun run)
-    {
-        try
-        {
-            var value = await code.ConfigureAwait(false);
-            run.End();
-            ended.TrySetResult(value);
-        }
-        catch (Exception exception)
-        {
-            run.End();
-            ended.TrySetException(exception);
-        }
-    }
-
-    /// <summary>Waits for a cell; not for one that was interrupted and is deep in native code: that ends at its next check.</summary>
-    private static async Task<object?> UnlessAbandonedAsync(Task<object?> cell, CancellationToken interrupt)
-    {
-        var interrupted = new TaskCompletionSource();
-        await using var registration = interrupt.Register(() => interrupted.TrySetResult());
-        if (await Task.WhenAny(cell, interrupted.Task) != cell)
-        {
-            await Task.WhenAny(cell, Task.Delay(Grace, CancellationToken.None));
-        }
-
-        if (interrupt.IsCancellationRequested && !cell.IsCompletedSuccessfully)
-        {
-            _ = cell.ContinueWith(static task => task.Exception, TaskScheduler.Default);
-            throw new OperationCanceledException(interrupt);
-        }
-
-        return await cell;
-    }
 
     private static bool EndsWithValue(CSharpCompilation compilation)
     {
