@@ -23,17 +23,15 @@ public sealed class Attention : IAttention
         return probabilities.matmul(values).MoveToOuterDisposeScope();
     }
 
-    // One batched product with the scale inside: no pass over the queries, and no copy of the transposed keys.
+    // The batched product reads the transposed keys in place, where matmul would copy them. (baddbmm could scale as it
+    // goes, but libtorch 1.13 multiplies uninitialised memory by beta = 0 for small matrices.)
     private static Tensor ScaledProducts(Tensor query, Tensor keys)
     {
         var (images, heads, rows, width) = (query.shape[0], query.shape[1], query.shape[2], query.shape[3]);
-        using var unused = torch.zeros([1, 1, 1], dtype: query.dtype, device: query.device);
-        return torch.baddbmm(
-            unused,
-            query.reshape(images * heads, rows, width),
-            keys.reshape(images * heads, -1, width).transpose(1, 2),
-            beta: 0,
-            alpha: (float)(1 / Math.Sqrt(width))).view(images, heads, rows, -1);
+        using var scaled = query * (1 / Math.Sqrt(width));
+        return torch.bmm(
+            scaled.reshape(images * heads, rows, width),
+            keys.reshape(images * heads, -1, width).transpose(1, 2)).view(images, heads, rows, -1);
     }
 
     /// <summary>Puts prefix rows [H,P,d] in front of rows [B,H,N,d].</summary>
