@@ -18,11 +18,15 @@ internal sealed record PairedTiming(IReadOnlyList<double> First, IReadOnlyList<d
     public (double Low, double High) RatioRange =>
         (First.Zip(Second, (first, second) => second / first).Min(), First.Zip(Second, (first, second) => second / first).Max());
 
-    /// <summary>Times both, after one warm-up each. Each function returns its own seconds.</summary>
-    public static PairedTiming Measure(int pairs, Func<double> first, Func<double> second)
+    /// <summary>Times both, after one warm-up each unless the caller has warmed up. Each function returns its own seconds.</summary>
+    public static PairedTiming Measure(int pairs, Func<double> first, Func<double> second, bool warmUp = true)
     {
-        first();
-        second();
+        if (warmUp)
+        {
+            first();
+            second();
+        }
+
         var (firstTimes, secondTimes) = (new double[pairs], new double[pairs]);
         for (var pair = 0; pair < pairs; pair++)
         {

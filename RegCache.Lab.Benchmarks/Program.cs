@@ -14,7 +14,7 @@ switch (args.FirstOrDefault())
         EncoderBenchmark.Run(Number(1, 16), Number(2, 7), Number(3, Environment.ProcessorCount));
         return 0;
     case "search":
-        SearchBenchmark.Run(Number(1, 32), Number(2, 3));
+        SearchBenchmark.Run(Number(1, 32), Number(2, 1));
         return 0;
     case "training":
         TrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), args.Contains("vit-b-32"));
