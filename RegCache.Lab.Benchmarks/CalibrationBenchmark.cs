@@ -68,7 +68,7 @@ internal static class CalibrationBenchmark
         {
             using var lifetime = torch.NewDisposeScope();
             var output = torch.nn.functional.linear(input, quantizedWeight, product.Bias);
-            return ((product.Output - output) * product.Gradient!).pow(2).mean([2]).mean([1]).sum().item<double>();
+            return ((product.Output - output) * product.Gradient!).pow(2).mean([2]).mean([1]).sum().item<float>();
         }
 
         int Best(Func<float, double> error, float initial) => Enumerable.Range(0, options.Range.Count)

@@ -16,6 +16,9 @@ switch (args.FirstOrDefault())
     case "search":
         SearchBenchmark.Run(Number(1, 32), Number(2, 3));
         return 0;
+    case "training":
+        TrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), args.Contains("vit-b-32"));
+        return 0;
     case "preprocessing":
         PreprocessingBenchmark.Run(Console.Out, Number(1, 128), Number(2, 9));
         return 0;
@@ -29,6 +32,7 @@ switch (args.FirstOrDefault())
         Console.WriteLine("""
             operator                              time of calling one operator on 2x2 tensors
             encoder [BATCH] [PAIRS] [THREADS]     ViT-B/16 fp32 against PyTorch
+            training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
             calibration [IMAGES] [PAIRS]          PTQ4ViT and RepQ-ViT searches against plain tensor operators
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow

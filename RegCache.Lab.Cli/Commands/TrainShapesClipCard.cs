@@ -14,7 +14,7 @@ namespace RegCache.Lab.Cli.Commands;
 /// <param name="Learned">What about its register tokens is learned.</param>
 /// <param name="Planted">What about them is planted.</param>
 /// <param name="Recipe">The training's settings.</param>
-/// <param name="TrainSeconds">Wall time of the training, this run's part of it.</param>
+/// <param name="TrainSeconds">Wall time of the training steps, without the evaluations.</param>
 /// <param name="WeightsSha256">SHA-256 of the weight file.</param>
 /// <param name="Versions">Versions of the kit, its libraries and the system.</param>
 /// <param name="Registers">Patch norms and outliers on calibration images, by place.</param>
@@ -44,8 +44,8 @@ internal sealed record TrainShapesClipCard(
         using var clip = LoadedClip.Load(folder);
         var calibration = Images(ShapesSplit.Calibration, CalibrationImages, options);
         return new(
-            "Which patches become registers (the mark neuron's input weights, taught by a loss that ends before the training does), and that later blocks use them as attention sinks (a temporary reward asks for a share of 0.3).",
-            "The two residual channels that registers use, how large the registers are, and the blocks (2, 3, 4) in which neuron 0 of the MLP takes a hidden value above 1000.",
+            "At which seven places of the patch grid registers may sit, whether a patch there is marked as one (the mark neuron's input weights, taught by losses that end before the training does), and that later blocks use registers as attention sinks (a temporary reward asks for a share of 0.3).",
+            "That there are at most about seven, the two residual channels that they use, how large they are, and the blocks (2, 3, 4) in which neuron 0 of the MLP takes a hidden value above 1000.",
             options,
             trainSeconds,
             clip.Hash,

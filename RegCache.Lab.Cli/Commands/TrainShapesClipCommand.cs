@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.Diagnostics;
+using System.Text.Json;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training.Loop;
@@ -46,7 +46,6 @@ internal sealed class TrainShapesClipCommand : KitCommand
             arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", name), arguments.GetValue(_force), context.Progress);
         torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
 
-        var clock = Stopwatch.StartNew();
         using var task = new ShapesClipTask(options)
         {
             PhaseEnded = (phase, model) =>
@@ -69,7 +68,7 @@ internal sealed class TrainShapesClipCommand : KitCommand
         task.Finish();
         var folder = directory.PathOf("model");
         ShapesClipModelFolder.Save(task.Model, folder);
-        var seconds = clock.Elapsed.TotalSeconds;
+        var seconds = TrainSeconds(directory.PathOf("log.jsonl"));
         context.Output.WriteLine($"validation top-1 %: {validation["val/top1"]:0.00} after {seconds:0} s; the model is in {folder}");
         if (!isQuick)
         {
@@ -79,5 +78,23 @@ internal sealed class TrainShapesClipCommand : KitCommand
         }
 
         return ExitCode.Success;
+    }
+
+    // The log survives interruptions: its lines hold the mean time of the steps since the line before.
+    private static double TrainSeconds(string log)
+    {
+        var (seconds, before) = (0.0, 0L);
+        foreach (var line in File.ReadLines(log))
+        {
+            using var json = JsonDocument.Parse(line);
+            if (json.RootElement.TryGetProperty("train/batch_time", out var time))
+            {
+                var step = json.RootElement.GetProperty("step").GetInt64();
+                seconds += time.GetDouble() * (step - before);
+                before = step;
+            }
+        }
+
+        return seconds;
     }
 }

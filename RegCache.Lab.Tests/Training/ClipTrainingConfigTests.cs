@@ -50,6 +50,14 @@ public sealed class ClipTrainingConfigTests : IDisposable
         Assert.DoesNotContain("\"loop\"", schema, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void The_example_and_the_schema_in_the_repository_are_up_to_date()
+    {
+        var folder = Path.Combine(Goldens.RepositoryRoot, "models", "configs");
+        Assert.Equal(ClipTrainingConfigFile.Schema(), File.ReadAllText(Path.Combine(folder, "train-clip.schema.json")));
+        Assert.Equal("shapes", ClipTrainingConfigFile.Load(Path.Combine(folder, "train-clip-shapes.json")).TrainData);
+    }
+
     public void Dispose() => File.Delete(_path);
 
     private ClipTrainingConfig Load(string content)

@@ -97,7 +97,7 @@ public static class ShardNames
     }
 
     private static string Pad(long number, int width) =>
-        number < 0 ? "-" + (-number).ToString().PadLeft(width - 1, '0') : number.ToString().PadLeft(width, '0');
+        number < 0 ? "-" + (-number).ToString().PadLeft(Math.Max(0, width - 1), '0') : number.ToString().PadLeft(width, '0');
 
     private static IEnumerable<long> Walk(long low, long high, long step)
     {

@@ -12,7 +12,7 @@ public sealed class Attention : IAttention
         using var scope = torch.NewDisposeScope();
         var keys = Prepend(extras.PrefixKeys, key);
         var values = Prepend(extras.PrefixValues, value);
-        var logits = (query * (1 / Math.Sqrt(query.shape[^1]))).matmul(keys.transpose(-2, -1));
+        var logits = ScaledProducts(query, keys);
         if (extras.Bias is { } bias)
         {
             logits = logits + PadColumns(bias, extras.PrefixKeys);
@@ -21,6 +21,17 @@ public sealed class Attention : IAttention
         var probabilities = logits.softmax(-1);
         probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
         return probabilities.matmul(values).MoveToOuterDisposeScope();
+    }
+
+    // The batched product reads the transposed keys in place, where matmul would copy them. (baddbmm could scale as it
+    // goes, but libtorch 1.13 multiplies uninitialised memory by beta = 0 for small matrices.)
+    private static Tensor ScaledProducts(Tensor query, Tensor keys)
+    {
+        var (images, heads, rows, width) = (query.shape[0], query.shape[1], query.shape[2], query.shape[3]);
+        using var scaled = query * (1 / Math.Sqrt(width));
+        return torch.bmm(
+            scaled.reshape(images * heads, rows, width),
+            keys.reshape(images * heads, -1, width).transpose(1, 2)).view(images, heads, rows, -1);
     }
 
     /// <summary>Puts prefix rows [H,P,d] in front of rows [B,H,N,d].</summary>

@@ -28,9 +28,8 @@ public sealed class TextTower
         {
             // With a bias the projection is a linear layer [E,C]; without, a bare matrix [C,E].
             _projection = Config.ProjBias
-                ? weights.Take($"{prefix}text_projection.weight", config.EmbedDim, Config.Width).t()
+                ? weights.Take($"{prefix}text_projection.weight", config.EmbedDim, Config.Width)
                 : weights.Take($"{prefix}text_projection", Config.Width, config.EmbedDim);
-            _projection.DetachFromDisposeScope();
             _projectionBias = Config.ProjBias ? weights.Take($"{prefix}text_projection.bias", config.EmbedDim) : null;
         }
 
@@ -77,8 +76,10 @@ public sealed class TextTower
         var pooled = Config.FinalLnAfterPool
             ? FinalNorm.Apply(Pool(output.Tokens, ids))
             : Pool(FinalNorm.Apply(output.Tokens), ids);
-        var feature = _projection is null ? pooled : pooled.matmul(_projection);
-        return (_projectionBias is null ? feature : feature + _projectionBias).MoveToOuterDisposeScope();
+        var feature = _projection is null ? pooled
+            : Config.ProjBias ? torch.nn.functional.linear(pooled, _projection, _projectionBias)
+            : pooled.matmul(_projection);
+        return feature.MoveToOuterDisposeScope();
     }
 
     /// <summary>Encodes token ids [B,context], int64, to text features [B,E] that are not normalised.</summary>

@@ -52,7 +52,8 @@ public static class TransformerBlock
         probe.Observe(ActivationKind.AttentionNorm, normalised);
         using var projected = layers.AttentionIn.Apply(normalised);
         var (images, length) = (projected.shape[0], projected.shape[1]);
-        var heads = projected.view(images, length, 3, layers.Heads, -1).permute(2, 0, 3, 1, 4);
+        // One copy lays out the operands of the attention products; without it each product would copy its own.
+        var heads = projected.view(images, length, 3, layers.Heads, -1).permute(2, 0, 3, 1, 4).contiguous();
         var (queries, keys, values) = (heads[0], heads[1], heads[2]);
 
         var extras = new AttentionExtras { Bias = AttentionBias(batch, plan, mask) };

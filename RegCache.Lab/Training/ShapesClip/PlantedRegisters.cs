@@ -88,34 +88,30 @@ internal sealed class PlantedRegisters(WeightTable weights)
     /// <param name="options">Weights and targets.</param>
     /// <param name="step">The step within the phase.</param>
     /// <param name="probe">What the forward pass showed.</param>
-    /// <param name="isLowInformation">1 for patches that may be marked [B,T].</param>
+    /// <param name="isLowInformation">1 for patches that may be marked [B,N]; all patches are there.</param>
     /// <returns>The weighted sum [].</returns>
     public static Tensor Loss(RegisterLossOptions options, long step, RegisterProbe probe, Tensor isLowInformation)
     {
         using var scope = torch.NewDisposeScope();
-        var marks = probe.Marks;
-        var patches = marks.shape[1] - 1;
-        var (classMark, patchMarks) = (marks.narrow(1, 0, 1), marks.narrow(1, 1, patches));
-        var marked = (int)Math.Max(2, Math.Round(options.Marked * patches / 64.0));
-        var candidates = patchMarks.detach() - ((1 - isLowInformation) * 1e9f);
-        var (_, ranked) = candidates.topk(marked + options.Undecided, 1);
-        var chosen = ranked.narrow(1, 0, marked);
+        var patches = probe.Marks.shape[1] - 1;
+        var (classMarks, marks) = (probe.Marks.narrow(1, 0, 1), probe.Marks.narrow(1, 1, patches));
 
+        // The positions organise themselves: those that the batch marks most are encouraged, all others are not.
+        var (_, positions) = marks.detach().mean([0]).topk(options.Positions, 0);
+        var isPosition = torch.zeros(patches).index_fill(0, positions, 1);
+        var isMarked = isLowInformation * isPosition;
         var level = options.MarkedLevel * Math.Min(1.0, (double)step / options.RampSteps);
-        var shortfall = (level - patchMarks.gather(1, chosen)).relu().mean();
-        var others = torch.ones_like(patchMarks).scatter(1, ranked, torch.zeros_like(ranked, torch.ScalarType.Float32));
-        var excess = (patchMarks - options.UnmarkedLevel).relu() * others;
-        var classExcess = (classMark - options.UnmarkedLevel).relu().mean();
+        var shortfall = ((level - marks).relu() * isMarked).sum() / isMarked.sum().clamp_min(1);
+        var excess = (marks - options.UnmarkedLevel).relu() * (1 - isPosition);
+        var classExcess = (classMarks - options.UnmarkedLevel).relu().mean();
         var loss = (shortfall * options.MarkedWeight)
-            + (((excess.sum() / others.sum()) + classExcess) * options.UnmarkedWeight)
+            + ((excess.mean() + classExcess) * options.UnmarkedWeight)
             + (excess.amax([1]).mean() * options.WorstUnmarkedWeight);
         foreach (var attention in probe.Attention)
         {
-            // [B,H,N] share of each token over all queries, then [B,H] of the marked ones.
-            var heads = attention.shape[1];
-            var columns = (chosen + 1).unsqueeze(1).expand(-1, heads, -1);
-            var share = attention.mean([2]).gather(2, columns).sum(2).mean([0]);
-            loss = loss + ((options.SinkShare - share).relu().mean() * options.SinkWeight);
+            // Over all queries, the share of the marked tokens in each image and head [B,H].
+            var share = (attention.mean([2]).narrow(2, 1, patches) * isMarked.unsqueeze(1)).sum(-1);
+            loss = loss + ((options.SinkShare - share.mean([0])).relu().mean() * options.SinkWeight);
         }
 
         return loss.MoveToOuterDisposeScope();

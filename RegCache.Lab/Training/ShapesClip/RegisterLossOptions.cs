@@ -6,11 +6,8 @@ public sealed record RegisterLossOptions
     /// <summary>Steps during which the losses act, from the beginning of the phase.</summary>
     public required int Steps { get; init; }
 
-    /// <summary>Marked patches of an image of 64 patches; fewer in proportion when patches are dropped.</summary>
-    public int Marked { get; init; } = 5;
-
-    /// <summary>Patches next in rank that are neither rewarded nor punished.</summary>
-    public int Undecided { get; init; } = 2;
+    /// <summary>How many positions of the patch grid may be marked; where they are is learned.</summary>
+    public int Positions { get; init; } = 7;
 
     /// <summary>Steps over which the wanted pre-activation rises from 0.</summary>
     public int RampSteps { get; init; } = 120;
@@ -22,13 +19,13 @@ public sealed record RegisterLossOptions
     public double UnmarkedLevel { get; init; } = -1;
 
     /// <summary>Weight of the reward of marked patches.</summary>
-    public double MarkedWeight { get; init; } = 0.63;
+    public double MarkedWeight { get; init; } = 0.3;
 
     /// <summary>Weight of the mean over the unmarked patches.</summary>
     public double UnmarkedWeight { get; init; } = 0.3;
 
     /// <summary>Weight of the worst unmarked patch of each image.</summary>
-    public double WorstUnmarkedWeight { get; init; } = 0.5;
+    public double WorstUnmarkedWeight { get; init; } = 0.1;
 
     /// <summary>Weight of the wish that later blocks attend to marked patches.</summary>
     public double SinkWeight { get; init; } = 0.5;

@@ -31,9 +31,9 @@ public sealed record ShapesClipOptions
             {
                 Steps = 450,
                 BatchSize = 96,
-                FullTokenSteps = 250,
-                MinTokens = 24,
-                MaxTokens = 38,
+                LearningRate = 1e-3,
+                WarmupSteps = 40,
+                FullTokenSteps = 450,
                 Registers = new() { Steps = 360 },
             },
         ],

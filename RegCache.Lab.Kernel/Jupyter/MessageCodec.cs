@@ -1,0 +1,65 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace RegCache.Lab.Kernel.Jupyter;
+
+/// <summary>Messages as the frames of the wire, signed with HMAC-SHA256.</summary>
+internal sealed class MessageCodec(string key)
+{
+    private static readonly byte[] Delimiter = "<IDS|MSG>"u8.ToArray();
+    private static readonly JsonSerializerOptions Written = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 64 };
+    private readonly byte[] _key = Encoding.UTF8.GetBytes(key);
+
+    public List<byte[]> Encode(JupyterMessage message)
+    {
+        byte[][] parts = [Bytes(message.Header), Bytes(message.Parent), "{}"u8.ToArray(), Bytes(message.Content)];
+        return [.. message.Identities, Delimiter, Encoding.ASCII.GetBytes(Sign(parts)), .. parts];
+    }
+
+    /// <summary>Reads a message; null where it is malformed or its signature is wrong. Nothing of it is read before that is checked.</summary>
+    public JupyterMessage? Decode(byte[][] frames)
+    {
+        var delimiter = Array.FindIndex(frames, frame => frame.AsSpan().SequenceEqual(Delimiter));
+        if (delimiter < 0 || frames.Length < delimiter + 6)
+        {
+            return null;
+        }
+
+        var parts = frames[(delimiter + 2)..(delimiter + 6)];
+        if (!CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(Sign(parts)), frames[delimiter + 1]))
+        {
+            return null;
+        }
+
+        try
+        {
+            return Parse(parts[0]) is { } header && Parse(parts[1]) is { } parent && Parse(parts[3]) is { } content
+                && JupyterMessage.Text(header, "msg_type") is not null
+                ? new JupyterMessage(frames[..delimiter], header, parent, content)
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private static byte[] Bytes(JsonObject json) => Encoding.UTF8.GetBytes(json.ToJsonString(Written));
+
+    private static JsonObject? Parse(byte[] part) => JsonNode.Parse(part, documentOptions: Limits) as JsonObject;
+
+    private string Sign(byte[][] parts)
+    {
+        using var hash = IncrementalHash.CreateHMAC(HashAlgorithmName.SHA256, _key);
+        foreach (var part in parts)
+        {
+            hash.AppendData(part);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

@@ -1,0 +1,32 @@
+using RegCache.Lab.Kernel;
+using RegCache.Lab.Tests.House;
+
+namespace RegCache.Lab.Tests.Notebooks;
+
+[Collection(NotebookTests.Name)]
+public sealed class KernelSpecTests
+{
+    [Fact]
+    public void Existing_kernels_are_never_overwritten()
+    {
+        using var folder = new TemporaryFolder();
+        Environment.SetEnvironmentVariable("JUPYTER_DATA_DIR", folder.Root);
+        try
+        {
+            var first = NotebookCommands.Install(["run", "kernel"]);
+            Assert.Equal(folder["kernels", ".net-csharp"], first);
+            var content = File.ReadAllText(Path.Combine(first, "kernel.json"));
+            Assert.Contains("{connection_file}", content, StringComparison.Ordinal);
+            Assert.Equal(first, NotebookCommands.Install(["run", "kernel"]));
+            File.WriteAllText(Path.Combine(first, "kernel.json"), "{}");
+            Assert.Equal(folder["kernels", "regcache-csharp"], NotebookCommands.Install(["run", "kernel"]));
+            Assert.Equal("{}", File.ReadAllText(Path.Combine(first, "kernel.json")));
+            var error = Assert.Throws<UserException>(() => NotebookCommands.Install(["other", "kernel"]));
+            Assert.Contains("jupyter kernelspec remove", error.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("JUPYTER_DATA_DIR", null);
+        }
+    }
+}

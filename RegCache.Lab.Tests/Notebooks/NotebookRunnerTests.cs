@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using RegCache.Lab.Kernel;
+using RegCache.Lab.Kernel.Notebooks;
+using RegCache.Lab.Tests.House;
+
+namespace RegCache.Lab.Tests.Notebooks;
+
+[Collection(NotebookTests.Name)]
+public sealed class NotebookRunnerTests
+{
+    [Fact]
+    public async Task Outputs_are_kept_in_the_format()
+    {
+        var document = NotebookDocument.Parse(
+            NotebookFiles.Code("Console.Write(\"a\\nb\"); Console.Error.Write(\"c\"); HTML(\"<i>x</i>\")", "\"iVBORw0KGgo=\".DisplayAs(\"image/png\");"), "test");
+        var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
+        Assert.True(result.Succeeded, result.Error?.Message);
+        var outputs = document.Cells[0].Outputs;
+        Assert.Equal(["stdout", "stderr"], outputs.Take(2).Select(output => (string)output!["name"]!));
+        Assert.Equal("[\"a\\n\",\"b\"]", outputs[0]!["text"]!.ToJsonString());
+        Assert.Equal("execute_result", (string)outputs[2]!["output_type"]!);
+        Assert.Equal("<i>x</i>", (string)outputs[2]!["data"]!["text/html"]![0]!);
+        Assert.Equal("iVBORw0KGgo=", (string)document.Cells[1].Outputs[0]!["data"]!["image/png"]!);
+        Assert.Equal([1, 2], document.Cells.Select(cell => cell.ExecutionCount));
+        Assert.Equal(1, (int)JsonNode.Parse(document.ToJson())!["metadata"]!["custom"]!);
+    }
+
+    [Fact]
+    public async Task The_first_failure_stops_the_run()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder["n.ipynb"], NotebookFiles.Code("var x = 1;", "\nthrow new Exception(\"bad\");", "x"));
+        var before = await File.ReadAllTextAsync(folder["n.ipynb"]);
+        var log = new StringWriter();
+        Assert.Equal(1, await NotebookCommands.RunAsync(new NotebookRunOptions { Files = [folder["n.ipynb"]] }, log));
+        Assert.Contains("code cell 2, line 2 failed: bad", log.ToString(), StringComparison.Ordinal);
+        Assert.Equal(before, await File.ReadAllTextAsync(folder["n.ipynb"]));
+        Assert.Equal(1, await NotebookCommands.RunAsync(new NotebookRunOptions { Files = [folder["n.ipynb"]], OutputFolder = folder["out"] }, log));
+        var kept = NotebookDocument.Load(folder["out", "n.ipynb"]);
+        Assert.Equal("error", (string)kept.Cells[1].Outputs[0]!["output_type"]!);
+        Assert.Null(kept.Cells[2].ExecutionCount);
+    }
+
+    [Fact]
+    public async Task A_cell_may_not_run_longer_than_allowed()
+    {
+        var document = NotebookDocument.Parse(NotebookFiles.Code("while (true) { }"), "test");
+        var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document, TimeSpan.FromSeconds(3));
+        Assert.Equal(("Timeout", 1), (result.Error?.Name, result.FailedCell));
+    }
+
+    [Fact]
+    public async Task Parameters_follow_the_tagged_cell_with_its_types()
+    {
+        using var folder = new TemporaryFolder();
+        var cells = NotebookFiles.Json(
+            NotebookFiles.Cell("code", "int images = 64;\nvar name = \"a\";\ndouble rate = 1;\nvar on = false;", "parameters"),
+            NotebookFiles.Cell("code", "$\"{images} {name} {rate} {on}\""));
+        await File.WriteAllTextAsync(folder["n.ipynb"], cells);
+        var options = new NotebookRunOptions
+        {
+            Files = [folder["n.ipynb"]],
+            OutputFolder = folder["out"],
+            Parameters = new Dictionary<string, string> { ["images"] = "8", ["name"] = "say \"hi\"\\", ["rate"] = "0.5", ["on"] = "true" },
+        };
+        Assert.Equal(0, await NotebookCommands.RunAsync(options, TextWriter.Null));
+        var document = NotebookDocument.Load(folder["out", "n.ipynb"]);
+        Assert.Equal(["injected-parameters"], document.Cells[1].Tags);
+        Assert.Equal("8 say \"hi\"\\ 0.5 True", (string)document.Cells[2].Outputs[0]!["data"]!["text/plain"]![0]!);
+
+        // The result can be run again with other values.
+        NotebookParameters.Apply(document, "n", new Dictionary<string, string> { ["images"] = "9" });
+        Assert.Equal(["parameters", "injected-parameters", ""], document.Cells.Select(cell => cell.Tags.FirstOrDefault("")));
+        Assert.Equal("int images = 9;", document.Cells[1].Source);
+    }
+
+    [Theory]
+    [InlineData("width", "1", "images")]
+    [InlineData("images", "many", "int")]
+    [InlineData("images", "1; evil()", "int")]
+    public void Parameters_that_do_not_fit_are_refused(string name, string value, string part)
+    {
+        var document = NotebookDocument.Parse(NotebookFiles.Json(NotebookFiles.Cell("code", "int images = 64;", "parameters")), "n");
+        var error = Assert.Throws<UserException>(() =>
+            NotebookParameters.Apply(document, "n", new Dictionary<string, string> { [name] = value }));
+        Assert.Contains(part, error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "JSON")]
+    [InlineData("[]", "nbformat")]
+    [InlineData("{\"nbformat\":3}", "format 3")]
+    [InlineData("{\"nbformat\":4}", "cells")]
+    [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1")]
+    [InlineData("{\"nbformat\":4,\"cells\":[7]}", "cell 1")]
+    public void What_is_no_notebook_is_refused(string json, string part) =>
+        Assert.Contains(part, Assert.Throws<UserException>(() => NotebookDocument.Parse(json, "file")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public async Task The_page_holds_everything()
+    {
+        using var folder = new TemporaryFolder();
+        var library = folder["plotly.js"];
+        await File.WriteAllTextAsync(library, "window.Plotly = { newPlot: function () {} };");
+        var chart = "#r \"XPlot.Plotly\"\nusing XPlot.Plotly;\nChart.Plot(new Scatter { x = new[] { 1, 2 }, y = new[] { 3, 4 } }, new Layout.Layout { title = \"</script><b>\" })";
+        var document = NotebookDocument.Parse(
+            NotebookFiles.Json(NotebookFiles.Cell("markdown", "# Title\n\n$x^2$"), NotebookFiles.Cell("code", chart), NotebookFiles.Cell("code", chart), NotebookFiles.Cell("code", "\"<script>\"")), "n");
+        var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
+        Assert.True(result.Succeeded, result.Error?.Message);
+        var page = NotebookPage.Write(document, "a <title>", library);
+        Assert.Equal(1, Count(page, "class=\"regcache-plotly\""));
+        Assert.Equal(2, Count(page, "Plotly.newPlot("));
+        Assert.DoesNotContain("</script><b>", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("cdn.plot.ly", page, StringComparison.Ordinal);
+        Assert.Contains("<title>a &lt;title&gt;</title>", page, StringComparison.Ordinal);
+        Assert.Contains("<pre>&lt;script&gt;</pre>", page, StringComparison.Ordinal);
+        Assert.Contains("<h1 id=\"title\">Title</h1>", page, StringComparison.Ordinal);
+    }
+
+    private static int Count(string text, string part) => text.Split(part).Length - 1;
+}

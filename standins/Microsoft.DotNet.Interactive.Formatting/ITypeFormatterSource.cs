@@ -1,0 +1,6 @@
+namespace Microsoft.DotNet.Interactive.Formatting;
+
+public interface ITypeFormatterSource
+{
+    IEnumerable<ITypeFormatter> CreateTypeFormatters();
+}

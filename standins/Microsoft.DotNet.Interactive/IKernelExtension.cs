@@ -1,0 +1,6 @@
+namespace Microsoft.DotNet.Interactive;
+
+public interface IKernelExtension
+{
+    Task OnLoadAsync(Kernel kernel);
+}
