@@ -97,7 +97,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         var deletion = setting with { PrefixCount = 0, DeleteCount = outliers };
         (string Name, Func<EncoderPlan, EncoderPlan> Apply)[] policies =
         [
-            ("no merging", plan => plan),
+            ("none", plan => plan),
             ("merge", merging.ApplyTo),
             ("protect", (merging with { Outliers = new(OutlierHandling.Protect, outliers) }).ApplyTo),
             ("last", (merging with { Outliers = new(OutlierHandling.Last, outliers) }).ApplyTo),
@@ -165,11 +165,11 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
     private static void Print(IAnsiConsole console, List<OutlierStudyRow> rows)
     {
         var table = new Table().AddColumns(
-            "bits", "registers", "outliers", "top-1 %", "top-5 %", "GMACs", "deleted %", "merged %", "companions", "largest entry");
+            "bits", "registers", "merging", "top-1 %", "GMACs", "deleted %", "merged %", "with others", "largest");
         foreach (var row in rows)
         {
             table.AddRow(
-                row.Bits, row.Registers ? "yes" : "", row.Outliers, $"{row.Top1:0.00}", $"{row.Top5:0.00}", $"{row.Gmacs:0.000}",
+                row.Bits, row.Registers ? "yes" : "", row.Outliers, $"{row.Top1:0.00}", $"{row.Gmacs:0.000}",
                 $"{100 * row.DeletedShare:0}", $"{100 * row.MergedShare:0}", $"{row.Companions:0.0}", $"{row.LargestEntry:0.0}");
         }
 

@@ -5,7 +5,7 @@ namespace RegCache.Lab.Merging;
 /// <summary>A row of the study of outliers under merging.</summary>
 /// <param name="Bits">Bit-widths, or "float".</param>
 /// <param name="Registers">Whether the cached prefix is on.</param>
-/// <param name="Outliers">What happens to outlier tokens: "no merging", "merge", "protect", "last" or "delete".</param>
+/// <param name="Outliers">What happens to outlier tokens: "none" (no merging), "merge", "protect", "last" or "delete".</param>
 /// <param name="Top1">Top-1 accuracy, percent.</param>
 /// <param name="Top5">Top-5 accuracy, percent.</param>
 /// <param name="Gmacs">Billions of multiply-accumulates per image.</param>
