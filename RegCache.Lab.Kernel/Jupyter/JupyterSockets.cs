@@ -6,6 +6,7 @@ namespace RegCache.Lab.Kernel.Jupyter;
 internal sealed class JupyterSockets : IDisposable
 {
     private const string WakeAddress = "inproc://wake";
+    private const int LongestWait = 1000;
     private readonly ZmqContext _context = new();
     private readonly MessageCodec _codec;
     private readonly ConcurrentQueue<(ZmqSocket Socket, List<byte[]> Frames)> _outgoing = [];
@@ -106,7 +107,7 @@ internal sealed class JupyterSockets : IDisposable
         items[^1] = new ZeroMq.PollItem { Socket = _wakeReceiver.Handle, Events = ZeroMq.PollIn };
         while (true)
         {
-            _ = ZeroMq.Poll(items, items.Length, -1);
+            _ = ZeroMq.Poll(items, items.Length, LongestWait);
             while (_wakeReceiver.Receive(wait: false) is not null)
             {
             }

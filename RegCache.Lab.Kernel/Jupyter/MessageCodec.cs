@@ -11,7 +11,7 @@ internal sealed class MessageCodec(string key)
 {
     private static readonly byte[] Delimiter = "<IDS|MSG>"u8.ToArray();
     private static readonly JsonSerializerOptions Written = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 64 };
+    private static readonly JsonDocumentOptions Limits = new() { MaxDepth = 64, AllowDuplicateProperties = false };
     private readonly byte[] _key = Encoding.UTF8.GetBytes(key);
 
     public List<byte[]> Encode(JupyterMessage message)
@@ -42,8 +42,9 @@ internal sealed class MessageCodec(string key)
                 ? new JupyterMessage(frames[..delimiter], header, parent, content)
                 : null;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or ArgumentException)
         {
+            // Not JSON, or an object with the same name twice.
             return null;
         }
     }

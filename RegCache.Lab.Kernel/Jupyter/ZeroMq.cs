@@ -26,9 +26,7 @@ internal static partial class ZeroMq
     public const int SendMore = 2;
     public const short PollIn = 1;
 
-    public const int ErrorAgain = 11;
     public const int ErrorInterrupted = 4;
-    public const int ErrorTerminated = 156384765;
 
     private const string Library = "zmq";
 
@@ -114,9 +112,6 @@ internal static partial class ZeroMq
 
     [LibraryImport(Library, EntryPoint = "zmq_poll", SetLastError = true)]
     public static partial int Poll(Span<PollItem> items, int count, nint timeout);
-
-    [LibraryImport(Library, EntryPoint = "zmq_errno")]
-    public static partial int LastError();
 
     [LibraryImport(Library, EntryPoint = "zmq_strerror")]
     public static partial nint ErrorText(int error);

@@ -40,7 +40,8 @@ internal sealed class ZmqSocket : IDisposable
 
     public void Connect(string address) => Check(ZeroMq.Connect(_handle, address), $"There is no connection to {address}");
 
-    /// <summary>Sends the frames of one message. What cannot be delivered (the peer is gone) is dropped.</summary>
+    /// <summary>Sends the frames of one message. What cannot be delivered (the peer is gone) is dropped. The runtime's own signals
+    /// interrupt calls; those are made again, for a message of which a frame is missing would spoil the next.</summary>
     public void Send(IReadOnlyList<byte[]> frames)
     {
         for (var index = 0; index < frames.Count; index++)
@@ -48,7 +49,7 @@ internal sealed class ZmqSocket : IDisposable
             var more = index + 1 < frames.Count ? ZeroMq.SendMore : 0;
             while (ZeroMq.Send(_handle, frames[index], (nuint)frames[index].Length, more) < 0)
             {
-                if (ZeroMq.LastError() != ZeroMq.ErrorInterrupted)
+                if (Marshal.GetLastPInvokeError() != ZeroMq.ErrorInterrupted)
                 {
                     return;
                 }
@@ -91,7 +92,7 @@ internal sealed class ZmqSocket : IDisposable
     {
         if (result < 0)
         {
-            throw new UserException($"{what}: {Marshal.PtrToStringUTF8(ZeroMq.ErrorText(ZeroMq.LastError()))}.");
+            throw new UserException($"{what}: {Marshal.PtrToStringUTF8(ZeroMq.ErrorText(Marshal.GetLastPInvokeError()))}.");
         }
     }
 
@@ -103,7 +104,7 @@ internal sealed class ZmqSocket : IDisposable
         {
             while (ZeroMq.Receive(ref message, _handle, flags) < 0)
             {
-                if (ZeroMq.LastError() != ZeroMq.ErrorInterrupted)
+                if (Marshal.GetLastPInvokeError() != ZeroMq.ErrorInterrupted)
                 {
                     return null;
                 }

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Kernel.Jupyter;
 
@@ -55,6 +57,14 @@ internal sealed class KernelClient : IDisposable
 
     /// <summary>The frames of a good message.</summary>
     public byte[][] Frames(string type, JsonObject content) => [.. _codec.Encode(JupyterMessage.Create("client", type, null, content, []))];
+
+    /// <summary>The frames of a message with a good signature, whatever its parts say.</summary>
+    public byte[][] Signed(string header, string content)
+    {
+        byte[][] parts = [Encoding.UTF8.GetBytes(header), "{}"u8.ToArray(), "{}"u8.ToArray(), Encoding.UTF8.GetBytes(content)];
+        var signature = HMACSHA256.HashData(Encoding.UTF8.GetBytes(Connection.Key), parts.SelectMany(part => part).ToArray());
+        return ["<IDS|MSG>"u8.ToArray(), Encoding.ASCII.GetBytes(Convert.ToHexStringLower(signature)), .. parts];
+    }
 
     public JsonObject Reply(string id, bool onControl = false)
     {

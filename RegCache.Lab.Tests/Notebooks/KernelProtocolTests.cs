@@ -117,6 +117,11 @@ public sealed class KernelProtocolTests
         client.SendRaw("x"u8.ToArray(), "<IDS|MSG>"u8.ToArray(), [], [], [], [], []);
         client.SendRaw([.. Enumerable.Repeat(new byte[] { 1 }, 500)]);
         client.SendRaw(new byte[1 << 20]);
+        client.SendRaw(client.Signed("{\"msg_type\":\"a\",\"msg_type\":\"b\"}", "{}"));
+        client.SendRaw(client.Signed("{\"msg_type\":7}", "{}"));
+        client.SendRaw(client.Signed("{\"msg_type\":\"execute_request\"}", "[]"));
+        client.SendRaw(client.Signed("{\"msg_type\":\"execute_request\"}", new string('[', 1000)));
+        client.SendRaw(client.Signed("\u0001", "\ud800"));
         Assert.Equal("error", (string)client.Ask("execute_request", [])["status"]!);
         Assert.Equal("error", (string)client.Ask("execute_request", new JsonObject { ["code"] = 7 })["status"]!);
         Assert.Equal("ok", (string)client.Ask("complete_request", new JsonObject { ["cursor_pos"] = -5 })["status"]!);
