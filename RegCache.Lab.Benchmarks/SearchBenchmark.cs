@@ -13,7 +13,7 @@ internal static class SearchBenchmark
 {
     private const int SensitiveBlock = 7;
     private const int Batch = 16;
-    private static readonly int[] PrefixCounts = [1, 4];
+    private static readonly int[] PrefixCounts = [1];
     private static readonly int[] DeleteCounts = [0, 3];
 
     public static void Run(int images, int pairs)
