@@ -26,15 +26,15 @@ public sealed record ShapesClipOptions
     {
         Phases =
         [
-            new() { Steps = 1000, SingleObjectSteps = 400, FullTokenSteps = 100 },
+            new() { Steps = 1200, SingleObjectSteps = 480, FullTokenSteps = 120 },
             new()
             {
-                Steps = 450,
+                Steps = 500,
                 BatchSize = 96,
                 LearningRate = 1e-3,
                 WarmupSteps = 40,
-                FullTokenSteps = 450,
-                Registers = new() { Steps = 360 },
+                FullTokenSteps = 500,
+                Registers = new() { Steps = 380 },
             },
         ],
     };
