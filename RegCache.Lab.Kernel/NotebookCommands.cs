@@ -1,4 +1,4 @@
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 using RegCache.Lab.Kernel.Jupyter;
 using RegCache.Lab.Kernel.Notebooks;
 using RegCache.Lab.Reports;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 using RegCache.Lab.Kernel.Scripting;
 
 namespace RegCache.Lab.Kernel.Jupyter;

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 
 namespace RegCache.Lab.Kernel.Jupyter;
 

@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json.Nodes;
 using Markdig;
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 
 namespace RegCache.Lab.Kernel.Notebooks;
 
@@ -49,7 +49,7 @@ public static class NotebookPage
         page.Append("</head>\n<body>\n<main>\n").Append(body).Append("</main>\n");
         if (body.ToString().Contains("class=\"math\"", StringComparison.Ordinal) && LocalFile.Find("REGCACHE_KATEX", "katex", "katex.min.js") is { } katex)
         {
-            page.Append(PageStyle.FormulaScript(katex)).Append('\n');
+            page.Append(FormulaScript.Element(katex)).Append('\n');
         }
 
         return page.Append("</body>\n</html>\n").ToString();

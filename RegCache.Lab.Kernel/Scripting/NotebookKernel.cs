@@ -3,7 +3,7 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
 using Microsoft.DotNet.Interactive.Events;
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 
 namespace RegCache.Lab.Kernel.Scripting;
 

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 
 namespace RegCache.Lab.Kernel.Scripting;
 

@@ -4,7 +4,7 @@ using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.CSharp;
 using Microsoft.DotNet.Interactive.Events;
 using Microsoft.DotNet.Interactive.Formatting;
-using RegCache.Lab.Kernel.Formatting;
+using RegCache.Lab.Reports.Html;
 using RegCache.Lab.Tests.Notebooks;
 
 namespace RegCache.Lab.Tests.Standins.Notebooks;

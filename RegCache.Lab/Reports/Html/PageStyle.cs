@@ -1,8 +1,9 @@
-namespace RegCache.Lab.Kernel.Notebooks;
+namespace RegCache.Lab.Reports.Html;
 
-/// <summary>The look of exported notebooks.</summary>
-internal static class PageStyle
+/// <summary>The look of the pages that the kit writes.</summary>
+public static class PageStyle
 {
+    /// <summary>The style sheet.</summary>
     public const string Css = """
         :root { --ink: #1c2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #ffffff; --code: #f6f8fa; --accent: #2463a5; }
         * { box-sizing: border-box; }
@@ -26,18 +27,5 @@ internal static class PageStyle
         td { border-bottom: 1px solid var(--line); padding: .25rem .7rem; }
         summary { cursor: pointer; color: var(--soft); }
         .k { color: #8a2aa3; } .s { color: #1a7036; } .c { color: #6b7885; font-style: italic; } .n { color: #a04b00; } .t { color: #1f6f8b; }
-        """;
-
-    /// <summary>A script that turns the formulas of the page into MathML, which browsers draw without fonts of ours.</summary>
-    public static string FormulaScript(string katexFile) => $$"""
-        <script>
-        (function (define, module, exports) {
-        {{File.ReadAllText(katexFile).Replace("</script", "<\\/script", StringComparison.OrdinalIgnoreCase)}}
-        }).call(window);
-        document.querySelectorAll('.math').forEach(function (element) {
-          var text = element.textContent.trim().replace(/^\\[\(\[]|\\[\)\]]$/g, '');
-          katex.render(text, element, { output: 'mathml', throwOnError: false, displayMode: element.tagName === 'DIV' });
-        });
-        </script>
         """;
 }

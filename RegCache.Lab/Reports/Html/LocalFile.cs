@@ -1,7 +1,7 @@
-namespace RegCache.Lab.Kernel.Formatting;
+namespace RegCache.Lab.Reports.Html;
 
 /// <summary>Finds what <c>./lab setup</c> put into <c>artifacts/</c>.</summary>
-internal static class LocalFile
+public static class LocalFile
 {
     /// <summary>The file that a variable names, else <c>artifacts/FOLDER/NAME</c> in or above the working or the program's folder.</summary>
     /// <exception cref="UserException">The variable names a file that does not exist.</exception>

@@ -3,7 +3,7 @@ using System.Text.Encodings.Web;
 using Microsoft.Data.Analysis;
 using Microsoft.DotNet.Interactive.Formatting;
 
-namespace RegCache.Lab.Kernel.Formatting;
+namespace RegCache.Lab.Reports.Html;
 
 /// <summary>Data frames as HTML tables and as plain text.</summary>
 public static class DataFrameFormat

@@ -1,7 +1,7 @@
 using Microsoft.DotNet.Interactive.Formatting;
 using XPlot.Plotly;
 
-namespace RegCache.Lab.Kernel.Formatting;
+namespace RegCache.Lab.Reports.Html;
 
 /// <summary>
 /// Plots as HTML that loads nothing: the drawing code waits for the plotly.js that the page carries once, see <see cref="PlotlyLibrary"/>.

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 
-namespace RegCache.Lab.Kernel.Formatting;
+namespace RegCache.Lab.Reports.Html;
 
 /// <summary>
 /// The copy of plotly.js that pages carry, so that plots need no network. It is the file that the environment variable
