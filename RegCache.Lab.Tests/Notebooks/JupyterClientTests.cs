@@ -1,4 +1,3 @@
-using RegCache.Lab.Kernel;
 using RegCache.Lab.Kernel.Notebooks;
 using RegCache.Lab.Tests.House;
 
@@ -8,8 +7,6 @@ namespace RegCache.Lab.Tests.Notebooks;
 [Collection(NotebookTests.Name)]
 public sealed class JupyterClientTests
 {
-    private static readonly string Program = typeof(NotebookCommands).Assembly.Location;
-
     [JupyterFact]
     public void Nbconvert_executes_a_notebook()
     {
@@ -67,18 +64,18 @@ public sealed class JupyterClientTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["n.ipynb"], NotebookFiles.Code("1 + 1"));
-        Assert.Equal(0, ExternalProcess.Run("dotnet", [Program, "run", folder["n.ipynb"], "--out", folder["out"], "--html"]).ExitCode);
+        Assert.Equal(0, ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "run", folder["n.ipynb"], "--out", folder["out"], "--html"]).ExitCode);
         Assert.Contains("<pre>2</pre>", File.ReadAllText(folder["out", "n.html"]), StringComparison.Ordinal);
-        var (exitCode, _, error) = ExternalProcess.Run("dotnet", [Program, "run", folder["missing.ipynb"]]);
+        var (exitCode, _, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "run", folder["missing.ipynb"]]);
         Assert.Equal(2, exitCode);
         Assert.Single(error.Trim().Split('\n'));
-        Assert.Equal(2, ExternalProcess.Run("dotnet", [Program, "kernel", "--connection-file", folder["none.json"]]).ExitCode);
+        Assert.Equal(2, ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "kernel", "--connection-file", folder["none.json"]]).ExitCode);
     }
 
     private static TemporaryFolder Installed()
     {
         var folder = new TemporaryFolder();
-        var (exitCode, _, error) = ExternalProcess.Run("dotnet", [Program, "install"], ("JUPYTER_DATA_DIR", folder.Root));
+        var (exitCode, _, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "install"], ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0, error);
         return folder;
     }
