@@ -90,11 +90,12 @@ internal sealed class ModelInfoCommand : KitCommand
     {
         var source = new FolderImageSource(ClassFolderDataset.Open(folder), new(clip.Preprocess), cancellation: context.Cancellation);
         var norms = TokenNorms.Measure(clip.Model.Vision, source, count, new("norms", 16) { Progress = context.Progress, Cancellation = context.Cancellation });
-        var table = new Table().AddColumns("leaving block", "median norm", "largest norm", "ratio", "outliers an image", "largest FC2 input");
+        var table = new Table().AddColumns("stream after", "median norm", "largest norm", "ratio", "outliers an image", "cosine of outliers", "largest FC2 input");
         foreach (var row in norms)
         {
             table.AddRow(
-                $"{row.Block}", $"{row.MedianNorm:0.00}", $"{row.LargestNorm:0.00}", $"{row.Ratio:0.0}", $"{row.Outliers:0.00}", $"{row.LargestFc2Input:0.00}");
+                row.Place, $"{row.MedianNorm:0.00}", $"{row.MaxNorm:0.00}", $"{row.Ratio:0.0}", $"{row.Outliers:0.00} ({row.FewestOutliers} .. {row.MostOutliers})",
+                $"{row.OutlierCosine:0.000}", $"{row.MaxMlpHidden:0.00}");
         }
 
         context.Console.Write(table);

@@ -26,7 +26,7 @@ internal static class StudyMergingPictures
         using var scope = torch.NewDisposeScope();
         var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * subject.Images.Count / count)).ToArray();
         var images = subject.Images.Read(indices);
-        var originals = Pixels(images, subject.Preprocess);
+        var originals = InputPixels.Of(images, subject.Preprocess);
         var rows = originals.Select(original => new List<byte[]> { original }).ToArray();
         var sizes = new List<object>();
         var (device, type) = subject.Tower.Placement;
@@ -59,13 +59,4 @@ internal static class StudyMergingPictures
     }
 
     private static System.Text.Json.JsonSerializerOptions JsonLayout { get; } = new(System.Text.Json.JsonSerializerDefaults.Web) { WriteIndented = true };
-
-    // The model's input back to bytes.
-    private static List<byte[]> Pixels(Tensor images, PreprocessOptions preprocess)
-    {
-        static Tensor Channels(RgbValues values) => torch.tensor(new[] { values.Red, values.Green, values.Blue }).view(3, 1, 1);
-        var bytes = ((images * Channels(preprocess.StandardDeviation)) + Channels(preprocess.Mean)).mul(255).round().clamp(0, 255)
-            .to(torch.ScalarType.Byte).permute(0, 2, 3, 1).contiguous();
-        return [.. Enumerable.Range(0, (int)bytes.shape[0]).Select(image => bytes[image].data<byte>().ToArray())];
-    }
 }

@@ -27,9 +27,9 @@ internal sealed record TrainShapesClipCard(
     double TrainSeconds,
     string WeightsSha256,
     IReadOnlyDictionary<string, string> Versions,
-    IReadOnlyList<RegisterStatistics> Registers,
-    IReadOnlyList<TrainShapesClipResult> Results,
-    IReadOnlyList<TrainShapesClipResult> Control)
+    IReadOnlyList<TokenNorms> Registers,
+    IReadOnlyList<RegCacheSummary> Results,
+    IReadOnlyList<RegCacheSummary> Control)
 {
     private const int BatchSize = 64;
     private const int SearchImages = 480;
@@ -50,7 +50,8 @@ internal sealed record TrainShapesClipCard(
             trainSeconds,
             clip.Hash,
             KitVersions.Current,
-            RegisterStatistics.Measure(clip.Model.Vision, calibration, BatchSize),
+            TokenNorms.Measure(
+                clip.Model.Vision, calibration, calibration.Count, new("norms", BatchSize) { Progress = directory.Progress, Cancellation = cancellation }),
             RunAll(clip, "model", options, directory, cancellation),
             RunControl(options, directory, cancellation));
     }
@@ -61,20 +62,11 @@ internal sealed record TrainShapesClipCard(
     /// <summary>Prints the accuracies.</summary>
     public void Print(IAnsiConsole console)
     {
-        var table = new Table().AddColumns("model", "bits", "float", "quantized", "prefix only", "delete only", "both");
-        foreach (var (model, results) in new[] { ("registers", Results), ("control", Control) })
-        {
-            foreach (var result in results)
-            {
-                table.AddRow(
-                    model, result.Bits, $"{result.Float:0.00}", $"{result.Quantized:0.00}", $"{result.PrefixOnly:0.00}", $"{result.DeleteOnly:0.00}", $"{result.Both:0.00}");
-            }
-        }
-
-        console.Write(table);
+        SummaryTable.Print(console, "registers", Results);
+        SummaryTable.Print(console, "control without registers", Control);
     }
 
-    private static IReadOnlyList<TrainShapesClipResult> RunControl(
+    private static IReadOnlyList<RegCacheSummary> RunControl(
         ShapesClipOptions options, RunDirectory directory, CancellationToken cancellation)
     {
         var folder = directory.PathOf("control");
@@ -87,7 +79,7 @@ internal sealed record TrainShapesClipCard(
         return RunAll(clip, "control", options, directory, cancellation);
     }
 
-    private static IReadOnlyList<TrainShapesClipResult> RunAll(
+    private static IReadOnlyList<RegCacheSummary> RunAll(
         LoadedClip clip, string name, ShapesClipOptions options, RunDirectory directory, CancellationToken cancellation)
     {
         using var classifier = ShapesClipEvaluation.Classifier(clip.Model);
@@ -115,7 +107,7 @@ internal sealed record TrainShapesClipCard(
                     new() { Bits = bits, BlockSearch = BlockSearch.TwoStep, Prune = true },
                     run,
                     cancellation);
-                return TrainShapesClipResult.Of(bits, pipeline.Run());
+                return RegCacheSummary.Of(bits, pipeline.Run());
             }),
         ];
     }

@@ -1,4 +1,3 @@
-using RegCache.Lab.Cli.Demo;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Tests.House;
 
@@ -12,7 +11,7 @@ public sealed class PipelineBadInputTests : IDisposable
 
     public PipelineBadInputTests()
     {
-        var demo = PlantedDemo.Write(_folder["demo"], Goldens.Path("regcache"));
+        var demo = PlantedModel.Write(_folder["demo"], Goldens.Path("regcache"));
         _arguments = [.. demo.PipelineArguments, "--bits", demo.Bits.ToString(), "--run-dir", _folder["demo", "run"]];
     }
 

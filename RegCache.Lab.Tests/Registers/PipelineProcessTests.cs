@@ -1,5 +1,4 @@
 using System.Text.Json;
-using RegCache.Lab.Cli.Demo;
 using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Registers;
@@ -105,7 +104,7 @@ public sealed class PipelineProcessTests : IDisposable
 
     private List<string> Demo()
     {
-        var demo = PlantedDemo.Write(_folder["demo"], Goldens.Path("regcache"));
+        var demo = PlantedModel.Write(_folder["demo"], Goldens.Path("regcache"));
         return [.. demo.PipelineArguments, "--bits", demo.Bits.ToString(), "--run-dir", _folder["demo", "run"]];
     }
 }

@@ -28,6 +28,9 @@ public sealed class LoadedClip : IDisposable
         ? Path.GetFileName(Path.GetFullPath(_folder.Folder))
         : file;
 
+    /// <summary>The folder of the weight file.</summary>
+    public string Folder => _folder.Folder;
+
     /// <summary>Tag of the weights.</summary>
     public string Pretrained { get; }
 

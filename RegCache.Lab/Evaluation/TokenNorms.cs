@@ -3,40 +3,58 @@ using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Evaluation;
 
-/// <summary>Norms of the patch tokens that leave a block, as means over images.</summary>
-/// <param name="Block">The block, 0-based.</param>
-/// <param name="MedianNorm">Median l2 norm of an image's patch tokens.</param>
-/// <param name="LargestNorm">Largest l2 norm of an image's patch tokens.</param>
-/// <param name="Ratio">Largest over median norm of an image.</param>
-/// <param name="Outliers">Patch tokens of an image whose norm is above five times the median.</param>
-/// <param name="LargestFc2Input">Largest magnitude at the input of the block's second MLP layer.</param>
+/// <summary>
+/// How far some patch tokens stand out at one place of the encoder. An outlier is a patch whose l2 norm exceeds
+/// <see cref="OutlierFactor"/> times its image's median patch norm.
+/// </summary>
+/// <param name="Place"><c>embedding</c>, or <c>block b</c> for the stream that leaves block b.</param>
+/// <param name="MedianNorm">Mean over images of the median patch norm.</param>
+/// <param name="MaxNorm">Mean over images of the largest patch norm.</param>
+/// <param name="Ratio">Mean over images of largest over median patch norm.</param>
+/// <param name="Outliers">Mean number of outliers in an image.</param>
+/// <param name="FewestOutliers">The smallest number of outliers in an image.</param>
+/// <param name="MostOutliers">The largest number of outliers in an image.</param>
+/// <param name="OutlierCosine">Mean cosine between outliers of all images; null where there are fewer than two.</param>
+/// <param name="PatchCosine">Mean cosine between the other patches of all images; null where there are fewer than two.</param>
+/// <param name="MaxMlpHidden">
+/// Mean over images of the largest magnitude at the input of the block's second MLP layer; null for the embedding.
+/// </param>
 public sealed record TokenNorms(
-    int Block, double MedianNorm, double LargestNorm, double Ratio, double Outliers, double LargestFc2Input)
+    string Place,
+    double MedianNorm,
+    double MaxNorm,
+    double Ratio,
+    double Outliers,
+    int FewestOutliers,
+    int MostOutliers,
+    double? OutlierCosine,
+    double? PatchCosine,
+    double? MaxMlpHidden)
 {
-    private const double OutlierFactor = 5;
+    /// <summary>How many times the median a patch norm must exceed.</summary>
+    public const double OutlierFactor = 5;
 
-    /// <summary>Measures the float encoder on the first images of a set.</summary>
+    /// <summary>Measures the stream that enters block 0 and the one that leaves each block of the float encoder.</summary>
     /// <param name="tower">The encoder.</param>
     /// <param name="images">The set.</param>
     /// <param name="count">How many images, at most.</param>
     /// <param name="run">Batch size and progress.</param>
-    /// <returns>One row a block.</returns>
+    /// <returns>The embedding, then one row a block.</returns>
     public static IReadOnlyList<TokenNorms> Measure(VisionTower tower, IImageSource images, int count, EvaluationRun run)
     {
-        var total = Math.Min(count, images.Count);
-        var probe = new Probe(tower.Blocks.Count);
+        var (total, done) = (Math.Min(count, images.Count), 0);
+        var probe = new NormProbe(tower);
         using var noGradient = torch.inference_mode();
         using var progress = run.Progress.Start(run.Title, total, "images");
         foreach (var batch in images.ReadBatches(run.BatchSize, 0, run.Cancellation))
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
-            var wanted = Math.Min(batch.Count, total - probe.Images);
+            var wanted = Math.Min(batch.Count, total - done);
             var (device, type) = tower.Placement;
             tower.Forward(batch.Images.narrow(0, 0, wanted).to(type, device), tower.Blocks.Count, probe);
-            probe.Images += wanted;
-            progress.Report(probe.Images);
-            if (probe.Images >= total)
+            progress.Report(done += wanted);
+            if (done >= total)
             {
                 break;
             }
@@ -45,42 +63,29 @@ public sealed record TokenNorms(
         return probe.Rows();
     }
 
-    private sealed class Probe(int layers) : IActivationProbe
+    private sealed class NormProbe(VisionTower tower) : IActivationProbe
     {
-        private readonly double[,] _sums = new double[layers, 5];
+        private readonly PlaceNorms[] _places = [.. Enumerable.Range(0, tower.Blocks.Count + 1).Select(_ => new PlaceNorms())];
 
-        public int Images { get; set; }
-
-        public bool Wants(int block, ActivationKind kind) => kind is ActivationKind.BlockOutput or ActivationKind.MlpHidden;
+        public bool Wants(int block, ActivationKind kind) =>
+            kind is ActivationKind.BlockOutput or ActivationKind.MlpHidden || (kind == ActivationKind.BlockInput && block == 0);
 
         public void Observe(int block, ActivationKind kind, Tensor value)
         {
             using var scope = torch.NewDisposeScope();
-            var patches = value.narrow(1, 1, value.shape[1] - 1).to(torch.ScalarType.Float32);
+            var special = tower.Config.ClassTokens;
+            var patches = value.narrow(1, special, value.shape[1] - special).to(torch.ScalarType.Float32).cpu();
             if (kind == ActivationKind.MlpHidden)
             {
-                Add(block, 4, patches.abs().amax([1, 2]));
-                return;
+                _places[block + 1].AddHidden(patches);
             }
-
-            var norms = patches.square().sum([2]).sqrt();
-            var (ascending, _) = norms.sort(dim: 1);
-            var median = ascending.select(1, (norms.shape[1] - 1) / 2);
-            var largest = norms.amax([1]);
-            Add(block, 0, median);
-            Add(block, 1, largest);
-            Add(block, 2, largest / median);
-            Add(block, 3, (norms > (median * OutlierFactor).unsqueeze(1)).to(torch.ScalarType.Float32).sum([1]));
+            else
+            {
+                _places[kind == ActivationKind.BlockInput ? 0 : block + 1].AddStream(patches);
+            }
         }
 
         public IReadOnlyList<TokenNorms> Rows() =>
-        [
-            .. Enumerable.Range(0, layers).Select(block => new TokenNorms(
-                block, Mean(block, 0), Mean(block, 1), Mean(block, 2), Mean(block, 3), Mean(block, 4))),
-        ];
-
-        private void Add(int block, int column, Tensor perImage) => _sums[block, column] += perImage.sum().item<float>();
-
-        private double Mean(int block, int column) => _sums[block, column] / Images;
+            [.. _places.Select((norms, place) => norms.Summarise(place == 0 ? "embedding" : $"block {place - 1}"))];
     }
 }

@@ -32,18 +32,21 @@ public sealed class RegCachePipeline
     public RegCacheResult Run()
     {
         var clock = Stopwatch.StartNew();
-        var sensitive = FindSensitiveLayer(out var candidates);
+        var table = MeasureSensitivity();
+        var sensitive = MostSensitive(table);
+        var candidates = CandidateExtraction.Blocks(sensitive.Block);
         using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
         prefixes.Prepare(candidates);
         var grid = Search(sensitive.Block, candidates, prefixes);
-        return Evaluate(sensitive, candidates, grid, prefixes, clock);
+        return Evaluate(table, sensitive, candidates, grid, prefixes, clock);
     }
 
     /// <summary>Runs stages 1 to 4: the sensitive layer, the candidate blocks and their averaged prefixes.</summary>
     /// <returns>The sensitive layer.</returns>
     public SensitivityRow Extract()
     {
-        var sensitive = FindSensitiveLayer(out var candidates);
+        var sensitive = MostSensitive(MeasureSensitivity());
+        var candidates = CandidateExtraction.Blocks(sensitive.Block);
         using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
         prefixes.Prepare(candidates);
         return sensitive;
@@ -52,13 +55,14 @@ public sealed class RegCachePipeline
     /// <summary>Runs stages 1 to 5 and returns the scores of all settings.</summary>
     public SearchGrid Search()
     {
-        var sensitive = FindSensitiveLayer(out var candidates);
+        var sensitive = MostSensitive(MeasureSensitivity());
+        var candidates = CandidateExtraction.Blocks(sensitive.Block);
         using var prefixes = new PrefixStore(_subject, _options, _directory, _cancellation);
         prefixes.Prepare(candidates);
         return Search(sensitive.Block, candidates, prefixes);
     }
 
-    private SensitivityRow FindSensitiveLayer(out ValueList<int> candidates)
+    private SensitivityTable MeasureSensitivity()
     {
         var calibration = Stored(_options.SensitivityBits ?? _options.Bits);
         var key = StageKey.Of(new
@@ -77,6 +81,11 @@ public sealed class RegCachePipeline
         }
 
         RegCacheTables.Write(_directory, table);
+        return table;
+    }
+
+    private SensitivityRow MostSensitive(SensitivityTable table)
+    {
         var metric = _options.SensitivityMetric;
         if (metric == SearchMetric.Accuracy && table.AccuracyIsIndistinct())
         {
@@ -85,9 +94,7 @@ public sealed class RegCachePipeline
             metric = SearchMetric.Mse;
         }
 
-        var sensitive = table.Worst(metric);
-        candidates = CandidateExtraction.Blocks(sensitive.Block);
-        return sensitive;
+        return table.Worst(metric);
     }
 
     private SearchGrid Search(int deleteBlock, ValueList<int> candidates, PrefixStore prefixes)
@@ -185,7 +192,7 @@ public sealed class RegCachePipeline
         _directory.Force);
 
     private RegCacheResult Evaluate(
-        SensitivityRow sensitive, ValueList<int> candidates, SearchGrid grid, PrefixStore prefixes, Stopwatch clock)
+        SensitivityTable table, SensitivityRow sensitive, ValueList<int> candidates, SearchGrid grid, PrefixStore prefixes, Stopwatch clock)
     {
         var best = grid.Best(_options.SearchMetric);
         var selected = new RegCacheConfiguration(best.ExtractionBlock, best.PrefixCount, grid.DeleteBlock, best.DeleteCount)
@@ -225,7 +232,7 @@ public sealed class RegCachePipeline
             100.0 * best.Correct / grid.Images,
             _directory.PathOf(RegCacheTables.ResultFileName(_subject, _options)));
         RegCacheTables.Append(report.ResultCsv, ResultRow.Of(_subject, _options, report, scores, clock.Elapsed));
-        return new(report, scores);
+        return new(report, scores, table, grid);
     }
 
     private EvaluationRun Pass(string title, string stage, StageKey key) => new(title, _subject.BatchSize)

@@ -18,7 +18,7 @@ public static class DataFrameFormat
         Formatter.Register<DataFrame>(static (frame, writer) => writer.Write(frame.ToString()), PlainTextFormatter.MimeType);
     }
 
-    private static void WriteHtml(DataFrame frame, TextWriter writer)
+    internal static void WriteHtml(DataFrame frame, TextWriter writer)
     {
         var encoder = HtmlEncoder.Default;
         writer.Write("<table class=\"dataframe\"><thead><tr>");

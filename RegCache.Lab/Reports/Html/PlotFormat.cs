@@ -18,12 +18,12 @@ public static class PlotFormat
         Formatter.Register<PlotlyChart>(Write, HtmlFormatter.MimeType);
     }
 
-    private static void Write(PlotlyChart chart, TextWriter writer)
+    internal static void Write(PlotlyChart chart, TextWriter writer)
     {
         // A notebook page may run the script before the one that brings the library, which is large.
         var drawing = chart.GetPlottingJS().Replace("</", "<\\/", StringComparison.Ordinal);
         writer.Write($$"""
-            <div id="{{chart.Id}}" class="{{CssClass}}" style="width: {{chart.Width}}px; max-width: 100%; height: {{chart.Height}}px;"></div>
+            <div id="{{chart.Id}}" class="{{CssClass}}" style="width: {{chart.Width}}px; max-width: 100%;"></div>
             <script>
             (function () {
               var place = document.getElementById('{{chart.Id}}'), tries = 0;

@@ -1,20 +1,17 @@
-using RegCache.Lab.Reports;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.PixelFormats;
 
-namespace RegCache.Lab.Merging;
+namespace RegCache.Lab.Reports;
 
-/// <summary>Pictures of one size in rows and columns, as one PNG file.</summary>
+/// <summary>Pictures of one size in rows and columns, as one picture.</summary>
 public static class PictureGrid
 {
     private const int Gap = 4;
 
-    /// <summary>Writes the grid.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>Puts the pictures side by side.</summary>
     /// <param name="rows">Pictures [height,width,3], row by row; all rows have as many.</param>
     /// <param name="width">Columns of one picture.</param>
-    /// <exception cref="UserException">The file cannot be written.</exception>
-    public static void WritePng(string path, IReadOnlyList<IReadOnlyList<byte[]>> rows, int width)
+    public static Image<Rgb24> Compose(IReadOnlyList<IReadOnlyList<byte[]>> rows, int width)
     {
         var height = rows[0][0].Length / 3 / width;
         var (across, down) = ((rows[0].Count * (width + Gap)) - Gap, (rows.Count * (height + Gap)) - Gap);
@@ -32,7 +29,17 @@ public static class PictureGrid
             }
         }
 
-        using var image = Image.LoadPixelData<Rgb24>(pixels, across, down);
+        return Image.LoadPixelData<Rgb24>(pixels, across, down);
+    }
+
+    /// <summary>Writes the pictures as one PNG file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="rows">Pictures [height,width,3], row by row; all rows have as many.</param>
+    /// <param name="width">Columns of one picture.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public static void WritePng(string path, IReadOnlyList<IReadOnlyList<byte[]>> rows, int width)
+    {
+        using var image = Compose(rows, width);
         AtomicFile.Write(path, stream => image.SaveAsPng(stream));
     }
 }

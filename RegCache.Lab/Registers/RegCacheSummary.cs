@@ -1,9 +1,8 @@
 using RegCache.Lab.Quantization;
-using RegCache.Lab.Registers;
 
-namespace RegCache.Lab.Cli.Commands;
+namespace RegCache.Lab.Registers;
 
-/// <summary>What RegCache chose on validation images at one bit-width, and top-1 accuracies on test images in percent.</summary>
+/// <summary>One line of a results table: what RegCache chose at one bit-width, and final top-1 accuracies in percent.</summary>
 /// <param name="Bits">The bit-widths.</param>
 /// <param name="SensitiveLayer">The most sensitive layer.</param>
 /// <param name="ExtractionBlock">The block that the prefix comes from.</param>
@@ -16,7 +15,7 @@ namespace RegCache.Lab.Cli.Commands;
 /// <param name="DeleteOnly">With deletion alone.</param>
 /// <param name="Both">With RegCache.</param>
 /// <param name="Recovered">Share of the loss that RegCache recovers, percent; null without a loss.</param>
-internal sealed record TrainShapesClipResult(
+public sealed record RegCacheSummary(
     string Bits,
     string SensitiveLayer,
     int ExtractionBlock,
@@ -30,7 +29,8 @@ internal sealed record TrainShapesClipResult(
     double Both,
     double? Recovered)
 {
-    public static TrainShapesClipResult Of(QuantizationBits bits, RegCacheResult result)
+    /// <summary>Of a finished pipeline run.</summary>
+    public static RegCacheSummary Of(QuantizationBits bits, RegCacheResult result)
     {
         var (report, scores) = (result.Report, result.Scores);
         var loss = scores.Float.Accuracy - scores.Without.Accuracy;

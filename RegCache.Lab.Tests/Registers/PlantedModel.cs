@@ -8,32 +8,22 @@ using RegCache.Lab.Reports;
 using SixLabors.ImageSharp;
 using SixLabors.ImageSharp.PixelFormats;
 
-namespace RegCache.Lab.Cli.Demo;
+namespace RegCache.Lab.Tests.Registers;
 
 /// <summary>
-/// The demo's model and images, from the reference values of the RegCache tests: a seven-block CLIP-like tower in which
+/// The model and images of the RegCache reference values as files: a seven-block CLIP-like tower in which
 /// background patches become outlier tokens by construction, and small images, written as a model folder and PNG class
 /// folders so that the pipeline reads them like anybody's data.
 /// </summary>
 /// <param name="Bits">The bit-widths that the reference values are for.</param>
 /// <param name="PipelineArguments">What to give to the command `pipeline`, besides bit-widths and run directory.</param>
-internal sealed record PlantedDemo(QuantizationBits Bits, IReadOnlyList<string> PipelineArguments)
+internal sealed record PlantedModel(QuantizationBits Bits, IReadOnlyList<string> PipelineArguments)
 {
-    /// <summary>Where a checkout of the kit keeps the reference values.</summary>
-    /// <exception cref="UserException">This is no checkout.</exception>
-    public static string FindSource()
-    {
-        const string folder = "RegCache.Lab.Tests/Goldens/regcache";
-        string[] roots = [Environment.GetEnvironmentVariable("REGCACHE_ROOT") ?? ".", AppContext.BaseDirectory];
-        return roots.Select(root => Path.Combine(root, folder)).FirstOrDefault(Directory.Exists)
-            ?? throw new UserException($"The demo's reference values ({folder}) are not here; run ./lab demo in the kit's own folder.");
-    }
-
     /// <summary>Writes the files; those of an earlier run are replaced.</summary>
     /// <param name="folder">Where they go.</param>
     /// <param name="source">The folder of the reference values.</param>
     /// <exception cref="UserException">A file cannot be read or written.</exception>
-    public static PlantedDemo Write(string folder, string source)
+    public static PlantedModel Write(string folder, string source)
     {
         var settings = JsonNode.Parse(File.ReadAllText(Path.Combine(source, "config.json")))!;
         int Int(string name) => settings[name]!.GetValue<int>();
