@@ -72,6 +72,12 @@ public sealed record ClipTrainingConfig
     /// <summary>Gradients are scaled down to this norm; null clips nothing.</summary>
     public double? GradClipNorm { get; init; }
 
+    /// <summary>Radius of sharpness-aware minimisation; null trains the ordinary way.</summary>
+    public double? SamRho { get; init; }
+
+    /// <summary>Whether sharpness-aware minimisation is adaptive: every parameter climbs in proportion to its own magnitude.</summary>
+    public bool SamAdaptive { get; init; }
+
     /// <summary>Whether blocks are computed again in the backward pass instead of keeping their activations.</summary>
     public bool GradCheckpointing { get; init; }
 
@@ -106,6 +112,10 @@ public sealed record ClipTrainingConfig
         LogEvery = LogEveryNSteps, EvaluateEvery = EvaluateEveryNSteps, SaveEvery = SaveEveryNSteps,
     };
 
+    /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
+    [JsonIgnore]
+    public SharpnessOptions? Sharpness => SamRho is { } radius ? new(radius, SamAdaptive) : null;
+
     /// <summary>Refuses impossible values.</summary>
     /// <param name="source">The file, for messages.</param>
     /// <exception cref="UserException">A value is impossible; the message names it.</exception>
@@ -132,6 +142,8 @@ public sealed record ClipTrainingConfig
         Require(
             LrScheduler != ScheduleKind.ConstCooldown || EpochsCooldown > 0, "epochs_cooldown", EpochsCooldown, "at least 1 with const_cooldown");
         Require(GradClipNorm is null or > 0, "grad_clip_norm", GradClipNorm, "above 0, or null");
+        Require(SamRho is null || (SamRho > 0 && double.IsFinite(SamRho.Value)), "sam_rho", SamRho, "above 0, or null");
+        Require(!SamAdaptive || SamRho is not null, "sam_adaptive", SamAdaptive, "false without `sam_rho`");
         Require(PatchDropout is >= 0 and < 1, "patch_dropout", PatchDropout, "from 0 up to, not including, 1");
         Require(EmaDecay is null or (> 0 and < 1), "ema_decay", EmaDecay, "between 0 and 1, or null");
         Require(
