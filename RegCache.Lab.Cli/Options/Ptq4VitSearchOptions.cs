@@ -15,7 +15,7 @@ internal sealed class Ptq4VitSearchOptions
         ("ptq4vit", false),
         ("baseptq", true));
 
-    private readonly Option<OutputMetric?> _metric = Optional<OutputMetric>(
+    private readonly Option<OutputMetric?> _metric = OptionOf.OptionalChoice(
         "--metric",
         "How PTQ4ViT compares a candidate's output with the float one. [default: the preset's, hessian or cosine]",
         ("hessian", OutputMetric.Hessian),
@@ -38,14 +38,14 @@ internal sealed class Ptq4VitSearchOptions
     private readonly Option<int> _backwardBatch = OptionOf.Number(
         "--backward-batch", "Images of a backward pass of PTQ4ViT; the loss is their mean.", 4, 1, 65536);
 
-    private readonly Option<Twin?> _softmaxTwin = Optional<Twin>(
+    private readonly Option<Twin?> _softmaxTwin = OptionOf.OptionalChoice(
         "--softmax-twin",
         "PTQ4ViT's two ranges of the softmax: added, as released; one of them, as in the paper; or off, one range. [default: the preset's, released or off]",
         ("released", Twin.Released),
         ("paper", Twin.Paper),
         ("off", Twin.Off));
 
-    private readonly Option<bool?> _geluTwin = Optional<bool>(
+    private readonly Option<bool?> _geluTwin = OptionOf.OptionalChoice(
         "--gelu-twin",
         "PTQ4ViT's separate ranges of positive and negative GELU outputs. [default: the preset's, on or off]",
         ("on", true),
@@ -109,10 +109,6 @@ internal sealed class Ptq4VitSearchOptions
             Range = new(lowest, highest, arguments.GetValue(_candidates)),
         };
     }
-
-    private static Option<T?> Optional<T>(string name, string description, params (string Name, T Value)[] choices)
-        where T : struct =>
-        OptionOf.Choice<T?>(name, description, null, [.. choices.Select(choice => (choice.Name, (T?)choice.Value))]);
 
     private static (double Lowest, double Highest)? ParseRange(string text)
     {
