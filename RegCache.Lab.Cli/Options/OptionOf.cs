@@ -58,12 +58,15 @@ internal static class OptionOf
 
     private static Option<T> OneOf<T>(string name, string description, (string Name, T Value)[] choices)
     {
+        if ((Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T)) == typeof(bool))
+        {
+            throw new ArgumentException("For truth values the parser takes no words but true and false: use an enumeration.", nameof(choices));
+        }
+
         var option = new Option<T>(name)
         {
             Description = description,
             HelpName = string.Join('|', choices.Select(choice => choice.Name)),
-            // An option of truth values would not take its word otherwise.
-            Arity = ArgumentArity.ExactlyOne,
             CustomParser = result => Parse(result, text => Array.FindIndex(choices, choice => choice.Name == text) is var index and >= 0
                 ? choices[index].Value
                 : throw new UserException($"{name} must be {string.Join(" or ", choices.Select(choice => choice.Name))}, not '{text}'")),

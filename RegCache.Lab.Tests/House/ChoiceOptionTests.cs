@@ -19,6 +19,19 @@ public sealed class ChoiceOptionTests
         Assert.Equal(isStatic, options.ReadStatic(result));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true, "--activation-range", "asymmetric")]
+    public void TheGridOfTheActivationsIsChosen(bool isAsymmetric, params string[] words)
+    {
+        var options = new RegCacheSettingsOptions();
+        var command = new Command("test");
+        options.AddQuantizerTo(command);
+        var result = command.Parse(words);
+        Assert.Empty(result.Errors);
+        Assert.Equal(isAsymmetric, options.Naive(result, new(8, 8)).AsymmetricActivations);
+    }
+
     [Fact]
     public void AChoiceNeedsItsWord()
     {
