@@ -20,14 +20,29 @@ internal static class MergingBenchmark
         using var noGradient = torch.inference_mode();
         MeasureStep(model.Vision, pairs);
         using var images = torch.randn(batch, 3, 224, 224);
-        Console.WriteLine($"ViT-B/16 fp32, batch {batch}, {threads} threads, {pairs} pairs: r in every block against r = 0");
+        using var peer = StartPeer(model.Config, batch, threads);
+        Console.WriteLine($"ViT-B/16 fp32, batch {batch}, {threads} threads, {pairs} pairs: merging in every block against none, speed-ups");
+        Console.WriteLine("  method                                     MACs    this kit               reached   PyTorch's ToMe         kit/PyTorch");
         foreach (var count in new[] { 8, 13, 16 })
         {
-            MeasureSpeedUp(model, images, MergingConfiguration.TokenMerging(count), pairs);
+            MeasureSpeedUp(model, images, MergingConfiguration.TokenMerging(count), pairs, peer, count);
         }
 
-        MeasureSpeedUp(model, images, MergingConfiguration.Preset("lgtm-b", 16), pairs);
+        MeasureSpeedUp(model, images, MergingConfiguration.Preset("lgtm-b", 16), pairs, peer: null, 0);
     }
+
+    // The published method in PyTorch operators on a plain classifier of the same size.
+    private static PyTorchPeer? StartPeer(ClipConfig config, int batch, int threads) => PyTorchPeer.Start("merging_vit.py", new
+    {
+        threads,
+        batch,
+        config.Vision.Layers,
+        config.Vision.Width,
+        config.Vision.Heads,
+        Patch = config.Vision.PatchSize,
+        Image = config.Vision.ImageSize.Width,
+        Embed = config.EmbedDim,
+    });
 
     private static void MeasureStep(VisionTower tower, int pairs)
     {
@@ -56,16 +71,35 @@ internal static class MergingBenchmark
         }
     }
 
-    private static void MeasureSpeedUp(ClipModel model, torch.Tensor images, MergingConfiguration configuration, int pairs)
+    private static void MeasureSpeedUp(
+        ClipModel model, torch.Tensor images, MergingConfiguration configuration, int pairs, PyTorchPeer? peer, int count)
     {
         var plain = EncoderPlan.Plain(model.Vision.Blocks.Count);
         var merging = configuration.ApplyTo(plain);
         using var runner = new PlanRunner(model.Vision);
         double Seconds(EncoderPlan plan) => PairedTiming.Seconds(() => runner.Run(images, plan).Dispose());
-        var timing = PairedTiming.Measure(pairs, () => Seconds(merging), () => Seconds(plain));
         long Macs(EncoderPlan plan) => MacsTable.Of(model.Config.Vision, model.Config.EmbedDim, plan).Total;
         var saved = (double)Macs(plain) / Macs(merging);
-        Console.WriteLine(
-            $"  {configuration}: {timing.Ratio:0.000} times as fast ({timing.RatioRange.Low:0.00} .. {timing.RatioRange.High:0.00}), MACs ratio {saved:0.000}, reached {100 * timing.Ratio / saved:0} %");
+        List<double> kit = [], kitPlain = [], torchMerging = [], torchPlain = [];
+        // The first round warms up; then all four take turns.
+        for (var round = -1; round < pairs; round++)
+        {
+            var times = (Seconds(merging), Seconds(plain), peer?.Run($"{count}") ?? 0, peer?.Run("0") ?? 0);
+            if (round >= 0)
+            {
+                kit.Add(times.Item1);
+                kitPlain.Add(times.Item2);
+                torchMerging.Add(times.Item3);
+                torchPlain.Add(times.Item4);
+            }
+        }
+
+        var own = new PairedTiming(kit, kitPlain);
+        var line = $"  {configuration,-42} {saved,5:0.00}   {Text(own),-22} {100 * own.Ratio / saved,5:0} %";
+        Console.WriteLine(peer is null
+            ? line
+            : $"{line}   {Text(new(torchMerging, torchPlain)),-22} {new PairedTiming(kit, torchMerging).Ratio,6:0.00}");
     }
+
+    private static string Text(PairedTiming timing) => $"{timing.Ratio:0.00} ({timing.RatioRange.Low:0.00} .. {timing.RatioRange.High:0.00})";
 }

@@ -22,6 +22,7 @@ internal sealed class QuantizerSetup : IDisposable
     /// <summary>Prepares the quantizer; nothing is calibrated yet.</summary>
     /// <param name="context">The command.</param>
     /// <param name="options">What the command line says.</param>
+    /// <param name="baseline">The family.</param>
     /// <param name="calibration">Opens the calibration set; called only when the quantizer needs one.</param>
     /// <param name="clip">The float model.</param>
     /// <param name="classifier">Its classifier.</param>
@@ -30,13 +31,13 @@ internal sealed class QuantizerSetup : IDisposable
     public static QuantizerSetup Create(
         CommandContext context,
         SessionOptions options,
+        Baseline baseline,
         Func<IImageSource> calibration,
         LoadedClip clip,
         ZeroShotClassifier classifier,
         RunDirectory directory)
     {
         var (arguments, tower, run) = (context.Arguments, clip.Model.Vision, options.Run.Read(context.Arguments));
-        var baseline = options.Baseline.Read(arguments);
         var isStatic = options.Calibration.ReadStatic(arguments);
         if (baseline == Baseline.Naive && !isStatic)
         {

@@ -19,13 +19,20 @@ internal sealed class RegCacheSession : IDisposable
     // Crops of a search set are read several times; what fits is decoded once.
     private const long CropCacheBytes = 2L << 30;
 
-    private readonly QuantizerSetup _quantizer;
-    private readonly Dictionary<QuantizationBits, ICalibration> _calibrations = [];
+    private readonly Dictionary<Baseline, QuantizerSetup> _quantizers;
+    private readonly Func<Baseline, QuantizerSetup> _makeQuantizer;
+    private readonly Dictionary<(Baseline Baseline, QuantizationBits Bits), ICalibration> _calibrations = [];
 
     private RegCacheSession(
-        LoadedClip clip, RunDirectory directory, RegCacheSubject subject, RegCacheOptions options, QuantizerSetup quantizer)
+        LoadedClip clip,
+        RunDirectory directory,
+        RegCacheSubject subject,
+        RegCacheOptions options,
+        QuantizerSetup quantizer,
+        Func<Baseline, QuantizerSetup> makeQuantizer)
     {
-        _quantizer = quantizer;
+        _quantizers = new() { [subject.Baseline] = quantizer };
+        _makeQuantizer = makeQuantizer;
         Clip = clip;
         Directory = directory;
         Subject = subject;
@@ -71,13 +78,15 @@ internal sealed class RegCacheSession : IDisposable
                 new() { SkipBadImages = run.SkipBadImages, CacheBytes = CropCacheBytes },
                 context.Cancellation);
             var validationImages = Source(validation);
-            var quantizer = QuantizerSetup.Create(
+            QuantizerSetup Quantizer(Baseline family) => QuantizerSetup.Create(
                 context,
                 options,
+                family,
                 () => Source(ClassFolderDataset.Open(locations.Require(DataVariable.Calibration), DataVariable.Calibration)),
                 clip,
                 classifier,
                 directory);
+            var quantizer = Quantizer(baseline);
             var subject = new RegCacheSubject(
                 clip.Name,
                 clip.Pretrained,
@@ -90,7 +99,7 @@ internal sealed class RegCacheSession : IDisposable
                 quantizer.At,
                 run.Batch,
                 options.Search.ReadScope(arguments).ToString().ToLowerInvariant());
-            return new(clip, directory, subject, settings, quantizer);
+            return new(clip, directory, subject, settings, quantizer, Quantizer);
         }
         catch
         {
@@ -101,18 +110,26 @@ internal sealed class RegCacheSession : IDisposable
     }
 
     /// <summary>The calibration at given bit-widths, kept in the run directory.</summary>
-    public ICalibration Calibration(QuantizationBits bits)
+    public ICalibration Calibration(QuantizationBits bits) => Calibration(Subject.Baseline, bits);
+
+    /// <summary>The same of any family.</summary>
+    public ICalibration Calibration(Baseline baseline, QuantizationBits bits)
     {
-        if (!_calibrations.TryGetValue(bits, out var calibration))
+        if (!_calibrations.TryGetValue((baseline, bits), out var calibration))
         {
+            if (!_quantizers.TryGetValue(baseline, out var quantizer))
+            {
+                _quantizers.Add(baseline, quantizer = _makeQuantizer(baseline));
+            }
+
             calibration = new StoredCalibration(
-                new RememberedCalibration(Subject.Calibration(bits)),
+                new RememberedCalibration(quantizer.At(bits)),
                 Directory.PathOf("calibration"),
                 Subject.Tower,
                 Subject.ModelHash,
                 Directory.Progress,
                 Directory.Force);
-            _calibrations.Add(bits, calibration);
+            _calibrations.Add((baseline, bits), calibration);
         }
 
         return calibration;
@@ -134,7 +151,11 @@ internal sealed class RegCacheSession : IDisposable
     public void Dispose()
     {
         Directory.Dispose();
-        _quantizer.Dispose();
+        foreach (var quantizer in _quantizers.Values)
+        {
+            quantizer.Dispose();
+        }
+
         Subject.Classifier.Dispose();
         Clip.Dispose();
     }

@@ -7,8 +7,12 @@ namespace RegCache.Lab.Cli.Options;
 /// <summary>The options of quantizers whose ranges are calibrated: ptq4vit, repqvit, and naive with static ranges.</summary>
 internal sealed class CalibrationOptions
 {
-    private readonly Option<bool> _static = OptionOf.Choice(
-        "--act-mode", "Activation ranges of the naive baseline: from every batch, or from the calibration images.", false, ("dynamic", false), ("static", true));
+    private readonly Option<ActivationMode> _mode = OptionOf.Choice(
+        "--act-mode",
+        "Activation ranges of the naive baseline: from every batch, or from the calibration images.",
+        ActivationMode.Dynamic,
+        ("dynamic", ActivationMode.Dynamic),
+        ("static", ActivationMode.Static));
 
     private readonly Option<int> _count = OptionOf.Number("--calib-size", "Calibration images.", CalibrationImages.DefaultCount, 1, 1_000_000);
 
@@ -28,10 +32,16 @@ internal sealed class CalibrationOptions
 
     private readonly Ptq4VitSearchOptions _search = new();
 
+    private enum ActivationMode
+    {
+        Dynamic,
+        Static,
+    }
+
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _static, _count, _memory, _recalibrate })
+        foreach (var option in new Option[] { _mode, _count, _memory, _recalibrate })
         {
             command.Add(option);
         }
@@ -40,7 +50,7 @@ internal sealed class CalibrationOptions
     }
 
     /// <summary>Whether the naive baseline takes its ranges from the calibration images.</summary>
-    public bool ReadStatic(ParseResult arguments) => arguments.GetValue(_static);
+    public bool ReadStatic(ParseResult arguments) => arguments.GetValue(_mode) == ActivationMode.Static;
 
     /// <summary>Number of calibration images.</summary>
     public int ReadCount(ParseResult arguments) => arguments.GetValue(_count);

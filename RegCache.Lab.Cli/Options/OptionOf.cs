@@ -11,18 +11,15 @@ internal static class OptionOf
     /// <summary>An option with a few named values.</summary>
     public static Option<T> Choice<T>(string name, string description, T whenAbsent, params (string Name, T Value)[] choices)
     {
-        var option = new Option<T>(name)
-        {
-            Description = description,
-            HelpName = string.Join('|', choices.Select(choice => choice.Name)),
-            DefaultValueFactory = _ => whenAbsent,
-            CustomParser = result => Parse(result, text => Array.FindIndex(choices, choice => choice.Name == text) is var index and >= 0
-                ? choices[index].Value
-                : throw new UserException($"{name} must be {string.Join(" or ", choices.Select(choice => choice.Name))}, not '{text}'")),
-        };
-        option.CompletionSources.Add(choices.Select(choice => choice.Name).ToArray());
+        var option = OneOf(name, description, choices);
+        option.DefaultValueFactory = _ => whenAbsent;
         return option;
     }
+
+    /// <summary>The same without a default: null when it is not given.</summary>
+    public static Option<T?> OptionalChoice<T>(string name, string description, params (string Name, T Value)[] choices)
+        where T : struct =>
+        OneOf<T?>(name, description, [.. choices.Select(choice => (choice.Name, (T?)choice.Value))]);
 
     /// <summary>An option with a whole number in a range.</summary>
     public static Option<T> Number<T>(string name, string description, T whenAbsent, T least, T most)
@@ -57,6 +54,25 @@ internal static class OptionOf
             result.AddError(exception.Message);
             return default;
         }
+    }
+
+    private static Option<T> OneOf<T>(string name, string description, (string Name, T Value)[] choices)
+    {
+        if ((Nullable.GetUnderlyingType(typeof(T)) ?? typeof(T)) == typeof(bool))
+        {
+            throw new ArgumentException("For truth values the parser takes no words but true and false: use an enumeration.", nameof(choices));
+        }
+
+        var option = new Option<T>(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', choices.Select(choice => choice.Name)),
+            CustomParser = result => Parse(result, text => Array.FindIndex(choices, choice => choice.Name == text) is var index and >= 0
+                ? choices[index].Value
+                : throw new UserException($"{name} must be {string.Join(" or ", choices.Select(choice => choice.Name))}, not '{text}'")),
+        };
+        option.CompletionSources.Add(choices.Select(choice => choice.Name).ToArray());
+        return option;
     }
 
     private static T ParseNumber<T>(string name, string text, T least, T most)

@@ -8,14 +8,14 @@ namespace RegCache.Lab.Cli.Options;
 /// <summary>The options of PTQ4ViT's search: a preset, and what departs from it.</summary>
 internal sealed class Ptq4VitSearchOptions
 {
-    private readonly Option<bool> _base = OptionOf.Choice(
+    private readonly Option<Preset> _preset = OptionOf.Choice(
         "--search-preset",
         "What the other options of PTQ4ViT's search start from: PTQ4ViT itself, or BasePTQ, its plain relative.",
-        false,
-        ("ptq4vit", false),
-        ("baseptq", true));
+        Preset.Ptq4Vit,
+        ("ptq4vit", Preset.Ptq4Vit),
+        ("baseptq", Preset.BasePtq));
 
-    private readonly Option<OutputMetric?> _metric = Optional<OutputMetric>(
+    private readonly Option<OutputMetric?> _metric = OptionOf.OptionalChoice(
         "--metric",
         "How PTQ4ViT compares a candidate's output with the float one. [default: the preset's, hessian or cosine]",
         ("hessian", OutputMetric.Hessian),
@@ -38,18 +38,18 @@ internal sealed class Ptq4VitSearchOptions
     private readonly Option<int> _backwardBatch = OptionOf.Number(
         "--backward-batch", "Images of a backward pass of PTQ4ViT; the loss is their mean.", 4, 1, 65536);
 
-    private readonly Option<Twin?> _softmaxTwin = Optional<Twin>(
+    private readonly Option<Twin?> _softmaxTwin = OptionOf.OptionalChoice(
         "--softmax-twin",
         "PTQ4ViT's two ranges of the softmax: added, as released; one of them, as in the paper; or off, one range. [default: the preset's, released or off]",
         ("released", Twin.Released),
         ("paper", Twin.Paper),
         ("off", Twin.Off));
 
-    private readonly Option<bool?> _geluTwin = Optional<bool>(
+    private readonly Option<Switch?> _geluTwin = OptionOf.OptionalChoice(
         "--gelu-twin",
         "PTQ4ViT's separate ranges of positive and negative GELU outputs. [default: the preset's, on or off]",
-        ("on", true),
-        ("off", false));
+        ("on", Switch.On),
+        ("off", Switch.Off));
 
     private readonly Option<int?> _rounds = OptionOf.OptionalNumber(
         "--search-rounds", "PTQ4ViT's rounds of weights and activations in turn. [default: the preset's, 3 or 1]", 1, 100);
@@ -62,6 +62,18 @@ internal sealed class Ptq4VitSearchOptions
         HelpName = "LOW,HIGH",
         CustomParser = result => OptionOf.Parse<(double, double)?>(result, ParseRange),
     };
+
+    private enum Preset
+    {
+        Ptq4Vit,
+        BasePtq,
+    }
+
+    private enum Switch
+    {
+        Off,
+        On,
+    }
 
     // An option's null already means the preset's.
     private enum Twin
@@ -76,7 +88,7 @@ internal sealed class Ptq4VitSearchOptions
     {
         foreach (var option in new Option[]
         {
-            _base, _metric, _loss, _temperature, _backwardBatch, _softmaxTwin, _geluTwin, _rounds, _candidates, _range,
+            _preset, _metric, _loss, _temperature, _backwardBatch, _softmaxTwin, _geluTwin, _rounds, _candidates, _range,
         })
         {
             command.Add(option);
@@ -86,7 +98,7 @@ internal sealed class Ptq4VitSearchOptions
     /// <summary>The search at given bit-widths.</summary>
     public Ptq4VitOptions Read(ParseResult arguments, QuantizationBits bits)
     {
-        var preset = arguments.GetValue(_base) ? Ptq4VitOptions.BasePtq(bits) : new(bits);
+        var preset = arguments.GetValue(_preset) == Preset.BasePtq ? Ptq4VitOptions.BasePtq(bits) : new(bits);
         var metric = arguments.GetValue(_metric) ?? preset.Metric;
         var (lowest, highest) = arguments.GetValue(_range) ?? (preset.Range.Lowest, preset.Range.Highest);
         return preset with
@@ -104,15 +116,11 @@ internal sealed class Ptq4VitSearchOptions
                 Twin.Off => null,
                 _ => preset.SoftmaxTwin,
             },
-            PostGeluTwin = arguments.GetValue(_geluTwin) ?? preset.PostGeluTwin,
+            PostGeluTwin = arguments.GetValue(_geluTwin) is { } twin ? twin == Switch.On : preset.PostGeluTwin,
             Rounds = arguments.GetValue(_rounds) ?? preset.Rounds,
             Range = new(lowest, highest, arguments.GetValue(_candidates)),
         };
     }
-
-    private static Option<T?> Optional<T>(string name, string description, params (string Name, T Value)[] choices)
-        where T : struct =>
-        OptionOf.Choice<T?>(name, description, null, [.. choices.Select(choice => (choice.Name, (T?)choice.Value))]);
 
     private static (double Lowest, double Highest)? ParseRange(string text)
     {

@@ -31,8 +31,12 @@ internal sealed class RegCacheSettingsOptions
         ("row", WeightGranularity.Row),
         ("tensor", WeightGranularity.Tensor));
 
-    private readonly Option<bool> _asymmetric = OptionOf.Choice(
-        "--activation-range", "Grid of the activations.", false, ("symmetric", false), ("asymmetric", true));
+    private readonly Option<ActivationRange> _range = OptionOf.Choice(
+        "--activation-range",
+        "Grid of the activations.",
+        ActivationRange.Symmetric,
+        ("symmetric", ActivationRange.Symmetric),
+        ("asymmetric", ActivationRange.Asymmetric));
 
     private readonly Option<QuantizationBits?> _sensitivityBits = new("--sensitivity-bits")
     {
@@ -88,10 +92,16 @@ internal sealed class RegCacheSettingsOptions
         ("class", ImageOrder.Class),
         ("name", ImageOrder.Name));
 
+    private enum ActivationRange
+    {
+        Symmetric,
+        Asymmetric,
+    }
+
     /// <summary>Adds the options of the quantizer and of reading images.</summary>
     public void AddQuantizerTo(Command command)
     {
-        foreach (var option in new Option[] { _bits, _scope, _granularity, _asymmetric, _order })
+        foreach (var option in new Option[] { _bits, _scope, _granularity, _range, _order })
         {
             command.Add(option);
         }
@@ -142,7 +152,7 @@ internal sealed class RegCacheSettingsOptions
     {
         Scope = arguments.GetValue(_scope),
         Granularity = arguments.GetValue(_granularity),
-        AsymmetricActivations = arguments.GetValue(_asymmetric),
+        AsymmetricActivations = arguments.GetValue(_range) == ActivationRange.Asymmetric,
     };
 
     private static Option<SearchMetric> Metric(string name, string description) => OptionOf.Choice(

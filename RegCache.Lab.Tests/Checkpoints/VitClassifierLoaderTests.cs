@@ -18,13 +18,31 @@ public sealed class VitClassifierLoaderTests : IDisposable
     {
         var tensors = Tensors();
         using var direct = VitClassifierLoader.FromTensors("test", tensors);
-        var others = prefix.Length == 0 ? [] : new[] { KeyValuePair.Create("optimizer.state", torch.ones(3)) };
+        KeyValuePair<string, Tensor>[] others =
+            [new("optimizer.state.0.exp_avg", torch.ones(3)), new("loss_scaler.scale", torch.ones(1)), .. prefix.Length == 0 ? [] : new[] { KeyValuePair.Create("ema_rate", torch.ones(1)) }];
         using var loaded = VitClassifierLoader.Load(
             Write([.. tensors.Select(pair => KeyValuePair.Create(prefix + pair.Key, pair.Value)), .. others]));
         var images = torch.randn(2, 3, 16, 16);
         Assert.Equal(new VisionConfig { Layers = 2, Width = Width, HeadWidth = 64, PatchSize = 4, ImageSize = (16, 16), NoLnPre = true, Epsilon = 1e-6 }, loaded.Config.Vision);
         Assert.Equal(Classes, loaded.Config.EmbedDim);
         Assert.True(direct.Vision.Encode(images).eq(loaded.Vision.Encode(images)).all().item<bool>());
+    }
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(1)]
+    [InlineData(171)]
+    public void TheHiddenChannelsAreThoseOfTheWeights(int hidden)
+    {
+        var tensors = Tensors();
+        foreach (var name in tensors.Keys.Where(name => name.Contains("mlp.fc", StringComparison.Ordinal)).ToList())
+        {
+            var shape = tensors[name].shape.Select(length => length == 4 * Width ? hidden : length).ToArray();
+            tensors[name] = torch.randn(shape).mul_(0.1);
+        }
+
+        using var model = VitClassifierLoader.FromTensors("test", tensors);
+        Assert.Equal(hidden, model.Config.Vision.MlpWidth);
     }
 
     [Fact]

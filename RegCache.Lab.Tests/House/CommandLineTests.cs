@@ -88,6 +88,14 @@ public sealed class CommandLineTests
         Assert.Contains("Half = 0.5", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void TheChosenNumberOfThreadsStays()
+    {
+        var (code, output, error) = RunTestCommand(["test", "threads"], ("OMP_NUM_THREADS", null), ("MKL_NUM_THREADS", null));
+        Assert.True(code == 0, error);
+        Assert.Equal("Threads = 1, 16\n", output);
+    }
+
     [Theory]
     [InlineData("user", "The file a.safetensors is cut off.")]
     [InlineData("memory", "There is not enough memory: give a smaller --batch.")]

@@ -3,6 +3,7 @@ using RegCache.Lab.Cli;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
 using RegCache.Lab.Reports;
+using TorchSharp;
 
 namespace RegCache.Lab.Tests.House;
 
@@ -10,7 +11,7 @@ namespace RegCache.Lab.Tests.House;
 internal static class TestCommands
 {
     public static IReadOnlyList<KitCommand> All { get; } =
-        [new Obedient(), new Deaf(), new Failing(), new Holding(), new Staged(), new Options()];
+        [new Obedient(), new Deaf(), new Failing(), new Holding(), new Staged(), new Options(), new Threads()];
 
     /// <summary>Waits until it is cancelled.</summary>
     private sealed class Obedient : KitCommand
@@ -156,6 +157,23 @@ internal static class TestCommands
             context.Output.WriteLine($"Baseline = {_baseline.Read(context.Arguments)}");
             context.Output.WriteLine($"Half = {0.5}");
             context.Output.WriteLine(context.CommandLine);
+            return 0;
+        }
+    }
+
+    /// <summary>Chooses one thread, uses functions of the engine for the first time, and prints the number of threads.</summary>
+    private sealed class Threads : KitCommand
+    {
+        public override string Path => "test threads";
+
+        public override string Description => "Prints the number of threads.";
+
+        public override int Run(CommandContext context)
+        {
+            torch.set_num_threads(1);
+            using var ones = torch.ones(8);
+            using var sum = ones + ones;
+            context.Output.WriteLine($"Threads = {torch.get_num_threads()}, {sum.sum().item<float>()}");
             return 0;
         }
     }

@@ -108,6 +108,26 @@ public sealed class CalibrationTests : IDisposable
         Assert.Equal(3, inner.Calls);
     }
 
+    [Fact]
+    public void AForcedRunCalibratesEverySettingOnce()
+    {
+        var inner = new CountingCalibration(Make("repqvit", new(8, 8)));
+        var deleted = new RegCacheConfiguration(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
+        // Two runs into one folder; each has stages of its own that calibrate the same plans.
+        for (var run = 1; run <= 2; run++)
+        {
+            var remembered = new RememberedCalibration(inner);
+            StoredCalibration Stage() => new(remembered, _folder, Tower, "hash", SilentProgress.Instance, force: true);
+            foreach (var plan in new[] { Plain, deleted, Plain, deleted })
+            {
+                var quantizer = Stage().Calibrate(plan);
+                Assert.Same(quantizer, remembered.Calibrate(quantizer.ApplyTo(plan)));
+            }
+
+            Assert.Equal(2 * run, inner.Calls);
+        }
+    }
+
     [Theory]
     [InlineData("repqvit")]
     [InlineData("ptq4vit")]

@@ -37,6 +37,27 @@ public sealed class ClipTaskTests : IDisposable
         Assert.Equal(whole, parts);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Sharpness_aware_training_goes_on_to_the_same_weights(bool adaptive)
+    {
+        var config = _config with { SamRho = 0.1, SamAdaptive = adaptive };
+        var whole = Train(config, "whole", stopAfter: null);
+        Train(config, "parts", stopAfter: 4);
+        Assert.Equal(whole, Train(config, "parts", stopAfter: null));
+        Assert.NotEqual(whole, Train(_config, "plain", stopAfter: null));
+    }
+
+    [Fact]
+    public void A_tiny_radius_trains_as_without()
+    {
+        // The second pass must see the same crops and drop the same patches.
+        var plain = Train(_config, "plain", stopAfter: null);
+        var sharp = Train(_config with { SamRho = 1e-9 }, "sharp", stopAfter: null);
+        Assert.InRange(plain.Zip(sharp, (a, b) => Math.Abs(a - b)).Max(), 0, 1e-5);
+    }
+
     [Fact]
     public void Checkpointing_changes_no_bit()
     {

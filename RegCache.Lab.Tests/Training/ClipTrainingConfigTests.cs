@@ -28,6 +28,8 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [InlineData("\"gray_scale_prob\": 2", "gray_scale_prob", "from 0 to 1")]
     [InlineData("\"patch_dropout\": 1", "patch_dropout", "from 0")]
     [InlineData("\"ema_decay\": 1", "ema_decay", "between 0 and 1")]
+    [InlineData("\"sam_rho\": 0", "sam_rho", "above 0")]
+    [InlineData("\"sam_adaptive\": true", "sam_adaptive", "without `sam_rho`")]
     public void Unknown_and_impossible_values_are_refused_by_name(string field, string name, string reason)
     {
         var message = Assert.Throws<UserException>(() => Load("{" + Needed + ", " + field + "}")).Message;

@@ -167,6 +167,7 @@ public sealed class PlanRunner : IDisposable
             {
                 var (plan, child) = wanted[index];
                 using var scope = torch.NewDisposeScope();
+                Probe?.Enter(child.PlansBelow);
                 var next = Runner.Arrive(Runner.RunBlock(state, block, plan, Probe));
                 Runner.BlockForwards++;
                 if (index == wanted.Length - 1)

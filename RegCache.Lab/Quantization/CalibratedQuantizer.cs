@@ -28,6 +28,10 @@ public sealed class CalibratedQuantizer(string method, CalibratedPatches? patche
         $"{Method}, {layer.Name()} alone", null, [.. Blocks.Select(block => block.Only(layer))]);
 
     /// <inheritdoc />
+    public (ITensorQuantizer Quantizer, ChannelShift? Shift)? InputOf(int block, LinearKind layer) =>
+        Blocks[block].Linears.TryGetValue(layer, out var linear) ? (linear.Input, linear.Shift) : null;
+
+    /// <inheritdoc />
     public EncoderPlan ApplyTo(EncoderPlan plan) => plan with
     {
         Embedding = Patches,

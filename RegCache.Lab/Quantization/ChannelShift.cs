@@ -19,6 +19,10 @@ public sealed record ChannelShift(Tensor Ratio, Tensor Offset)
         return norm with { Weight = weight.MoveToOuterDisposeScope(), Bias = bias.MoveToOuterDisposeScope() };
     }
 
+    /// <summary>What the LayerNorm gave before: <c>LN = (LN' + t) r</c>.</summary>
+    /// <param name="shifted">Output of the shifted LayerNorm [..,C].</param>
+    public Tensor Undo(Tensor shifted) => (shifted + Offset).mul_(Ratio);
+
     /// <summary>The linear layer that undoes it.</summary>
     public Linear Apply(ILinear linear)
     {

@@ -34,6 +34,10 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibr
     /// <inheritdoc />
     public ILayerScheme Only(LinearKind layer) => this with { Layers = [layer] };
 
+    /// <inheritdoc />
+    public (ITensorQuantizer Quantizer, ChannelShift? Shift)? InputOf(int block, LinearKind layer) =>
+        Layers.Contains(layer) ? (new DynamicInput(this, layer.FullName(block)), null) : null;
+
     /// <summary>The fake-quantized form of one linear layer.</summary>
     /// <param name="linear">The float layer.</param>
     /// <param name="name">The layer's name, for messages.</param>

@@ -8,6 +8,9 @@ public static class VitClassifierLoader
 {
     private const string PatchWeight = "patch_embed.proj.weight";
 
+    // What a training keeps beside the weights; it may lie at the weights' own level where a file has no levels.
+    private static readonly string[] _trainingState = ["optimizer.", "lr_scheduler.", "scaler.", "loss_scaler.", "amp_scaler."];
+
     /// <summary>Loads a checkpoint: safetensors, or PyTorch's forms with or without a dict around the weights.</summary>
     /// <exception cref="UserException">The file cannot be read, or holds another kind of model.</exception>
     public static ClipModel Load(string path, VitClassifierOptions? options = null)
@@ -20,7 +23,8 @@ public static class VitClassifierLoader
         using var scope = torch.NewDisposeScope();
         var state = new StateDict(path, file.Tensors
             .Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal))
-            .Select(tensor => tensor.Rename(tensor.Name[prefix.Length..])));
+            .Select(tensor => tensor.Rename(tensor.Name[prefix.Length..]))
+            .Where(tensor => !_trainingState.Any(name => tensor.Name.StartsWith(name, StringComparison.Ordinal))));
         return FromTensors(
             path, state.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.ToTensor(torch.ScalarType.Float32)), options);
     }
@@ -81,7 +85,7 @@ public static class VitClassifierLoader
                 Layers = tensors.Layers,
                 Width = width,
                 HeadWidth = width / heads,
-                MlpRatio = (double)tensors.Shape("blocks.0.mlp.fc1.weight", 2)[0] / width,
+                MlpRatio = MlpRatios.Of((int)tensors.Shape("blocks.0.mlp.fc1.weight", 2)[0], width),
                 PatchSize = side,
                 ImageSize = options.ImageSize ?? (grid * side, grid * side),
                 NoLnPre = !tensors.HasPreNorm,

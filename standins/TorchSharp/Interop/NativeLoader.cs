@@ -9,17 +9,18 @@ internal static class NativeLoader
 {
     private const string FileName = "libTorchSharpBridge.so";
 
+    // The runtime asks again for every function that is called for the first time.
+    private static readonly Lazy<nint> _bridge = new(Load);
+
     [ModuleInitializer]
     internal static void Register() => NativeLibrary.SetDllImportResolver(typeof(NativeLoader).Assembly, Resolve);
 
-    private static nint Resolve(string library, Assembly assembly, DllImportSearchPath? searchPath)
-    {
-        if (library != Native.Library)
-        {
-            return 0;
-        }
+    private static nint Resolve(string library, Assembly assembly, DllImportSearchPath? searchPath) =>
+        library == Native.Library ? _bridge.Value : 0;
 
-        var path = Path.Combine(Path.GetDirectoryName(assembly.Location) is { Length: > 0 } folder ? folder : AppContext.BaseDirectory, FileName);
+    private static nint Load()
+    {
+        var path = Path.Combine(Path.GetDirectoryName(typeof(NativeLoader).Assembly.Location) is { Length: > 0 } folder ? folder : AppContext.BaseDirectory, FileName);
         if (!File.Exists(path))
         {
             throw new DllNotFoundException(
