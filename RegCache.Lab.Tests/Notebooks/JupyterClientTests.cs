@@ -13,7 +13,7 @@ public sealed class JupyterClientTests
         using var folder = Installed();
         File.WriteAllText(folder["n.ipynb"], NotebookFiles.Code("var x = 21;\nConsole.WriteLine(\"hi\");", "await Task.Delay(1);\n2 * x"));
         var (exitCode, _, error) = ExternalProcess.Run(
-            JupyterFactAttribute.Python,
+            Tools.Python,
             ["-m", "nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.kernel_name=.net-csharp", "--output", "done.ipynb", folder["n.ipynb"]],
             ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0, error);
@@ -55,7 +55,7 @@ public sealed class JupyterClientTests
             print('done')
             """);
         var (exitCode, output, error) = ExternalProcess.Run(
-            JupyterFactAttribute.Python, [folder["client.py"]], ("JUPYTER_DATA_DIR", folder.Root));
+            Tools.Python, [folder["client.py"]], ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0 && output.Contains("done", StringComparison.Ordinal), error);
     }
 

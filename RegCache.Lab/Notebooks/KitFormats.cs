@@ -17,6 +17,7 @@ public static class KitFormats
         PlotFormat.Register();
         Register<Image>("image/png", PictureFormat.WriteBase64, static image => $"picture of {image.Width}x{image.Height} pixels");
         RegisterHtml<Tensor>(TensorFormat.WriteHtml, TensorFormat.Text);
+        RegisterHtml<VisionConfig>(ConfigFormat.WriteHtml, ConfigFormat.Text);
         RegisterHtml<PrefixCache>(PrefixFormat.WriteHtml, PrefixFormat.Text);
         RegisterHtml<EncoderPlan>(PlanFormat.WriteHtml, PlanFormat.Text);
         RegisterHtml<PlanTree>(PlanFormat.WriteHtml, PlanFormat.Text);

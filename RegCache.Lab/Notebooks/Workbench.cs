@@ -1,5 +1,6 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.ClassFolders;
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Text;
@@ -8,6 +9,10 @@ using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Ptq4Vit;
 using RegCache.Lab.Quantization.RepqVit;
 using RegCache.Lab.Registers;
+using RegCache.Lab.Reports;
+using RegCache.Lab.Training.ShapesClip;
+using SixLabors.ImageSharp;
+using SixLabors.ImageSharp.PixelFormats;
 
 namespace RegCache.Lab.Notebooks;
 
@@ -50,7 +55,8 @@ public sealed class Workbench : IDisposable
     /// <exception cref="UserException">The model, the prompts or the images are missing or do not fit each other.</exception>
     public static Workbench Open(WorkbenchOptions options)
     {
-        var clip = LoadedClip.Load(options.Model, new() { Device = options.Device });
+        var model = options.Model.Length > 0 ? options.Model : ShapesClipModelFolder.Find();
+        var clip = LoadedClip.Load(model, new() { Device = options.Device });
         try
         {
             var prompts = PromptSet.Load(options.Prompts.Length > 0 ? options.Prompts : Path.Combine(clip.Folder, "prompts.json"));
@@ -71,10 +77,25 @@ public sealed class Workbench : IDisposable
     /// <param name="title">What a progress display calls it.</param>
     public EvaluationRun Run(string title) => new(title, _options.BatchSize);
 
-    /// <summary>Search images, spread over the set.</summary>
+    /// <summary>Indices of search images, from the first to the last, spread over the set.</summary>
+    public IReadOnlyList<int> Spread(int count) =>
+        [.. Enumerable.Range(0, count).Select(index => (int)((long)index * (Search.Count - 1) / Math.Max(1, count - 1)))];
+
+    /// <summary>The search images of <see cref="Spread"/>.</summary>
     /// <returns>Normalised images [count,3,H,W].</returns>
-    public Tensor Some(int count) =>
-        Search.Read([.. Enumerable.Range(0, count).Select(index => (int)((long)index * Search.Count / count))]);
+    public Tensor Some(int count) => Search.Read(Spread(count));
+
+    /// <summary>Search images, spread over the set, as one picture.</summary>
+    /// <param name="count">How many.</param>
+    /// <param name="columns">How many in a row.</param>
+    /// <param name="scale">Pixels of the picture for one of an image.</param>
+    public Image<Rgb24> Gallery(int count, int columns = 8, int scale = 1)
+    {
+        using var images = Some(count);
+        var width = Clip.Preprocess.Width;
+        var pictures = InputPixels.Of(images, Clip.Preprocess).Select(image => PictureGrid.Enlarge(image, width, scale));
+        return PictureGrid.Compose([.. pictures.Chunk(columns)], width * scale);
+    }
 
     /// <summary>Evaluates plans on the test images, all in one pass.</summary>
     /// <returns>One score a plan, in the order of the plans.</returns>

@@ -1,9 +1,11 @@
 namespace RegCache.Lab.Notebooks;
 
 /// <summary>What a <see cref="Workbench"/> is opened on.</summary>
-/// <param name="Model">A model folder or a weight file.</param>
-public sealed record WorkbenchOptions(string Model)
+public sealed record WorkbenchOptions
 {
+    /// <summary>A model folder or a weight file; empty for the shipped demo model.</summary>
+    public string Model { get; init; } = string.Empty;
+
     /// <summary>Folder of class folders to choose settings on; empty for the generated <c>shapes</c> set.</summary>
     public string SearchImages { get; init; } = string.Empty;
 
