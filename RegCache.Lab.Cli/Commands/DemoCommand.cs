@@ -79,7 +79,7 @@ internal sealed class DemoCommand : KitCommand
     }
 
     private static void Print(
-        CommandContext context, string baseline, IReadOnlyList<(RegCacheSummary Summary, RegCacheResult Result)> runs, string report)
+        CommandContext context, string baseline, List<(RegCacheSummary Summary, RegCacheResult Result)> runs, string report)
     {
         foreach (var line in runs[0].Result.Report.Lines())
         {

@@ -45,7 +45,7 @@ internal sealed class EvalClassificationCommand : KitCommand
             subject.Tower,
             subject.Classifier,
             subject.ValidationImages,
-            subject.Calibration(session.Options.Bits),
+            session.Calibration(session.Options.Bits),
             setting,
             cache?.ToPrefix(subject.Tower.Placement.Device),
             new EvaluationRun("evaluation", subject.BatchSize) { Progress = directory.Progress, Cancellation = context.Cancellation });

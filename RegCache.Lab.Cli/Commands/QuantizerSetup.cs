@@ -5,7 +5,6 @@ using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Ptq4Vit;
 using RegCache.Lab.Quantization.RepqVit;
-using RegCache.Lab.Quantization.Storage;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 
@@ -26,7 +25,7 @@ internal sealed class QuantizerSetup : IDisposable
     /// <param name="calibration">Opens the calibration set; called only when the quantizer needs one.</param>
     /// <param name="clip">The float model.</param>
     /// <param name="classifier">Its classifier.</param>
-    /// <param name="directory">Where calibrations are kept.</param>
+    /// <param name="directory">Where progress is told.</param>
     /// <exception cref="UserException">The calibration set is missing or too small, or an option is out of range.</exception>
     public static QuantizerSetup Create(
         CommandContext context,
@@ -63,8 +62,7 @@ internal sealed class QuantizerSetup : IDisposable
             Baseline.RepqVit => new RepqVitCalibration(tower, images, bits),
             _ => new StaticRangeCalibration(tower, images, options.Search.Naive(arguments, bits), run.Batch),
         };
-        return new(images, bits => new StoredCalibration(
-            Method(bits), directory.PathOf("calibration"), tower, clip.Hash, directory.Progress, run.Force));
+        return new(images, Method);
     }
 
     /// <summary>The calibration at given bit-widths; the same object every time, so that it can use what it did before.</summary>

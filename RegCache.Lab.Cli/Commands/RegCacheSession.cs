@@ -5,6 +5,8 @@ using RegCache.Lab.Data.ClassFolders;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Storage;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 using TorchSharp;
@@ -18,6 +20,7 @@ internal sealed class RegCacheSession : IDisposable
     private const long CropCacheBytes = 2L << 30;
 
     private readonly QuantizerSetup _quantizer;
+    private readonly Dictionary<QuantizationBits, ICalibration> _calibrations = [];
 
     private RegCacheSession(
         LoadedClip clip, RunDirectory directory, RegCacheSubject subject, RegCacheOptions options, QuantizerSetup quantizer)
@@ -95,6 +98,24 @@ internal sealed class RegCacheSession : IDisposable
             clip.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The calibration at given bit-widths, kept in the run directory.</summary>
+    public ICalibration Calibration(QuantizationBits bits)
+    {
+        if (!_calibrations.TryGetValue(bits, out var calibration))
+        {
+            calibration = new StoredCalibration(
+                new RememberedCalibration(Subject.Calibration(bits)),
+                Directory.PathOf("calibration"),
+                Subject.Tower,
+                Subject.ModelHash,
+                Directory.Progress,
+                Directory.Force);
+            _calibrations.Add(bits, calibration);
+        }
+
+        return calibration;
     }
 
     /// <summary>Names the images that were left out, if any.</summary>

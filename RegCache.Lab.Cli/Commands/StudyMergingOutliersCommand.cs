@@ -112,7 +112,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             .. from width in bits
                from hasPrefix in registers
                from policy in policies
-               let quantized = width is null ? EncoderPlan.Plain(layers) : EncoderPlan.Uniform(layers, session.Subject.Calibration(width).Calibrate(EncoderPlan.Plain(layers)))
+               let quantized = width is null ? EncoderPlan.Plain(layers) : EncoderPlan.Uniform(layers, session.Calibration(width).Calibrate(EncoderPlan.Plain(layers)))
                let plan = hasPrefix ? withPrefix.ApplyTo(quantized, prefix) : quantized
                select new Cell(width, hasPrefix, policy.Name, policy.Apply(plan), Float(hasPrefix), policy.Apply(Float(hasPrefix))),
         ];

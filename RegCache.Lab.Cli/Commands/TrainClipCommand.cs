@@ -27,6 +27,8 @@ internal sealed class TrainClipCommand : KitCommand
     private readonly Option<ComputeDevice> _device = OptionOf.Choice(
         "--device", "Where to compute.", ComputeDevice.Cpu, ("cpu", ComputeDevice.Cpu), ("cuda", ComputeDevice.Cuda));
 
+    private readonly SharpnessOption _sharpness = new();
+
     private readonly TrainReportOption _reportTo = new();
 
     /// <inheritdoc/>
@@ -43,6 +45,7 @@ internal sealed class TrainClipCommand : KitCommand
             command.Add(option);
         }
 
+        _sharpness.AddTo(command);
         _reportTo.AddTo(command);
     }
 
@@ -58,6 +61,8 @@ internal sealed class TrainClipCommand : KitCommand
 
         var file = arguments.GetValue(_config) ?? throw new UserException("--config FILE is missing: it holds the training's settings (--schema lists them).");
         var config = ClipTrainingConfigFile.Load(file);
+        var sharpness = _sharpness.Read(arguments, config.Sharpness);
+        config = config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } };
         torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
         var device = ComputeSetup.Device(arguments.GetValue(_device));
         using var directory = RunDirectory.Open(

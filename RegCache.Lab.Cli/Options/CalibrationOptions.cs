@@ -26,38 +26,17 @@ internal sealed class CalibrationOptions
         }),
     };
 
-    private readonly Option<HessianLoss> _loss = OptionOf.Choice(
-        "--hessian-loss",
-        "Loss whose gradient weights PTQ4ViT's errors: the model's own predictions, or the released code's divergence, which is rounding noise.",
-        HessianLoss.PseudoLabel,
-        ("pseudo-label", HessianLoss.PseudoLabel),
-        ("kl", HessianLoss.Kl));
-
-    private readonly Option<double> _temperature = new("--hessian-temperature")
-    {
-        Description = "PTQ4ViT divides the logits by this before the loss.",
-        HelpName = "T",
-        DefaultValueFactory = _ => 5,
-    };
-
-    private readonly Option<SoftmaxTwin> _twin = OptionOf.Choice(
-        "--softmax-twin",
-        "PTQ4ViT's two ranges of the softmax: added, as released, or one of them, as in the paper.",
-        SoftmaxTwin.Released,
-        ("released", SoftmaxTwin.Released),
-        ("paper", SoftmaxTwin.Paper));
-
-    private readonly Option<int> _rounds = OptionOf.Number("--search-rounds", "PTQ4ViT's rounds of weights and activations in turn.", 3, 1, 100);
-
-    private readonly Option<int> _candidates = OptionOf.Number("--search-candidates", "Scales that PTQ4ViT tries.", 100, 1, 10_000);
+    private readonly Ptq4VitSearchOptions _search = new();
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _static, _count, _memory, _recalibrate, _loss, _temperature, _twin, _rounds, _candidates })
+        foreach (var option in new Option[] { _static, _count, _memory, _recalibrate })
         {
             command.Add(option);
         }
+
+        _search.AddTo(command);
     }
 
     /// <summary>Whether the naive baseline takes its ranges from the calibration images.</summary>
@@ -73,16 +52,5 @@ internal sealed class CalibrationOptions
     public Recalibration? ReadRecalibration(ParseResult arguments) => arguments.GetValue(_recalibrate);
 
     /// <summary>The search of PTQ4ViT at given bit-widths.</summary>
-    public Ptq4VitOptions ReadPtq4Vit(ParseResult arguments, QuantizationBits bits)
-    {
-        var options = new Ptq4VitOptions(bits);
-        return options with
-        {
-            Loss = arguments.GetValue(_loss),
-            Temperature = arguments.GetValue(_temperature),
-            SoftmaxTwin = arguments.GetValue(_twin),
-            Rounds = arguments.GetValue(_rounds),
-            Range = options.Range with { Count = arguments.GetValue(_candidates) },
-        };
-    }
+    public Ptq4VitOptions ReadPtq4Vit(ParseResult arguments, QuantizationBits bits) => _search.Read(arguments, bits);
 }

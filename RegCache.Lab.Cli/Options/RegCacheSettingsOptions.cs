@@ -73,6 +73,9 @@ internal sealed class RegCacheSettingsOptions
 
     private readonly Option<int> _maxDelete = OptionOf.Number("--max-delete", "Most deleted tokens that are tried.", 10, 0, 65536);
 
+    private readonly Option<int> _finalists = OptionOf.Number(
+        "--finalists", "In a search of two passes (--recalibrate), how many of the best settings are calibrated again.", 5, 1, 1_000_000);
+
     private readonly Option<bool> _prune = new("--prune")
     {
         Description = "Drop settings that can no longer win; the selected one stays the same, the table has lower bounds.",
@@ -100,7 +103,7 @@ internal sealed class RegCacheSettingsOptions
         Option[] options =
         [
             _sensitivityBits, _sensitivityMetric, _searchMetric, _scoreTensor, _topTokens, _prefixBlocks, _blockSearch, _maxPrefix,
-            _maxDelete, _prune,
+            _maxDelete, _finalists, _prune,
         ];
         foreach (var option in options)
         {
@@ -121,6 +124,7 @@ internal sealed class RegCacheSettingsOptions
         BlockSearch = arguments.GetValue(_blockSearch),
         MaxPrefix = arguments.GetValue(_maxPrefix),
         MaxDelete = arguments.GetValue(_maxDelete),
+        Finalists = arguments.GetValue(_finalists),
         Prune = arguments.GetValue(_prune),
     };
 

@@ -17,6 +17,7 @@ public sealed class RegCachePipeline
     private readonly RegCacheOptions _options;
     private readonly RunDirectory _directory;
     private readonly CancellationToken _cancellation;
+    private readonly Dictionary<QuantizationBits, ICalibration> _calibrations = [];
 
     /// <summary>Prepares a run; nothing is computed yet.</summary>
     /// <exception cref="UserException">The options do not fit the encoder.</exception>
@@ -111,9 +112,10 @@ public sealed class RegCachePipeline
     private SearchGrid SearchAmong(
         string stage, int deleteBlock, ValueList<int> candidates, int maxPrefix, PrefixStore prefixes)
     {
-        var calibration = _subject.Calibration(_options.Bits);
+        var calibration = Remembered(_options.Bits);
         var recalibration = _options.Recalibration ?? calibration.Recalibration;
-        calibration = recalibration == Recalibration.Every ? calibration : Stored(_options.Bits);
+        // A method that can afford every setting is faster than files, and its quantizers share what they have in common.
+        calibration = calibration.Recalibration == Recalibration.Every ? calibration : Stored(_options.Bits);
         var settings = RegisterSearch.Settings(candidates, deleteBlock, maxPrefix, _options);
         var chosen = candidates.ToDictionary(block => block, prefixes.Prefix);
         var key = StageKey.Of(new
@@ -170,8 +172,19 @@ public sealed class RegCachePipeline
         return grid;
     }
 
+    // Files of earlier runs may be ignored (--force); what this run has calibrated is used by all its stages.
+    private ICalibration Remembered(QuantizationBits bits)
+    {
+        if (!_calibrations.TryGetValue(bits, out var calibration))
+        {
+            _calibrations.Add(bits, calibration = new RememberedCalibration(_subject.Calibration(bits)));
+        }
+
+        return calibration;
+    }
+
     private StoredCalibration Stored(QuantizationBits bits) => new(
-        _subject.Calibration(bits),
+        Remembered(bits),
         _directory.PathOf("calibration"),
         _subject.Tower,
         _subject.ModelHash,

@@ -53,7 +53,7 @@ public sealed record Ptq4VitOptions(QuantizationBits Bits)
         Require(Range.Count >= 1, $"--search-candidates {Range.Count}: try at least one scale.");
         Require(
             Range.Lowest > 0 && Range.Highest >= Range.Lowest && double.IsFinite(Range.Highest),
-            $"--search-range {Range.Lowest} {Range.Highest}: give two positive factors, the smaller one first.");
+            $"--search-range {Range.Lowest},{Range.Highest}: give two positive factors, the smaller one first.");
         Require(Temperature > 0 && double.IsFinite(Temperature), $"--hessian-temperature {Temperature}: give a positive number.");
         Require(BackwardBatch >= 1, $"--backward-batch {BackwardBatch}: give at least one image.");
         Require(

@@ -17,6 +17,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
     private readonly ClipTrainingConfig _config;
     private readonly ClipBatchReader _reader;
     private readonly ClipGradients _gradients;
+    private readonly SharpnessAware? _sharpness;
     private readonly AdamW _optimizer;
     private readonly LearningRateSchedule _schedule;
     private readonly WeightAverage? _average;
@@ -44,8 +45,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             model.Weights[name].requires_grad = true;
         }
 
-        var crop = config.CropScale is [var low, var high] ? new RandomCrop(low, high) : null;
-        _reader = new(new(train, preprocess, tokenizer, crop), config.BatchSize, config.Seed);
+        _reader = new(new(train, preprocess, tokenizer, config.Augmentation), config.BatchSize, config.Seed);
         StepsPerEpoch = _reader.BatchesPerEpoch / config.AccumFreq;
         if (StepsPerEpoch == 0)
         {
@@ -60,10 +60,11 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             PatchDropout = config.PatchDropout,
             Precision = config.Precision == TrainingPrecision.AmpBf16 ? new Bf16Precision() : null,
         });
+        _sharpness = config.Sharpness is { } sharpness ? new([.. model.Weights.Names.Select(name => model.Weights[name])], sharpness) : null;
         _optimizer = new(ParameterGroups.Of(model.Weights, config.Wd), new(config.Beta1, config.Beta2, config.Eps));
         _schedule = Schedule();
         _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
-        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, crop: null), config.BatchSize);
+        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, new()), config.BatchSize);
         Fingerprint = ContentHash.OfValue(new { config, train = train.Fingerprint, architecture = model.Config.ToString() });
     }
 
@@ -96,7 +97,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         try
         {
             _optimizer.ZeroGradients();
-            var loss = _gradients.Accumulate(batches, CounterRandom.Of(_config.Seed, purpose: 402, step));
+            var loss = Differentiate(batches, step);
             var norm = _config.GradClipNorm is null ? null : _optimizer.GradientNorm();
             var rate = _schedule.At(step);
             _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
@@ -153,6 +154,20 @@ public sealed class ClipTask : ITrainingTask, IDisposable
     {
         using var noGradient = torch.no_grad();
         model.LogitScale!.clamp_(0, _maxLogitScale);
+    }
+
+    // With sharpness-aware minimisation the gradient is that of a second pass, uphill, with the same patches dropped.
+    private Tensor Differentiate(ClipBatch[] batches, long step)
+    {
+        Tensor Pass() => _gradients.Accumulate(batches, CounterRandom.Of(_config.Seed, purpose: 402, step));
+        var loss = Pass();
+        if (_sharpness is not null)
+        {
+            using var climb = _sharpness.Climb();
+            Pass().Dispose();
+        }
+
+        return loss;
     }
 
     private ClipBatch[] Read(long step)

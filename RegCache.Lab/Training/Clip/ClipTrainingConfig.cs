@@ -72,6 +72,12 @@ public sealed record ClipTrainingConfig
     /// <summary>Gradients are scaled down to this norm; null clips nothing.</summary>
     public double? GradClipNorm { get; init; }
 
+    /// <summary>Radius of sharpness-aware minimisation; null trains the ordinary way.</summary>
+    public double? SamRho { get; init; }
+
+    /// <summary>Whether sharpness-aware minimisation is adaptive: every parameter climbs in proportion to its own magnitude.</summary>
+    public bool SamAdaptive { get; init; }
+
     /// <summary>Whether blocks are computed again in the backward pass instead of keeping their activations.</summary>
     public bool GradCheckpointing { get; init; }
 
@@ -87,7 +93,16 @@ public sealed record ClipTrainingConfig
     /// <summary>Area of the random crop, smallest and largest share; null resizes and crops at the centre.</summary>
     public IReadOnlyList<double>? CropScale { get; init; } = [0.9, 1.0];
 
-    /// <summary>Seed of weights, order, crops and dropped patches.</summary>
+    /// <summary>Largest changes of brightness, contrast, saturation and hue; null keeps the colours.</summary>
+    public IReadOnlyList<double>? ColorJitter { get; init; }
+
+    /// <summary>Share of the images whose colours are changed; used with <see cref="ColorJitter"/> only.</summary>
+    public double ColorJitterProb { get; init; } = 1;
+
+    /// <summary>Share of the images that become grey.</summary>
+    public double GrayScaleProb { get; init; }
+
+    /// <summary>Seed of weights, order, random changes of the images and dropped patches.</summary>
     public long Seed { get; init; }
 
     /// <summary>Optimiser steps between two log lines.</summary>
@@ -99,12 +114,24 @@ public sealed record ClipTrainingConfig
     /// <summary>Optimiser steps between two checkpoints; 0 saves at the end only.</summary>
     public int SaveEveryNSteps { get; init; } = 500;
 
+    /// <summary>The random changes of the images.</summary>
+    [JsonIgnore]
+    public ImageAugmentation Augmentation => new(
+        CropScale is [var low, var high] ? new(low, high) : null,
+        ColorJitter is [var brightness, var contrast, var saturation, var hue] ? new(brightness, contrast, saturation, hue) : null,
+        ColorJitterProb,
+        GrayScaleProb);
+
     /// <summary>The loop's part of the settings.</summary>
     [JsonIgnore]
     public TrainingLoopOptions Loop => new()
     {
         LogEvery = LogEveryNSteps, EvaluateEvery = EvaluateEveryNSteps, SaveEvery = SaveEveryNSteps,
     };
+
+    /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
+    [JsonIgnore]
+    public SharpnessOptions? Sharpness => SamRho is { } radius ? new(radius, SamAdaptive) : null;
 
     /// <summary>Refuses impossible values.</summary>
     /// <param name="source">The file, for messages.</param>
@@ -132,6 +159,8 @@ public sealed record ClipTrainingConfig
         Require(
             LrScheduler != ScheduleKind.ConstCooldown || EpochsCooldown > 0, "epochs_cooldown", EpochsCooldown, "at least 1 with const_cooldown");
         Require(GradClipNorm is null or > 0, "grad_clip_norm", GradClipNorm, "above 0, or null");
+        Require(SamRho is null || (SamRho > 0 && double.IsFinite(SamRho.Value)), "sam_rho", SamRho, "above 0, or null");
+        Require(!SamAdaptive || SamRho is not null, "sam_adaptive", SamAdaptive, "false without `sam_rho`");
         Require(PatchDropout is >= 0 and < 1, "patch_dropout", PatchDropout, "from 0 up to, not including, 1");
         Require(EmaDecay is null or (> 0 and < 1), "ema_decay", EmaDecay, "between 0 and 1, or null");
         Require(
@@ -139,6 +168,13 @@ public sealed record ClipTrainingConfig
             "crop_scale",
             CropScale is null ? null : $"[{string.Join(", ", CropScale)}]",
             "two ascending numbers above 0 and up to 1, or null");
+        Require(
+            ColorJitter is null || (ColorJitter.Count == 4 && ColorJitter.All(change => change >= 0) && ColorJitter[3] <= 0.5),
+            "color_jitter",
+            ColorJitter is null ? null : $"[{string.Join(", ", ColorJitter)}]",
+            "four numbers of 0 or more, the last one at most 0.5, or null");
+        Require(ColorJitterProb is >= 0 and <= 1, "color_jitter_prob", ColorJitterProb, "from 0 to 1");
+        Require(GrayScaleProb is >= 0 and <= 1, "gray_scale_prob", GrayScaleProb, "from 0 to 1");
         Require(TrainNumSamples >= 1, "train_num_samples", TrainNumSamples, "at least 1");
         Require(ValNumSamples >= 1, "val_num_samples", ValNumSamples, "at least 1");
         Require(LogEveryNSteps >= 1, "log_every_n_steps", LogEveryNSteps, "at least 1");

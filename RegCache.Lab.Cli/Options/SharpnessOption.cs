@@ -1,0 +1,46 @@
+using System.CommandLine;
+using System.Globalization;
+using RegCache.Lab.Training;
+
+namespace RegCache.Lab.Cli.Options;
+
+/// <summary>Sharpness-aware minimisation, for commands that train.</summary>
+internal sealed class SharpnessOption
+{
+    private readonly Option<double?> _radius = new("--sam-rho")
+    {
+        Description = "Radius of sharpness-aware minimisation, about 0.05, or 0.5 when adaptive; a step then takes twice as long. [default: off]",
+        HelpName = "RHO",
+        CustomParser = result => OptionOf.Parse<double?>(result, text =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var radius) && radius > 0 && double.IsFinite(radius)
+                ? radius
+                : throw new UserException($"--sam-rho must be a number above 0, not '{text}'")),
+    };
+
+    private readonly Option<bool> _adaptive = new("--sam-adaptive")
+    {
+        Description = "Every parameter climbs in proportion to its own magnitude (adaptive sharpness-aware minimisation).",
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(_radius);
+        command.Add(_adaptive);
+    }
+
+    /// <summary>What they say, over what the command's settings say.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="configured">The settings without these options; null trains the ordinary way.</param>
+    /// <exception cref="UserException">Adaptive, but without a radius.</exception>
+    public SharpnessOptions? Read(ParseResult arguments, SharpnessOptions? configured)
+    {
+        var isAdaptive = arguments.GetValue(_adaptive);
+        return (arguments.GetValue(_radius) ?? configured?.Radius) switch
+        {
+            { } radius => new(radius, isAdaptive || configured is { Adaptive: true }),
+            _ when isAdaptive => throw new UserException("--sam-adaptive needs a radius: give --sam-rho RHO, too."),
+            _ => null,
+        };
+    }
+}
