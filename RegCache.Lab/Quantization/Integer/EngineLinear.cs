@@ -70,6 +70,14 @@ internal abstract unsafe class EngineLinear : IEngineLinear
         return output;
     }
 
+    /// <summary>Runs only the layer's products, of rows of zeros: what everything around them is measured against.</summary>
+    internal void Multiply(int rows)
+    {
+        var layer = Layer;
+        NativeCall.Check(Native.rc_multiply(&layer, rows, torch.get_num_threads()));
+        GC.KeepAlive(this);
+    }
+
     /// <summary>Keeps a tensor of the layer alive; returns its memory.</summary>
     protected void* Keep(Tensor tensor)
     {

@@ -43,6 +43,10 @@ internal static unsafe partial class Native
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory)]
+    public static partial int rc_multiply(NativeLayer* layer, int rows, int threads);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory)]
     public static partial int rc_attend(
         NativeStream* stream,
         NativeNorm* norm,

@@ -24,6 +24,14 @@ internal static unsafe class NativeCall
     /// <summary>The memory of a tensor, or null.</summary>
     public static float* Floats(Tensor? tensor) => tensor is null ? null : (float*)Address(tensor);
 
+    /// <summary>Seconds that all threads together spent in the kernels since the last call, by kind of work.</summary>
+    public static NativeTimes TakeTimes()
+    {
+        NativeTimes times;
+        Native.rc_take_times(&times);
+        return times;
+    }
+
     /// <summary>Throws what a call reported.</summary>
     public static void Check(int status)
     {

@@ -76,6 +76,9 @@ RC_API int rc_apply(const rc_linear *layer, const rc_stream *stream, int32_t thr
 // What the product of such a layer works on: codes [rows, inputs] and sums [rows, outputs] before any correction.
 RC_API int rc_inspect(const rc_linear *layer, const rc_stream *stream, uint8_t *codes, int32_t *sums, int32_t threads, rc_place *place);
 
+// Only the products of a layer, for so many rows of zeros: what everything around them is measured against.
+RC_API int rc_multiply(const rc_linear *layer, int32_t rows, int32_t threads);
+
 // to = from + gain * out(attention(in(norm(from)))); gain may be null.
 RC_API int rc_attend(
     const rc_stream *stream, const rc_norm *norm, const rc_linear *in, const rc_attention *attention, const rc_linear *out, const float *gain,

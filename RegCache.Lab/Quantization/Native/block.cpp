@@ -16,7 +16,7 @@ namespace rc {
 namespace {
 
 // Queries, keys and values of this many bytes are made and used before the next: they stay in the shared cache.
-static const int64_t group_bytes = (getenv("GB")?atof(getenv("GB")):12)*(1<<20);
+constexpr int64_t group_bytes = 4 << 20;
 // Rows measured at a time.
 constexpr int measured_rows = 64;
 
@@ -207,6 +207,23 @@ void apply(const rc_linear &linear, const rc_stream &stream, uint8_t *codes, int
   failure.rethrow();
 }
 
+void multiply(const rc_linear &linear, int rows, int threads) {
+  const Layer layer(linear, 0, float_rows(nullptr, rows, linear.inputs), rows);
+  const Tiling tiling(rows, layer.most_rows(), threads);
+  Workers workers(layer, tiling.tile_rows, threads);
+  BorrowedArena memory;
+  memory->arrange([&](Arena &arena) { workers.place(arena); });
+  Failure failure;
+#pragma omp parallel num_threads(threads)
+  {
+    Thread thread{failure};
+    Worker &worker = workers[thread.number];
+    std::memset(worker.rows, 0, static_cast<size_t>(tiling.tile_rows) * layer.shape.depth * factor_size(layer.shape.factors));
+    share(tiling.count, thread, [&](int index) { worker.multiply(tiling.tile(index).count, thread.clock, [](int, int, const Finish &) {}); });
+  }
+  failure.rethrow();
+}
+
 void attend(const rc_stream &stream, const rc_norm &norm, const rc_linear &in, const rc_attention &attention, const rc_linear &out, const float *gain, int threads) {
   const int length = stream.length, width = stream.width, rows = stream.images * length;
   if (rows == 0) return;
@@ -244,7 +261,8 @@ void attend(const rc_stream &stream, const rc_norm &norm, const rc_linear &in, c
     }
     for (int group = 0; group < groups; group++) {
       const int first_image = group * images, count = std::min(images, stream.images - first_image), first_row = first_image * length;
-      const Tiling tiling(count * length, first.most_rows(), threads);
+      // The last group may be smaller, but its tiles must not be larger than those that there is room for.
+      const Tiling tiling(count * length, tiles_in.tile_rows, threads);
       share(tiling.count, thread, [&](int index) {
         const Tile tile = tiling.tile(index);
         first.prepare({first_row + tile.first, tile.count}, worker);

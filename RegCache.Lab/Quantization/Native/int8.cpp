@@ -74,6 +74,10 @@ RC_API int rc_inspect(const rc_linear *layer, const rc_stream *stream, uint8_t *
   return guard([&] { rc::apply(*layer, *stream, codes, sums, threads); }, place);
 }
 
+RC_API int rc_multiply(const rc_linear *layer, int32_t rows, int32_t threads) {
+  return guard([&] { rc::multiply(*layer, rows, threads); });
+}
+
 RC_API int rc_attend(
     const rc_stream *stream, const rc_norm *norm, const rc_linear *in, const rc_attention *attention, const rc_linear *out, const float *gain,
     int32_t threads, rc_place *place) {
