@@ -13,8 +13,11 @@ public sealed class VisionTower
     private readonly Tensor? _projectionBias;
 
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The named tensors.</param>
+    /// <param name="execution">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public VisionTower(ClipConfig config, WeightTable weights)
+    public VisionTower(ClipConfig config, WeightTable weights, IExecution? execution = null)
     {
         Config = config.Vision;
         var (width, patch) = (Config.Width, Config.PatchSize);
@@ -29,6 +32,8 @@ public sealed class VisionTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"visual.transformer.resblocks.{block}", width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
+        Execution = execution;
+        Running = new(Blocks, execution);
         FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
         var pooled = Config.PoolType == VisionPooling.ClassToken ? width * leading : width;
         _projection = weights.Take("visual.proj", pooled, config.EmbedDim);
@@ -40,6 +45,12 @@ public sealed class VisionTower
 
     /// <summary>The plain float layers of every block.</summary>
     public IReadOnlyList<BlockLayers> Blocks { get; }
+
+    /// <summary>How the blocks run where no gradients are wanted; null runs the tensor operators.</summary>
+    public IExecution? Execution { get; }
+
+    /// <summary>The float blocks as they run.</summary>
+    internal PreparedBlocks Running { get; }
 
     /// <summary>`conv1`, the plain patch embedding.</summary>
     public PatchEmbedding Patches { get; }
@@ -126,7 +137,7 @@ public sealed class VisionTower
         var stream = Embed(images);
         for (var block = 0; block < blocks; block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Blocks[block], BlockPlan.Plain, probe: probe);
+            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, probe: probe);
             stream.Tokens.Dispose();
             stream = next;
         }
