@@ -13,4 +13,7 @@ public interface IExecution
     /// <param name="block">The block's index, 0-based.</param>
     /// <param name="layers">The block's layers, already under the plan's scheme.</param>
     BlockLayers Prepare(int block, BlockLayers layers);
+
+    /// <summary>Returns the patch embedding that runs; the same rules.</summary>
+    PatchEmbedding Prepare(PatchEmbedding patches) => patches;
 }

@@ -11,7 +11,7 @@ internal sealed class PreparedBlocks(IReadOnlyList<BlockLayers> plain, IExecutio
     /// <summary>The layers that run: the plain ones under gradients.</summary>
     public BlockLayers this[int block] => execution is null || torch.is_grad_enabled()
         ? plain[block]
-        : _prepared[block] ??= Prepare(block);
+        : _prepared[block] ??= Keep(() => execution.Prepare(block, plain[block]));
 
     /// <summary>The layers that run under a scheme. Those that it leaves alone are the float blocks' own.</summary>
     public BlockLayers Under(ILayerScheme scheme, int block)
@@ -39,13 +39,14 @@ internal sealed class PreparedBlocks(IReadOnlyList<BlockLayers> plain, IExecutio
         Array.Clear(_prepared);
     }
 
-    private BlockLayers Prepare(int block)
+    /// <summary>Makes something and keeps its tensors as long as the blocks.</summary>
+    public T Keep<T>(Func<T> make)
     {
         using var scope = torch.NewDisposeScope();
-        var layers = execution!.Prepare(block, plain[block]);
+        var result = make();
         Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
         scope.Detach(made);
         _owned.AddRange(made);
-        return layers;
+        return result;
     }
 }

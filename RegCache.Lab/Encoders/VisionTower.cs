@@ -11,6 +11,7 @@ public sealed class VisionTower
     private readonly LayerNorm? _preNorm;
     private readonly Tensor _projection;
     private readonly Tensor? _projectionBias;
+    private PatchEmbedding? _preparedPatches;
 
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
     /// <param name="config">The architecture.</param>
@@ -78,7 +79,8 @@ public sealed class VisionTower
         }
 
         using var scope = torch.NewDisposeScope();
-        var stream = Arrange((scheme?.Apply(Patches) ?? Patches).Apply(images));
+        var patches = scheme?.Apply(Patches) ?? Patches;
+        var stream = Arrange((ReferenceEquals(patches, Patches) ? RunningPatches : patches).Apply(images));
         stream.Tokens.MoveToOuterDisposeScope();
         return stream;
     }
@@ -145,6 +147,10 @@ public sealed class VisionTower
         stream.Tokens.MoveToOuterDisposeScope();
         return stream;
     }
+
+    private PatchEmbedding RunningPatches => Execution is null || torch.is_grad_enabled()
+        ? Patches
+        : _preparedPatches ??= Running.Keep(() => Execution.Prepare(Patches));
 
     private static Tensor Average(TokenBatch output, Tensor tokens)
     {

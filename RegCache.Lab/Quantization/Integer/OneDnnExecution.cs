@@ -24,6 +24,13 @@ public sealed class OneDnnExecution(ExecutionMode mode) : IExecution
     public BlockLayers Prepare(int block, BlockLayers layers) => LinearKinds.All.Aggregate(
         layers, (current, kind) => current.With(kind, linear => Prepare(linear, kind.FullName(block))));
 
+    /// <inheritdoc />
+    public PatchEmbedding Prepare(PatchEmbedding patches)
+    {
+        using var flat = patches.Weight.flatten(1);
+        return Packed(new Linear(flat, patches.Bias), "visual.conv1") is PackedLinear product ? patches with { Product = product } : patches;
+    }
+
     /// <summary>Says how many of the quantized layers ran in integers; null when none has run.</summary>
     public string? Describe()
     {
