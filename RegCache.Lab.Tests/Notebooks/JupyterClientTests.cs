@@ -23,39 +23,77 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    public void A_client_interrupts_restarts_and_ends_the_kernel()
+    public void Nbconvert_executes_all_lessons()
+    {
+        using var folder = Installed();
+        Directory.CreateDirectory(folder["notebooks"]);
+        File.CreateSymbolicLink(folder["artifacts"], Path.Combine(Goldens.RepositoryRoot, "artifacts"));
+        foreach (var lesson in Lesson.All)
+        {
+            lesson.Small().Save(folder["notebooks", lesson.Name + ".ipynb"]);
+        }
+
+        var (exitCode, _, error) = ExternalProcess.Run(
+            Tools.Python,
+            ["-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--ExecutePreprocessor.timeout=300", .. Lesson.All.Select(lesson => folder["notebooks", lesson.Name + ".ipynb"])],
+            ("JUPYTER_DATA_DIR", folder.Root));
+        Assert.True(exitCode == 0, error);
+        foreach (var lesson in Lesson.All)
+        {
+            var done = NotebookDocument.Load(folder["notebooks", lesson.Name + ".ipynb"]);
+            Assert.Equal(Lesson.Kinds(NotebookDocument.Load(lesson.File)), Lesson.Kinds(done));
+            Assert.Single(done.Cells.SelectMany(cell => cell.Outputs), output => output!.ToJsonString().Contains("regcache-plotly", StringComparison.Ordinal));
+        }
+    }
+
+    [JupyterFact]
+    public void The_kernel_does_what_front_ends_expect()
+    {
+        using var folder = Installed();
+        var (exitCode, _, error) = ExternalProcess.Run(
+            Tools.Python,
+            [Path.Combine(AppContext.BaseDirectory, "Notebooks", "kernel_conformance.py"), ".net-csharp"],
+            ("JUPYTER_DATA_DIR", folder.Root));
+        Assert.True(exitCode == 0, error);
+    }
+
+    [JupyterFact]
+    public void A_kernel_survives_what_cells_do_to_it()
     {
         using var folder = Installed();
         File.WriteAllText(folder["client.py"], """
-            import time, jupyter_client
-            manager, client = jupyter_client.manager.start_new_kernel(kernel_name='.net-csharp', startup_timeout=120)
-            def reply_to(message):
-                while True:
-                    reply = client.get_shell_msg(timeout=120)
-                    if reply['parent_header']['msg_id'] == message:
-                        return reply['content']
+            import re, time
+            from jupyter_client.manager import start_new_kernel
+            manager, client = start_new_kernel(kernel_name='.net-csharp', startup_timeout=120)
             def run(code):
-                return reply_to(client.execute(code))
-            assert run('int x = 1;')['status'] == 'ok'
-            endless = client.execute('while (true) { }')
-            time.sleep(2)
-            manager.interrupt_kernel()
-            reply = reply_to(endless)
-            assert reply['ename'] == 'Interrupted', reply
-            assert run('x')['status'] == 'ok'
-            assert run('throw new System.Exception("a");')['status'] == 'error'
-            manager.restart_kernel()
-            client.wait_for_ready(timeout=120)
-            assert run('x')['status'] == 'error'
-            client.shutdown()
-            for _ in range(100):
-                if not manager.is_alive(): break
-                time.sleep(0.1)
-            assert not manager.is_alive()
+                text, kinds = [], []
+                def take(message):
+                    kinds.append(message['msg_type'])
+                    text.append(message['content'].get('text') or (message['content'].get('data') or {}).get('text/plain') or '')
+                status = client.execute_interactive(code, timeout=300, output_hook=take)['content']['status']
+                return status, ''.join(text)
+            assert run('throw new Exception("a");')[0] == 'error'
+            status, text = run('var thread = new System.Threading.Thread(() => throw new Exception("in a thread")); thread.Start(); thread.Join();')
+            assert status == 'ok' and 'in a thread' in text, text
+            assert run('int Deep(int n) => Deep(n + 1) + 1; Deep(0)')[0] == 'error'
+            status, text = run('for (var i = 0; i < 100_000; i++) { Console.WriteLine(new string(\'x\', 99)); }')
+            assert status == 'ok' and len(text) == 10_000_000, len(text)
+            assert run('#r "TorchSharp"\nusing TorchSharp; var t = torch.ones(1);')[0] == 'ok'
+            def resident():
+                return int(re.search(r'VmRSS:\s+(\d+)', open(f'/proc/{manager.provisioner.pid}/status').read())[1]) // 1024
+            sizes = []
+            for cell in range(210):
+                status, _ = run('t = torch.zeros(2_000_000); var more = new[] { torch.ones(1_000_000), torch.ones(500_000) }; more[0].sum().item<float>()')
+                assert status == 'ok'
+                if cell % 50 == 9:
+                    sizes.append(resident())
+            assert sizes[-1] - sizes[0] < 150, sizes
+            assert run('1 + 1') == ('ok', '2')
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
             print('done')
             """);
-        var (exitCode, output, error) = ExternalProcess.Run(
-            Tools.Python, [folder["client.py"]], ("JUPYTER_DATA_DIR", folder.Root));
+        var (exitCode, output, error) = ExternalProcess.Run(Tools.Python, [folder["client.py"]], ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0 && output.Contains("done", StringComparison.Ordinal), error);
     }
 
