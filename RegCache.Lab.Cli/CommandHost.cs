@@ -38,17 +38,27 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
 
     private int Execute(KitCommand command, ParseResult parsed)
     {
+        if (command.HandlesSignals)
+        {
+            return Execute(command, parsed, CancellationToken.None);
+        }
+
         using var interruption = new Interruption();
         try
         {
-            using var progress = KitProgress.ForStandardError();
-            return command.Run(new CommandContext(parsed, _commandLine, Console.Out, AnsiConsole.Console, progress, interruption.Token));
+            return Execute(command, parsed, interruption.Token);
         }
         catch (Exception exception) when (interruption.IsCauseOf(exception))
         {
             Console.Error.WriteLine(interruption.Sentence);
             return interruption.ExitCode;
         }
+    }
+
+    private int Execute(KitCommand command, ParseResult parsed, CancellationToken cancellation)
+    {
+        using var progress = KitProgress.ForStandardError();
+        return command.Run(new CommandContext(parsed, _commandLine, Console.Out, AnsiConsole.Console, progress, cancellation));
     }
 
     private static string Describe(ParseResult parsed)
