@@ -10,7 +10,7 @@ namespace RegCache.Lab.Cli.Demo;
 /// <param name="Test">Images of the final numbers.</param>
 internal sealed record DemoFiles(string Model, string Search, string Test)
 {
-    private const int SearchCount = 288;
+    private const int SearchCount = 384;
     private const int TestCount = 960;
 
     /// <summary>Finds the model and makes the images that are not there yet.</summary>
