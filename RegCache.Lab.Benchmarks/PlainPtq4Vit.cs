@@ -102,10 +102,10 @@ internal sealed class PlainPtq4Vit(Ptq4VitOptions options)
         });
     }
 
-    private Tensor Weighted(RecordedProduct product, Tensor output) => ((product.Output - output) * product.Gradient!).pow(2);
+    private static Tensor Weighted(RecordedProduct product, Tensor output) => ((product.Output - output) * product.Gradient!).pow(2);
 
     // Errors of the heads: mean over features and rows, sum over images.
-    private Tensor HeadErrors(RecordedProduct product, Tensor left, Tensor right) =>
+    private static Tensor HeadErrors(RecordedProduct product, Tensor left, Tensor right) =>
         Weighted(product, left.matmul(right.transpose(-2, -1))).mean([3]).mean([2]).sum(0);
 
     private int[] BestOfEach(int items, Func<int, Tensor> errors, int? count = null)

@@ -14,6 +14,9 @@ switch (args.FirstOrDefault())
     case "encoder":
         EncoderBenchmark.Run(Number(1, 16), Number(2, 7), Number(3, Environment.ProcessorCount));
         return 0;
+    case "integer":
+        IntegerBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
+        return 0;
     case "search":
         SearchBenchmark.Run(Number(1, 32), Number(2, 1));
         return 0;
@@ -33,6 +36,7 @@ switch (args.FirstOrDefault())
         Console.WriteLine("""
             operator                              time of calling one operator on 2x2 tensors
             encoder [BATCH] [PAIRS] [THREADS]     ViT-B/16 fp32 against PyTorch
+            integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory

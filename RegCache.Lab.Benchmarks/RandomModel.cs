@@ -10,11 +10,13 @@ internal static class RandomModel
     /// <summary>A vision tower of ViT-B/16 size.</summary>
     public static ClipModel VisionB16() => Create(ClipConfigs.Get("ViT-B-16") with { Text = null });
 
-    public static ClipModel Create(ClipConfig config)
+    public static ClipModel Create(ClipConfig config, IExecution? execution = null) => new(config, Weights(config), execution);
+
+    public static WeightTable Weights(ClipConfig config)
     {
         torch.manual_seed(0);
-        return new(config, new("random weights", ClipParameters.Of(config).Select(parameter => KeyValuePair.Create(
-            parameter.Name, RandomTensor(parameter.Name, parameter.Shape)))));
+        return new("random weights", ClipParameters.Of(config).Select(parameter => KeyValuePair.Create(
+            parameter.Name, RandomTensor(parameter.Name, parameter.Shape))));
     }
 
     // Norms near one and rows of unit length keep activations finite through any depth.

@@ -40,17 +40,27 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
 
     private int Execute(KitCommand command, ParseResult parsed)
     {
+        if (command.HandlesSignals)
+        {
+            return Execute(command, parsed, CancellationToken.None);
+        }
+
         using var interruption = new Interruption();
         try
         {
-            using var progress = KitProgress.ForStandardError();
-            return command.Run(new CommandContext(parsed, _commandLine, Console.Out, ForStandardOutput(), progress, interruption.Token));
+            return Execute(command, parsed, interruption.Token);
         }
         catch (Exception exception) when (interruption.IsCauseOf(exception))
         {
             Console.Error.WriteLine(interruption.Sentence);
             return interruption.ExitCode;
         }
+    }
+
+    private int Execute(KitCommand command, ParseResult parsed, CancellationToken cancellation)
+    {
+        using var progress = KitProgress.ForStandardError();
+        return command.Run(new CommandContext(parsed, _commandLine, Console.Out, ForStandardOutput(), progress, cancellation));
     }
 
     // Files and pipes take tables without colours, and wider than the 80 columns of a terminal that tells nothing.

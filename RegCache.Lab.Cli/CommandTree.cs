@@ -13,6 +13,7 @@ internal static class CommandTree
         ["data"] = "Finds and checks data sets.",
         ["eval"] = "Evaluates a model.",
         ["model"] = "Tells about model files.",
+        ["notebook"] = "Runs notebooks, headless or as a Jupyter kernel.",
         ["study"] = "Compares settings of a system over a model and images.",
     };
 

@@ -14,6 +14,9 @@ internal abstract class KitCommand
     /// <summary>One sentence for the help text.</summary>
     public abstract string Description { get; }
 
+    /// <summary>Whether the command itself listens to Ctrl-C: its context is never cancelled then.</summary>
+    public virtual bool HandlesSignals => false;
+
     /// <summary>Every command of the assembly, sorted by its words.</summary>
     public static IReadOnlyList<KitCommand> All() =>
     [

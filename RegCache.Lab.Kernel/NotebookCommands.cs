@@ -5,7 +5,7 @@ using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Kernel;
 
-/// <summary>The commands about notebooks, for the program of this assembly and for <c>regcache notebook</c>.</summary>
+/// <summary>What <c>regcache notebook</c> does.</summary>
 public static class NotebookCommands
 {
     /// <summary>Runs notebooks without a front end, one after the other, each in a state of its own.</summary>
@@ -41,10 +41,10 @@ public static class NotebookCommands
         JupyterKernel.RunAsync(ConnectionFile.Load(connectionFile), cancellation);
 
     /// <summary>Writes the kernelspec by which Jupyter front ends find the kernel.</summary>
-    /// <param name="launch">The command that starts the kernel, the words before <c>--connection-file</c>; null for this program.</param>
+    /// <param name="words">The words of this program that run it as a kernel, those before <c>--connection-file</c>.</param>
     /// <returns>The folder of the kernelspec.</returns>
     /// <exception cref="UserException">Kernels of both names exist already, or the folder cannot be written.</exception>
-    public static string Install(IReadOnlyList<string>? launch = null) => KernelSpec.Install(launch ?? KernelSpec.OwnLaunch());
+    public static string Install(string words) => KernelSpec.Install(KernelSpec.OwnLaunch(words));
 
     private static async Task<bool> RunAsync(string file, NotebookRunOptions options, TextWriter output, CancellationToken cancellation)
     {
@@ -67,11 +67,17 @@ public static class NotebookCommands
         if (result.Succeeded || options.OutputFolder is not null)
         {
             var target = Path.Combine(options.OutputFolder ?? folder, Path.GetFileName(file));
-            document.Save(target);
             if (options.Html)
             {
                 await WritePageAsync(document, target, output);
             }
+
+            if (options.Pictures)
+            {
+                await PlotPictures.ReplacePlotsAsync(document, cancellation);
+            }
+
+            document.Save(target);
         }
 
         return result.Succeeded;

@@ -2,8 +2,8 @@
 
 most_bundle_bytes=60000000
 
-# The bundle holds the .NET runtime, the kit and the bridge's source; the bridge is compiled where the bundle is unpacked,
-# against the libtorch or PyTorch found there.
+# The bundle holds the .NET runtime, the kit and the sources of the bridge and of the integer kernels, which are compiled
+# where the bundle is unpacked, against the libtorch or PyTorch and the oneDNN found there.
 make_bundle() {
   ensure_set_up
   local name folder archive size
@@ -19,9 +19,11 @@ make_bundle() {
     tail -n 20 "$logs/bundle.log" >&2
     fail "the bundle could not be published."
   }
-  rm -f "$folder/app/libTorchSharpBridge.so" "$folder/app/"*.pdb
+  rm -f "$folder/app/libTorchSharpBridge.so" "$folder/app/libRegCacheInt8.so" "$folder/app/"*.pdb
 
   cp "$root/standins/TorchSharp/native/"{bridge.cpp,build.sh} "$folder/native/"
+  mkdir -p "$folder/native/int8"
+  cp "$root/RegCache.Lab/Quantization/Native/"* "$folder/native/int8/"
   cp "$root/build/environment.sh" "$root/build/bundle/"{install.sh,regcache,README.txt} "$folder/"
 
   tar -C "$artifacts/bundle" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -9 >"$archive"

@@ -34,7 +34,7 @@ build() {
 
 # Files count from the time the build began; folders (for deleted files) from its end, for it makes bin and obj in them.
 is_fresh() {
-  local stamp="$artifacts/build.$1" folders=(RegCache.Lab RegCache.Lab.Cli standins)
+  local stamp="$artifacts/build.$1" folders=(RegCache.Lab RegCache.Lab.Cli RegCache.Lab.Kernel standins)
   [[ "$1" == cli ]] || folders+=(RegCache.Lab.Benchmarks)
   [[ -f "$stamp" && -f "$stamp.sources" && "$(<"$stamp")" == "${LIBTORCH:-}" ]] || return 1
   [[ -z "$(cd "$root" && find "${build_inputs[@]}" "${folders[@]}" -type d \( -name bin -o -name obj \) -prune -o \
@@ -43,7 +43,10 @@ is_fresh() {
 
 run_tests() {
   local results="$artifacts/tests" status=0
+  ensure_set_up
+  install_test_packages
   build_solution
+  publish_library
   rm -rf "$results"
   dotnet test "$solution" -c Release --no-build --nologo --logger trx --results-directory "$results" "$@" 2>&1 |
     tee "$logs/test.log" || status=$?

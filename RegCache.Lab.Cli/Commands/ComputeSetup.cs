@@ -1,5 +1,6 @@
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Cli.Commands;
@@ -23,6 +24,7 @@ internal static class ComputeSetup
         LiteralActivation = model.LiteralActivation,
         Device = Device(run.Device),
         Type = run.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
+        Execution = run.Device == ComputeDevice.Cpu ? new OneDnnExecution(ExecutionMode.Simulated) : null,
     };
 
     /// <summary>The device of that name.</summary>

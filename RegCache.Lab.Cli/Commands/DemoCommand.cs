@@ -28,6 +28,8 @@ internal sealed class DemoCommand : KitCommand
         CustomParser = result => OptionOf.Parse(result, QuantizationBits.Parse),
     };
 
+    private readonly ExecutionOption _execution = new();
+
     private readonly Option<bool> _force = new("--force") { Description = "Compute everything again, whatever an earlier demo left." };
 
     /// <inheritdoc/>
@@ -42,6 +44,7 @@ internal sealed class DemoCommand : KitCommand
         command.Add(_out);
         _baseline.AddTo(command);
         command.Add(_bits);
+        _execution.AddTo(command);
         command.Add(_force);
     }
 
@@ -59,6 +62,7 @@ internal sealed class DemoCommand : KitCommand
         {
             using var session = Open(context, folder, files, baseline, width);
             var result = new RegCachePipeline(session.Subject, session.Options, session.Directory, context.Cancellation).Run();
+            session.ReportExecution();
             runs.Add((RegCacheSummary.Of(width, result), result));
             if (runs.Count < widths.Length)
             {
@@ -79,7 +83,7 @@ internal sealed class DemoCommand : KitCommand
     }
 
     private static void Print(
-        CommandContext context, string baseline, IReadOnlyList<(RegCacheSummary Summary, RegCacheResult Result)> runs, string report)
+        CommandContext context, string baseline, List<(RegCacheSummary Summary, RegCacheResult Result)> runs, string report)
     {
         foreach (var line in runs[0].Result.Report.Lines())
         {
@@ -111,6 +115,7 @@ internal sealed class DemoCommand : KitCommand
             "--max-prefix", "8",
             "--max-delete", "10",
             "--run-dir", System.IO.Path.Combine(folder, $"run-{baseline}-{bits}"),
+            .. _execution.Words(context.Arguments),
             .. context.Arguments.GetValue(_force) ? ["--force"] : Array.Empty<string>(),
         ]);
         return parsed.Errors.Count == 0

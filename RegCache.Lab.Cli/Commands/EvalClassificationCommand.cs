@@ -50,6 +50,7 @@ internal sealed class EvalClassificationCommand : KitCommand
             cache?.ToPrefix(subject.Tower.Placement.Device),
             new EvaluationRun("evaluation", subject.BatchSize) { Progress = directory.Progress, Cancellation = context.Cancellation });
         session.ReportUnreadable();
+        session.ReportExecution();
         directory.WriteResult(SessionProvenance.Of(context, session, run), new { setting, scores });
         FinalTable.Print(context.Console, scores, session.Options.Bits);
         context.Output.WriteLine($"top-1 {scores.Both.Accuracy:0.00} %, top-5 {scores.Both.AccuracyTop5:0.00} % of {scores.Both.Images} images");

@@ -31,6 +31,7 @@ internal sealed class PipelineCommand : KitCommand
 
         var result = new RegCachePipeline(session.Subject, session.Options, session.Directory, context.Cancellation).Run();
         session.ReportUnreadable();
+        session.ReportExecution();
         session.Directory.WriteResult(SessionProvenance.Of(context, session, _options.Run.Read(context.Arguments)), result);
         FinalTable.Print(context.Console, result.Scores, session.Options.Bits);
         foreach (var line in result.Report.Lines())

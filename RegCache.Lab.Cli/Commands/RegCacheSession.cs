@@ -7,6 +7,7 @@ using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Storage;
+using RegCache.Lab.Quantization.Integer;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 using TorchSharp;
@@ -47,6 +48,9 @@ internal sealed class RegCacheSession : IDisposable
 
     public RegCacheOptions Options { get; }
 
+    /// <summary>How the layers run; null: by the tensor operators.</summary>
+    public OneDnnExecution? Execution => Subject.Tower.Execution as OneDnnExecution;
+
     public static RegCacheSession Open(CommandContext context, SessionOptions options)
     {
         var arguments = context.Arguments;
@@ -63,7 +67,8 @@ internal sealed class RegCacheSession : IDisposable
         ComputeSetup.Apply(run);
 
         var model = options.Model.Read(arguments);
-        var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model));
+        var execution = ExecutionSetup.Choose(options.Execution.Read(arguments), run, settings.Bits, context.Progress);
+        var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model) with { Execution = execution });
         settings.Validate(clip.Model.Config.Vision.Patches);
         var name = $"{clip.Name}_{BaselineNames.NameOf(baseline)}_{settings.Bits}".ToLowerInvariant();
         var directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", name), run.Force, context.Progress);
@@ -98,7 +103,10 @@ internal sealed class RegCacheSession : IDisposable
                 baseline,
                 quantizer.At,
                 run.Batch,
-                options.Search.ReadScope(arguments).ToString().ToLowerInvariant());
+                options.Search.ReadScope(arguments).ToString().ToLowerInvariant())
+            {
+                Execution = $"{execution?.Mode}",
+            };
             return new(clip, directory, subject, settings, quantizer, Quantizer);
         }
         catch
@@ -145,6 +153,15 @@ internal sealed class RegCacheSession : IDisposable
                 Directory.Progress.Message(
                     $"{source.Unreadable.Count} unreadable images were left out: {string.Join(", ", source.Unreadable.Select(image => image.Path))}.");
             }
+        }
+    }
+
+    /// <summary>Tells how many layers ran in integers, if any should have.</summary>
+    public void ReportExecution()
+    {
+        if (Execution is { Mode: ExecutionMode.Integer } execution && execution.Describe() is { } description)
+        {
+            Directory.Progress.Message($"{description}.");
         }
     }
 

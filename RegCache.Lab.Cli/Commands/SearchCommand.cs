@@ -30,6 +30,7 @@ internal sealed class SearchCommand : KitCommand
 
         var grid = new RegCachePipeline(session.Subject, session.Options, session.Directory, context.Cancellation).Search();
         session.ReportUnreadable();
+        session.ReportExecution();
         var best = grid.Best(session.Options.SearchMetric);
         context.Output.WriteLine($"selected prefix-extraction block      : {best.ExtractionBlock}");
         context.Output.WriteLine($"selected prefix token count           : {best.PrefixCount}");

@@ -10,7 +10,7 @@ internal static class SessionProvenance
         DateTimeOffset.Now,
         context.CommandLine,
         run.Seed,
-        $"{session.Subject.Calibration(session.Options.Bits)}; {session.Options}; batch {session.Subject.BatchSize}",
+        $"{session.Subject.Calibration(session.Options.Bits)}; {session.Options}; batch {session.Subject.BatchSize}; {Execution(session)}",
         new Dictionary<string, string> { [session.Clip.Name] = session.Clip.Hash },
         new Dictionary<string, string>
         {
@@ -18,4 +18,8 @@ internal static class SessionProvenance
             ["IMAGENET_VAL"] = session.Subject.ValidationImages.Fingerprint,
         },
         KitVersions.Current);
+
+    private static string Execution(RegCacheSession session) => session.Execution is { } execution
+        ? $"execution {execution.Mode.ToString().ToLowerInvariant()}{(execution.Describe() is { } layers ? $": {layers}" : "")}"
+        : "execution by tensor operators";
 }

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Cli.Demo;
 
@@ -9,7 +10,7 @@ namespace RegCache.Lab.Cli.Demo;
 /// <param name="Test">Images of the final numbers.</param>
 internal sealed record DemoFiles(string Model, string Search, string Test)
 {
-    private const int SearchCount = 384;
+    private const int SearchCount = 288;
     private const int TestCount = 960;
 
     /// <summary>Finds the model and makes the images that are not there yet.</summary>
@@ -18,17 +19,9 @@ internal sealed record DemoFiles(string Model, string Search, string Test)
     /// <param name="cancellation">Stops the work.</param>
     /// <exception cref="UserException">The model is missing, or a file cannot be written.</exception>
     public static DemoFiles Prepare(string folder, IWorkProgress progress, CancellationToken cancellation) => new(
-        FindModel(),
+        ShapesClipModelFolder.Find(),
         Images(folder, ShapesSplit.Validation, SearchCount, progress, cancellation),
         Images(folder, ShapesSplit.Test, TestCount, progress, cancellation));
-
-    private static string FindModel()
-    {
-        const string folder = "models/shapes-clip";
-        string[] roots = [Environment.GetEnvironmentVariable("REGCACHE_ROOT") ?? ".", AppContext.BaseDirectory];
-        return roots.Select(root => Path.Combine(root, folder)).FirstOrDefault(Directory.Exists)
-            ?? throw new UserException($"The demo's model ({folder}) is not here; run ./lab demo in the kit's own folder.");
-    }
 
     // The images go to a folder of another name first, so that one with the right name is complete.
     private static string Images(string folder, ShapesSplit split, int count, IWorkProgress progress, CancellationToken cancellation)

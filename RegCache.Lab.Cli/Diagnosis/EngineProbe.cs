@@ -1,3 +1,4 @@
+using RegCache.Lab.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Cli.Diagnosis;
@@ -20,6 +21,7 @@ internal static class EngineProbe
                 new("loaded from", LoadedLibraries.PathOf("libtorch_cpu.so") ?? "unknown"),
                 new("threads", Invariant($"{torch.get_num_threads()} in an operator")),
                 new("CUDA", CudaDevices()),
+                new("integers", Integers()),
             ];
         }
         catch (Exception error)
@@ -28,6 +30,10 @@ internal static class EngineProbe
             return [new("libtorch", ErrorReport.Sentence(error), Problem: true)];
         }
     }
+
+    private static string Integers() => OneDnn.Support is { IntegerProblem: { } problem }
+        ? $"simulated in float: {problem}"
+        : $"8-bit products by {OneDnn.Support.Description}";
 
     private static string CudaDevices()
     {

@@ -19,6 +19,8 @@ internal sealed class SessionOptions(bool needsSearchImages = true)
 
     public CalibrationOptions Calibration { get; } = new();
 
+    public ExecutionOption Execution { get; } = new();
+
     public RunOptions Run { get; } = new();
 
     /// <summary>Adds them to a command.</summary>
@@ -29,6 +31,7 @@ internal sealed class SessionOptions(bool needsSearchImages = true)
         Baseline.AddTo(command);
         Search.AddQuantizerTo(command);
         Calibration.AddTo(command);
+        Execution.AddTo(command);
         Run.AddTo(command);
         if (needsSearchImages)
         {

@@ -16,6 +16,13 @@ internal static class KernelSpec
     /// <summary>The name where a kernel of the common name exists.</summary>
     public const string OwnName = "regcache-csharp";
 
+    // What `lab` and the bundle's launcher set; a front end starts the kernel without them.
+    private static readonly string[] KeptVariables =
+    [
+        "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "LIBTORCH", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "REGCACHE_KATEX",
+        "REGCACHE_PLOTLY", "REGCACHE_ROOT",
+    ];
+
     private static readonly JsonSerializerOptions Written = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes the kernelspec for this user. A kernelspec that exists is left alone, also the kit's own where it is the same.</summary>
@@ -23,9 +30,9 @@ internal static class KernelSpec
     /// <exception cref="UserException">Kernels of both names exist.</exception>
     public static string Install(IReadOnlyList<string> launch)
     {
-        var content = Content(launch);
-        foreach (var name in new[] { CommonName, OwnName })
+        foreach (var (name, title) in new[] { (CommonName, ".NET (C#)"), (OwnName, "RegCache.Lab (C#)") })
         {
+            var content = Content(launch, title);
             if (SearchFolders().Select(folder => Path.Combine(folder, name)).FirstOrDefault(Directory.Exists) is { } existing)
             {
                 var file = Path.Combine(existing, "kernel.json");
@@ -47,23 +54,42 @@ internal static class KernelSpec
     }
 
     /// <summary>The command that starts this program as a kernel.</summary>
-    public static IReadOnlyList<string> OwnLaunch() => [Dotnet(), Assembly.GetEntryAssembly()!.Location, "kernel"];
-
-    /// <summary>The `dotnet` that runs this process: front ends need not have it on their path.</summary>
-    internal static string Dotnet()
+    /// <param name="words">The words that make it a kernel.</param>
+    public static IReadOnlyList<string> OwnLaunch(string words)
     {
-        var root = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
-        var program = Path.Combine(root, OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet");
-        return File.Exists(program) ? program : "dotnet";
+        var runtime = RuntimeEnvironment.GetRuntimeDirectory();
+        var carriesRuntime = Path.TrimEndingDirectorySeparator(runtime) == Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory);
+        string[] program = carriesRuntime ? [Environment.ProcessPath!] : [Dotnet(runtime), Assembly.GetEntryAssembly()!.Location];
+        return [.. program, .. words.Split(' ')];
     }
 
-    private static string Content(IReadOnlyList<string> launch) => new JsonObject
+    // The `dotnet` that runs this process: front ends need not have it on their path.
+    private static string Dotnet(string runtime)
     {
-        ["argv"] = new JsonArray([.. launch.Concat(["--connection-file", "{connection_file}"]).Select(word => (JsonNode)word)]),
-        ["display_name"] = ".NET (C#)",
-        ["language"] = "C#",
-        ["interrupt_mode"] = "message",
-    }.ToJsonString(Written) + "\n";
+        var program = Path.Combine(runtime, "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet");
+        return File.Exists(program) ? Path.GetFullPath(program) : "dotnet";
+    }
+
+    private static string Content(IReadOnlyList<string> launch, string title)
+    {
+        var variables = new JsonObject();
+        foreach (var name in KeptVariables)
+        {
+            if (Environment.GetEnvironmentVariable(name) is { Length: > 0 } value)
+            {
+                variables[name] = value;
+            }
+        }
+
+        return new JsonObject
+        {
+            ["argv"] = new JsonArray([.. launch.Concat(["--connection-file", "{connection_file}"]).Select(word => (JsonNode)word)]),
+            ["display_name"] = title,
+            ["language"] = "C#",
+            ["interrupt_mode"] = "message",
+            ["env"] = variables,
+        }.ToJsonString(Written) + "\n";
+    }
 
     private static string UserFolder()
     {
@@ -85,6 +111,10 @@ internal static class KernelSpec
         var named = (Environment.GetEnvironmentVariable("JUPYTER_PATH") ?? string.Empty)
             .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Select(folder => Path.Combine(folder, "kernels"));
-        return [.. named, UserFolder(), "/usr/local/share/jupyter/kernels", "/usr/share/jupyter/kernels"];
+        var prefixes = new[] { "VIRTUAL_ENV", "CONDA_PREFIX" }
+            .Select(Environment.GetEnvironmentVariable)
+            .Where(prefix => !string.IsNullOrEmpty(prefix))
+            .Concat(["/usr/local", "/usr"]);
+        return [.. named, UserFolder(), .. prefixes.Select(prefix => Path.Combine(prefix!, "share", "jupyter", "kernels"))];
     }
 }

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json.Nodes;
 using Markdig;
+using RegCache.Lab.Reports;
 using RegCache.Lab.Reports.Html;
 
 namespace RegCache.Lab.Kernel.Notebooks;
@@ -47,7 +48,7 @@ public static class NotebookPage
         }
 
         page.Append("</head>\n<body>\n<main>\n").Append(body).Append("</main>\n");
-        if (body.ToString().Contains("class=\"math\"", StringComparison.Ordinal) && LocalFile.Find("REGCACHE_KATEX", "katex", "katex.min.js") is { } katex)
+        if (body.ToString().Contains("class=\"math\"", StringComparison.Ordinal) && KitFile.Find("artifacts/katex/katex.min.js", "REGCACHE_KATEX") is { } katex)
         {
             page.Append(FormulaScript.Element(katex)).Append('\n');
         }

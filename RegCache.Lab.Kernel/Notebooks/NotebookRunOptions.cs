@@ -12,6 +12,9 @@ public sealed record NotebookRunOptions
     /// <summary>Whether each notebook is also written as one HTML page.</summary>
     public bool Html { get; init; }
 
+    /// <summary>Whether plots are kept as PNG pictures, for pages that run no scripts; the HTML page has them drawn all the same.</summary>
+    public bool Pictures { get; init; }
+
     /// <summary>How long one cell may run; null for no limit.</summary>
     public TimeSpan? CellTimeout { get; init; }
 

@@ -131,7 +131,7 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
             return;
         }
 
-        foreach (var type in assembly.GetExportedTypes().Where(type => type.IsAssignableTo(typeof(IKernelExtension)) && !type.IsAbstract))
+        foreach (var type in ExportedTypes(assembly).Where(type => type.IsAssignableTo(typeof(IKernelExtension)) && !type.IsAbstract))
         {
             if (type.GetConstructor(Type.EmptyTypes) is { } create)
             {
@@ -140,6 +140,19 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
                 // The plot package's own extension would fetch plotly.js from the network.
                 PlotFormat.Register();
             }
+        }
+    }
+
+    private static Type[] ExportedTypes(Assembly assembly)
+    {
+        try
+        {
+            return assembly.GetExportedTypes();
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or TypeLoadException)
+        {
+            // Some of its types need what is not there; cells that use the others run all the same.
+            return [];
         }
     }
 }

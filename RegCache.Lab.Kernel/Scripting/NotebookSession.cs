@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using RegCache.Lab.Notebooks;
 using RegCache.Lab.Reports.Html;
 
 namespace RegCache.Lab.Kernel.Scripting;
@@ -28,6 +29,7 @@ public sealed class NotebookSession : IDisposable
         ThreadGuard.Install();
         DataFrameFormat.Register();
         PlotFormat.Register();
+        PlotScript.IsHostsBusiness = true;
         _references.BaseFolder = folder;
         _references.Notice = static text => Console.Error.WriteLine(text);
         _engine = new ScriptEngine(_references);
@@ -87,6 +89,29 @@ public sealed class NotebookSession : IDisposable
     /// <summary>Whether a cell is ready to run.</summary>
     public static Completeness IsComplete(string code)
     {
+        try
+        {
+            var parts = CellSource.Parse(code).Segments;
+            return parts.SkipLast(1).Any(part => part.Language == CellLanguage.CSharp && IsCompleteCSharp(part.Text) != Completeness.Complete)
+                ? Completeness.Invalid
+                : parts is [.., { Language: CellLanguage.CSharp, Text: var last }] ? IsCompleteCSharp(last) : Completeness.Complete;
+        }
+        catch (CompilationFailedException)
+        {
+            return Completeness.Invalid;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _kernel.Dispose();
+        _references.Dispose();
+        _oneCell.Dispose();
+    }
+
+    private static Completeness IsCompleteCSharp(string code)
+    {
         var tree = ScriptEngine.Parse(code);
         var errors = tree.GetDiagnostics().Where(found => found.Severity == DiagnosticSeverity.Error).ToArray();
         if (SyntaxFactory.IsCompleteSubmission(tree))
@@ -99,14 +124,6 @@ public sealed class NotebookSession : IDisposable
         return errors.Any(error => error.Location.SourceSpan.Start < end - 1 && !OpenAtEnd.Contains(error.Id))
             ? Completeness.Invalid
             : Completeness.Incomplete;
-    }
-
-    /// <inheritdoc/>
-    public void Dispose()
-    {
-        _kernel.Dispose();
-        _references.Dispose();
-        _oneCell.Dispose();
     }
 
     private async Task<CellError?> RunAsync(CellSegment segment, int cell, CellRun run)

@@ -57,10 +57,15 @@ internal sealed class ScriptReferences : MetadataReferenceResolver, IDisposable
         var path = Path.GetFullPath(directive, BaseFolder);
         if (!File.Exists(path))
         {
-            var simple = directive.EndsWith(".dll", StringComparison.OrdinalIgnoreCase) ? directive[..^4] : directive;
-            path = HostFiles.GetValueOrDefault(simple) is { } host
-                ? host
-                : throw new UserException($"#r \"{directive}\" names no assembly: there is no file {path}; build it, or correct the path.");
+            var isFile = directive.EndsWith(".dll", StringComparison.OrdinalIgnoreCase);
+            var host = HostFiles.GetValueOrDefault(isFile ? Path.GetFileNameWithoutExtension(path) : directive)
+                ?? throw new UserException($"#r \"{directive}\" names no assembly: there is no file {path}; build it, or correct the path.");
+            if (isFile && Path.GetFileName(directive) != directive)
+            {
+                Notice?.Invoke($"There is no file {path}; the kernel's own {Path.GetFileName(host)} is used.");
+            }
+
+            path = host;
         }
 
         _resolved[directive] = AddClosure(path);

@@ -36,15 +36,17 @@ public sealed class BundleTests
     }
 
     [Fact]
-    public void InstallingBuildsTheBridgeIntoTheProgramAndRunsTheDoctor()
+    public void InstallingBuildsBothLibrariesIntoTheProgramAndRunsTheDoctor()
     {
         using var bundle = new TemporaryFolder();
         Unpack(bundle);
         WriteScript(bundle["native", "build.sh"], "touch \"$1/libTorchSharpBridge.so\"");
+        WriteScript(bundle["native", "int8", "build.sh"], "touch \"$1/libRegCacheInt8.so\"");
         var (code, output, error) = ExternalProcess.Run(bundle["install.sh"], ["--device", "cuda"]);
         Assert.True(code == 0, error);
         Assert.EndsWith("words=doctor|--device|cuda|\n", output, StringComparison.Ordinal);
         Assert.True(File.Exists(bundle["app", "libTorchSharpBridge.so"]));
+        Assert.True(File.Exists(bundle["app", "libRegCacheInt8.so"]));
     }
 
     [Fact]

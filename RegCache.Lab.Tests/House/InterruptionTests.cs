@@ -53,6 +53,8 @@ public sealed class InterruptionTests
         {
             using var process = Start(folder["killed"]);
             process.WaitForOutput("from ");
+            // However slow the machine is, there is a checkpoint to go on from.
+            Assert.True(SpinWait.SpinUntil(() => File.Exists(folder["killed", "stage1.partial.json"]), TimeSpan.FromMinutes(1)));
             Thread.Sleep(random.Next(100));
             process.Signal("KILL");
             process.WaitForExit();

@@ -14,7 +14,7 @@ public sealed class LabScriptTests
         var (code, output, _) = ExternalProcess.Run(Lab, []);
         Assert.Equal(0, code);
         Assert.All(
-            new[] { "setup", "build", "test", "demo", "bench", "bundle", "clean" },
+            new[] { "setup", "build", "test", "demo", "notebooks", "jupyter", "bench", "bundle", "clean" },
             verb => Assert.Contains($"./lab {verb} ", output, StringComparison.Ordinal));
     }
 

@@ -1,4 +1,3 @@
-using RegCache.Lab.Kernel;
 using RegCache.Lab.Kernel.Notebooks;
 using RegCache.Lab.Tests.House;
 
@@ -8,15 +7,13 @@ namespace RegCache.Lab.Tests.Notebooks;
 [Collection(NotebookTests.Name)]
 public sealed class JupyterClientTests
 {
-    private static readonly string Program = typeof(NotebookCommands).Assembly.Location;
-
     [JupyterFact]
     public void Nbconvert_executes_a_notebook()
     {
         using var folder = Installed();
         File.WriteAllText(folder["n.ipynb"], NotebookFiles.Code("var x = 21;\nConsole.WriteLine(\"hi\");", "await Task.Delay(1);\n2 * x"));
         var (exitCode, _, error) = ExternalProcess.Run(
-            JupyterFactAttribute.Python,
+            Tools.Python,
             ["-m", "nbconvert", "--to", "notebook", "--execute", "--ExecutePreprocessor.kernel_name=.net-csharp", "--output", "done.ipynb", folder["n.ipynb"]],
             ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0, error);
@@ -58,7 +55,7 @@ public sealed class JupyterClientTests
             print('done')
             """);
         var (exitCode, output, error) = ExternalProcess.Run(
-            JupyterFactAttribute.Python, [folder["client.py"]], ("JUPYTER_DATA_DIR", folder.Root));
+            Tools.Python, [folder["client.py"]], ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0 && output.Contains("done", StringComparison.Ordinal), error);
     }
 
@@ -67,18 +64,18 @@ public sealed class JupyterClientTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["n.ipynb"], NotebookFiles.Code("1 + 1"));
-        Assert.Equal(0, ExternalProcess.Run("dotnet", [Program, "run", folder["n.ipynb"], "--out", folder["out"], "--html"]).ExitCode);
+        Assert.Equal(0, ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "run", folder["n.ipynb"], "--out", folder["out"], "--html"]).ExitCode);
         Assert.Contains("<pre>2</pre>", File.ReadAllText(folder["out", "n.html"]), StringComparison.Ordinal);
-        var (exitCode, _, error) = ExternalProcess.Run("dotnet", [Program, "run", folder["missing.ipynb"]]);
+        var (exitCode, _, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "run", folder["missing.ipynb"]]);
         Assert.Equal(2, exitCode);
         Assert.Single(error.Trim().Split('\n'));
-        Assert.Equal(2, ExternalProcess.Run("dotnet", [Program, "kernel", "--connection-file", folder["none.json"]]).ExitCode);
+        Assert.Equal(2, ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "kernel", "--connection-file", folder["none.json"]]).ExitCode);
     }
 
     private static TemporaryFolder Installed()
     {
         var folder = new TemporaryFolder();
-        var (exitCode, _, error) = ExternalProcess.Run("dotnet", [Program, "install"], ("JUPYTER_DATA_DIR", folder.Root));
+        var (exitCode, _, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "install"], ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0, error);
         return folder;
     }

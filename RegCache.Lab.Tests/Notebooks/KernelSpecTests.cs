@@ -1,4 +1,4 @@
-using RegCache.Lab.Kernel;
+using RegCache.Lab.Kernel.Jupyter;
 using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
@@ -13,15 +13,15 @@ public sealed class KernelSpecTests
         Environment.SetEnvironmentVariable("JUPYTER_DATA_DIR", folder.Root);
         try
         {
-            var first = NotebookCommands.Install(["run", "kernel"]);
+            var first = KernelSpec.Install(["run", "kernel"]);
             Assert.Equal(folder["kernels", ".net-csharp"], first);
             var content = File.ReadAllText(Path.Combine(first, "kernel.json"));
             Assert.Contains("{connection_file}", content, StringComparison.Ordinal);
-            Assert.Equal(first, NotebookCommands.Install(["run", "kernel"]));
+            Assert.Equal(first, KernelSpec.Install(["run", "kernel"]));
             File.WriteAllText(Path.Combine(first, "kernel.json"), "{}");
-            Assert.Equal(folder["kernels", "regcache-csharp"], NotebookCommands.Install(["run", "kernel"]));
+            Assert.Equal(folder["kernels", "regcache-csharp"], KernelSpec.Install(["run", "kernel"]));
             Assert.Equal("{}", File.ReadAllText(Path.Combine(first, "kernel.json")));
-            var error = Assert.Throws<UserException>(() => NotebookCommands.Install(["other", "kernel"]));
+            var error = Assert.Throws<UserException>(() => KernelSpec.Install(["other", "kernel"]));
             Assert.Contains("jupyter kernelspec remove", error.Message, StringComparison.Ordinal);
         }
         finally

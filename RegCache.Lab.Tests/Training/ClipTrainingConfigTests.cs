@@ -24,6 +24,8 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [InlineData("\"lr_scheduler\": \"linear\"", "lr_scheduler", "wrong type")]
     [InlineData("\"lr_scheduler\": \"const_cooldown\"", "epochs_cooldown", "at least 1")]
     [InlineData("\"crop_scale\": [1, 0.5]", "crop_scale", "ascending")]
+    [InlineData("\"color_jitter\": [0.1, 0.1]", "color_jitter", "four numbers")]
+    [InlineData("\"gray_scale_prob\": 2", "gray_scale_prob", "from 0 to 1")]
     [InlineData("\"patch_dropout\": 1", "patch_dropout", "from 0")]
     [InlineData("\"ema_decay\": 1", "ema_decay", "between 0 and 1")]
     [InlineData("\"sam_rho\": 0", "sam_rho", "above 0")]

@@ -1,4 +1,5 @@
 using RegCache.Lab.Reports;
+using RegCache.Lab.Tests.Reports;
 using RegCache.Lab.Training.Loop;
 using TorchSharp;
 
@@ -65,6 +66,29 @@ public sealed class TrainingLoopTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_folder, "kept", "step-000000010.safetensors")));
     }
 
+    [SmallDiskFact]
+    public void A_full_disk_stops_with_one_sentence_and_keeps_the_older_checkpoints()
+    {
+        using var disk = SmallDisk.Mount(kilobytes: 64);
+        using var task = new CountingTask(20)
+        {
+            AtStep = step =>
+            {
+                if (step == 12)
+                {
+                    Fill(disk["ballast"]);
+                }
+            },
+        };
+        var loop = new TrainingLoop(
+            task, new() { LogEvery = 1, SaveEvery = 5 }, new(disk["checkpoints"], keep: 2), _ => [], SilentProgress.Instance);
+        var message = Assert.Throws<UserException>(() => loop.Run()).Message;
+        Assert.Contains("full", message, StringComparison.Ordinal);
+        Assert.Equal(
+            ["step-000000005.safetensors", "step-000000010.safetensors"],
+            Directory.GetFiles(disk["checkpoints"]).Select(Path.GetFileName).Order());
+    }
+
     [Fact]
     public void Half_written_log_lines_and_later_steps_are_dropped()
     {
@@ -79,6 +103,22 @@ public sealed class TrainingLoopTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static void Fill(string path)
+    {
+        try
+        {
+            using var ballast = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 0);
+            while (true)
+            {
+                ballast.Write(new byte[1024]);
+            }
+        }
+        catch (IOException)
+        {
+            // That is what it is for.
+        }
+    }
 
     private static void CancelAt(long step, long when, CancellationTokenSource source)
     {

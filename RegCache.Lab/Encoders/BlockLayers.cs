@@ -26,6 +26,15 @@ public sealed record BlockLayers(
     /// <summary>Gain of the MLP branch (`ls_2.gamma`) [C]; null without layer scale.</summary>
     public Tensor? MlpGain { get; init; }
 
+    /// <summary>One of the four linear layers; null for those of the MLP where a memory layer is in its place.</summary>
+    public ILinear? Linear(LinearKind kind) => kind switch
+    {
+        LinearKind.AttentionIn => AttentionIn,
+        LinearKind.AttentionOut => AttentionOut,
+        LinearKind.MlpIn => (Mlp as FeedForward)?.In,
+        _ => (Mlp as FeedForward)?.Out,
+    };
+
     /// <summary>Replaces one of the four linear layers; a memory layer in the MLP slot has none to replace.</summary>
     public BlockLayers With(LinearKind kind, Func<ILinear, ILinear> replace) => (kind, Mlp) switch
     {

@@ -8,6 +8,20 @@ public readonly record struct BlockProbe(IActivationProbe? Probe, int Block)
     /// <summary>Whether the observer wants this activation of the block.</summary>
     public bool Wants(ActivationKind kind) => Probe?.Wants(Block, kind) ?? false;
 
+    /// <summary>Whether the observer wants any activation of the block from the first to the last kind.</summary>
+    public bool WantsAny(ActivationKind first, ActivationKind last)
+    {
+        for (var kind = first; kind <= last; kind++)
+        {
+            if (Wants(kind))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Shows the activation to the observer if it wants it.</summary>
     public void Observe(ActivationKind kind, Tensor value)
     {

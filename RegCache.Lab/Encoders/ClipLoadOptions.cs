@@ -17,4 +17,7 @@ public sealed record ClipLoadOptions
 
     /// <summary>Number type of the weights; norms stay in float32.</summary>
     public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
+
+    /// <summary>How blocks run where no gradients are wanted; null runs the tensor operators, as training must.</summary>
+    public IExecution? Execution { get; init; }
 }

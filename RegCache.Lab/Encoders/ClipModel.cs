@@ -4,13 +4,16 @@ namespace RegCache.Lab.Encoders;
 public sealed class ClipModel : IDisposable
 {
     /// <summary>Builds the towers on named tensors (OpenCLIP names) and takes ownership of them.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The named tensors.</param>
+    /// <param name="execution">How blocks run where no gradients are wanted; null runs the tensor operators. The weights must then stay as they are.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public ClipModel(ClipConfig config, WeightTable weights)
+    public ClipModel(ClipConfig config, WeightTable weights, IExecution? execution = null)
     {
         Config = config;
         Weights = weights;
-        Vision = new(config, weights);
-        Text = config.Text is null ? null : new(config, weights);
+        Vision = new(config, weights, execution);
+        Text = config.Text is null ? null : new(config, weights, execution);
     }
 
     /// <summary>The architecture.</summary>
@@ -41,5 +44,10 @@ public sealed class ClipModel : IDisposable
     }
 
     /// <inheritdoc />
-    public void Dispose() => Weights.Dispose();
+    public void Dispose()
+    {
+        Vision.Running.Dispose();
+        Text?.Running.Dispose();
+        Weights.Dispose();
+    }
 }

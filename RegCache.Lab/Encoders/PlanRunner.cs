@@ -106,7 +106,7 @@ public sealed class PlanRunner : IDisposable
     {
         if (plan.Scheme is not { } scheme)
         {
-            return TransformerBlock.Forward(state, block, _tower.Blocks[block], plan, probe: probe);
+            return TransformerBlock.Forward(state, block, _tower.Running[block], plan, probe: probe);
         }
 
         if (_boundLayers.TryGetValue((scheme, block), out var layers))
@@ -115,7 +115,7 @@ public sealed class PlanRunner : IDisposable
         }
 
         using var scope = torch.NewDisposeScope();
-        layers = scheme.Apply(block, _tower.Blocks[block]);
+        layers = _tower.Running.Under(scheme, block);
         Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
         var bytes = made.Sum(tensor => tensor.NumberOfElements * tensor.ElementSize);
         if (_keptBytes + bytes <= _mostKeptBytes)

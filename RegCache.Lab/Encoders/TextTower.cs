@@ -10,8 +10,11 @@ public sealed class TextTower
     private readonly Tensor? _causalMask;
 
     /// <summary>Builds the tower on its named tensors.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The named tensors.</param>
+    /// <param name="execution">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public TextTower(ClipConfig config, WeightTable weights)
+    public TextTower(ClipConfig config, WeightTable weights, IExecution? execution = null)
     {
         Config = config.Text ?? throw new ArgumentException("The configuration has no text tower.", nameof(config));
         var prefix = config.CustomText ? "text." : "";
@@ -23,6 +26,7 @@ public sealed class TextTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"{prefix}transformer.resblocks.{block}", Config.Width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
+        Running = new(Blocks, execution);
         FinalNorm = TowerWeights.LayerNorm(weights, $"{prefix}ln_final", Config.Width, Config.Epsilon);
         if (Config.HasProjection)
         {
@@ -41,6 +45,9 @@ public sealed class TextTower
 
     /// <summary>The plain float layers of every block.</summary>
     public IReadOnlyList<BlockLayers> Blocks { get; }
+
+    /// <summary>The float blocks as they run.</summary>
+    internal PreparedBlocks Running { get; }
 
     /// <summary>The device that token ids must be on.</summary>
     public torch.Device Placement => _tokenEmbedding.device;
@@ -92,7 +99,7 @@ public sealed class TextTower
         var stream = Embed(ids);
         for (var block = 0; block < Blocks.Count; block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Blocks[block], BlockPlan.Plain, _causalMask, probe);
+            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, _causalMask, probe);
             stream.Tokens.Dispose();
             stream = next;
         }

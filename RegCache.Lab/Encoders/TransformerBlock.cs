@@ -28,47 +28,77 @@ public static class TransformerBlock
         var batch = plan.Before.Aggregate(input, (stream, stage) => stage.Apply(stream, context));
         observer.Observe(ActivationKind.BlockInput, batch.Tokens);
 
-        var (attended, queries, keys, extras) = Attend(batch, layers, plan, mask, observer);
-        batch = batch with { Tokens = AddBranch(batch.Tokens, attended, layers.AttentionGain) };
+        var extras = Extras(batch, layers, plan, mask, block);
+        var (attended, queries, keys) = AttentionEngine(batch.Tokens, layers, observer) is { } engine
+            ? engine.Attend(layers, batch.Tokens, extras, keepHeads: plan.Between.Count > 0)
+            : Attend(batch.Tokens, layers, extras, observer);
+        batch = batch with { Tokens = attended };
         if (plan.Between.Count > 0)
         {
             context = context with { Queries = queries, Keys = keys, Extras = extras };
             batch = plan.Between.Aggregate(batch, (stream, stage) => stage.Apply(stream, context));
         }
 
-        using var normalised = layers.MlpNorm.Apply(batch.Tokens);
-        observer.Observe(ActivationKind.MlpNorm, normalised);
-        var transformed = layers.Mlp.Apply(normalised, observer);
-        observer.Observe(ActivationKind.MlpOut, transformed);
-        batch = batch with { Tokens = AddBranch(batch.Tokens, transformed, layers.MlpGain) };
+        // The attention's result is a fresh tensor that nothing else reads, so an engine may work in place.
+        var left = MlpEngine(batch.Tokens, layers, observer)?.Feed(layers, batch.Tokens) ?? Feed(batch.Tokens, layers, observer);
+        batch = batch with { Tokens = left };
         observer.Observe(ActivationKind.BlockOutput, batch.Tokens);
         return batch.MoveToOuterDisposeScope(input);
     }
 
-    private static (Tensor Attended, Tensor Queries, Tensor Keys, AttentionExtras Extras) Attend(
-        TokenBatch batch, BlockLayers layers, BlockPlan plan, Tensor? mask, BlockProbe probe)
+    private static IBlockEngine? AttentionEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
+        layers.AttentionIn is IEngineLinear { Engine: var engine }
+        && !torch.is_grad_enabled()
+        && !probe.WantsAny(ActivationKind.AttentionNorm, ActivationKind.AttentionOut)
+        && engine.CanAttend(layers, tokens)
+            ? engine
+            : null;
+
+    private static IBlockEngine? MlpEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
+        layers.Mlp is FeedForward { In: IEngineLinear { Engine: var engine } }
+        && !torch.is_grad_enabled()
+        && !probe.WantsAny(ActivationKind.MlpNorm, ActivationKind.MlpOut)
+        && engine.CanFeed(layers, tokens)
+            ? engine
+            : null;
+
+    private static AttentionExtras Extras(TokenBatch batch, BlockLayers layers, BlockPlan plan, Tensor? mask, int block)
     {
-        using var normalised = layers.AttentionNorm.Apply(batch.Tokens);
+        var extras = new AttentionExtras { Bias = AttentionBias(batch, plan, mask) };
+        if (plan.Prefix is not { } prefix || plan.PrefixCount == 0)
+        {
+            return extras;
+        }
+
+        var (prefixKeys, prefixValues) = prefix.Expand(block, layers.Heads, plan.PrefixCount);
+        return extras with { PrefixKeys = prefixKeys, PrefixValues = prefixValues };
+    }
+
+    private static (Tensor Tokens, Tensor? Queries, Tensor? Keys) Attend(
+        Tensor tokens, BlockLayers layers, AttentionExtras extras, BlockProbe probe)
+    {
+        using var normalised = layers.AttentionNorm.Apply(tokens);
         probe.Observe(ActivationKind.AttentionNorm, normalised);
         using var projected = layers.AttentionIn.Apply(normalised);
         var (images, length) = (projected.shape[0], projected.shape[1]);
         // One copy lays out the operands of the attention products; without it each product would copy its own.
         var heads = projected.view(images, length, 3, layers.Heads, -1).permute(2, 0, 3, 1, 4).contiguous();
         var (queries, keys, values) = (heads[0], heads[1], heads[2]);
-
-        var extras = new AttentionExtras { Bias = AttentionBias(batch, plan, mask) };
-        if (plan.Prefix is { } prefix && plan.PrefixCount > 0)
-        {
-            var (prefixKeys, prefixValues) = prefix.Expand(probe.Block, layers.Heads, plan.PrefixCount);
-            extras = extras with { PrefixKeys = prefixKeys, PrefixValues = prefixValues };
-        }
-
         using var mixedHeads = layers.Attention.Apply(queries, keys, values, extras, probe);
         using var mixed = mixedHeads.transpose(1, 2).reshape(images, length, -1);
         probe.Observe(ActivationKind.AttentionMixed, mixed);
         var attended = layers.AttentionOut.Apply(mixed);
         probe.Observe(ActivationKind.AttentionOut, attended);
-        return (attended, queries, keys, extras);
+        return (AddBranch(tokens, attended, layers.AttentionGain), queries, keys);
+    }
+
+    private static Tensor Feed(Tensor tokens, BlockLayers layers, BlockProbe probe)
+    {
+        using var normalised = layers.MlpNorm.Apply(tokens);
+        probe.Observe(ActivationKind.MlpNorm, normalised);
+        var transformed = layers.Mlp.Apply(normalised, probe);
+        probe.Observe(ActivationKind.MlpOut, transformed);
+        return AddBranch(tokens, transformed, layers.MlpGain);
     }
 
     private static Tensor? AttentionBias(TokenBatch batch, BlockPlan plan, Tensor? mask)

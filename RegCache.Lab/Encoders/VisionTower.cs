@@ -11,10 +11,14 @@ public sealed class VisionTower
     private readonly LayerNorm? _preNorm;
     private readonly Tensor _projection;
     private readonly Tensor? _projectionBias;
+    private PatchEmbedding? _preparedPatches;
 
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The named tensors.</param>
+    /// <param name="execution">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public VisionTower(ClipConfig config, WeightTable weights)
+    public VisionTower(ClipConfig config, WeightTable weights, IExecution? execution = null)
     {
         Config = config.Vision;
         var (width, patch) = (Config.Width, Config.PatchSize);
@@ -29,6 +33,8 @@ public sealed class VisionTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"visual.transformer.resblocks.{block}", width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
+        Execution = execution;
+        Running = new(Blocks, execution);
         FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
         var pooled = Config.PoolType == VisionPooling.ClassToken ? width * leading : width;
         _projection = weights.Take("visual.proj", pooled, config.EmbedDim);
@@ -40,6 +46,12 @@ public sealed class VisionTower
 
     /// <summary>The plain float layers of every block.</summary>
     public IReadOnlyList<BlockLayers> Blocks { get; }
+
+    /// <summary>How the blocks run where no gradients are wanted; null runs the tensor operators.</summary>
+    public IExecution? Execution { get; }
+
+    /// <summary>The float blocks as they run.</summary>
+    internal PreparedBlocks Running { get; }
 
     /// <summary>`conv1`, the plain patch embedding.</summary>
     public PatchEmbedding Patches { get; }
@@ -67,7 +79,8 @@ public sealed class VisionTower
         }
 
         using var scope = torch.NewDisposeScope();
-        var stream = Arrange((scheme?.Apply(Patches) ?? Patches).Apply(images));
+        var patches = scheme?.Apply(Patches) ?? Patches;
+        var stream = Arrange((ReferenceEquals(patches, Patches) ? RunningPatches : patches).Apply(images));
         stream.Tokens.MoveToOuterDisposeScope();
         return stream;
     }
@@ -126,7 +139,7 @@ public sealed class VisionTower
         var stream = Embed(images);
         for (var block = 0; block < blocks; block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Blocks[block], BlockPlan.Plain, probe: probe);
+            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, probe: probe);
             stream.Tokens.Dispose();
             stream = next;
         }
@@ -134,6 +147,10 @@ public sealed class VisionTower
         stream.Tokens.MoveToOuterDisposeScope();
         return stream;
     }
+
+    private PatchEmbedding RunningPatches => Execution is null || torch.is_grad_enabled()
+        ? Patches
+        : _preparedPatches ??= Running.Keep(() => Execution.Prepare(Patches));
 
     private static Tensor Average(TokenBatch output, Tensor tokens)
     {

@@ -22,7 +22,7 @@ public static class RegisterPicture
         return PictureGrid.Compose(
             [
                 [.. pixels.Select((image, index) => Outline(image, preprocess.Width, scale, norms.Outliers(index), norms.Columns))],
-                [.. norms.Norms.Select(map => Map(map, norms.Columns, width, pixels[0].Length / 3 / preprocess.Width * scale))],
+                [.. norms.Norms.Select(map => HeatMapPixels.Draw(map, norms.Columns, width, preprocess.Height * scale, logarithmic: true))],
             ],
             width);
     }
@@ -31,7 +31,7 @@ public static class RegisterPicture
     {
         var (width, height) = (side * scale, image.Length / 3 / side * scale);
         var rows = outliers.Count / columns;
-        var picture = new byte[width * height * 3];
+        var picture = PictureGrid.Enlarge(image, side, scale);
         for (var y = 0; y < height; y++)
         {
             for (var x = 0; x < width; x++)
@@ -39,28 +39,12 @@ public static class RegisterPicture
                 var (row, top, bottom) = Cell(y, height, rows);
                 var (column, left, right) = Cell(x, width, columns);
                 var isEdge = Math.Min(Math.Min(y - top, bottom - y), Math.Min(x - left, right - x)) < 2;
-                var source = (((y / scale) * side) + (x / scale)) * 3;
-                var color = isEdge && outliers[(row * columns) + column]
-                    ? _outline
-                    : new(image[source], image[source + 1], image[source + 2]);
-                Put(picture, (y * width) + x, color);
+                if (isEdge && outliers[(row * columns) + column])
+                {
+                    var pixel = ((y * width) + x) * 3;
+                    (picture[pixel], picture[pixel + 1], picture[pixel + 2]) = (_outline.R, _outline.G, _outline.B);
+                }
             }
-        }
-
-        return picture;
-    }
-
-    private static byte[] Map(IReadOnlyList<float> norms, int columns, int width, int height)
-    {
-        var (low, high) = (Math.Log(Math.Max(norms.Min(), 1e-6f)), Math.Log(Math.Max(norms.Max(), 1e-6f)));
-        var picture = new byte[width * height * 3];
-        for (var pixel = 0; pixel < width * height; pixel++)
-        {
-            var (y, x) = Math.DivRem(pixel, width);
-            var norm = norms[(y * (norms.Count / columns) / height * columns) + (x * columns / width)];
-            var share = high > low ? (Math.Log(Math.Max(norm, 1e-6f)) - low) / (high - low) : 0;
-            // From near black over purple to yellow, as the field's usual colour maps.
-            Put(picture, pixel, new((byte)(20 + (230 * share)), (byte)(15 + (205 * share * share)), (byte)(60 + (110 * Math.Sin(Math.PI * share)))));
         }
 
         return picture;
@@ -72,7 +56,4 @@ public static class RegisterPicture
         var index = pixel * cells / pixels;
         return (index, (index * pixels + cells - 1) / cells, (((index + 1) * pixels) + cells - 1) / cells - 1);
     }
-
-    private static void Put(byte[] picture, int pixel, Rgb24 color) =>
-        (picture[pixel * 3], picture[(pixel * 3) + 1], picture[(pixel * 3) + 2]) = (color.R, color.G, color.B);
 }

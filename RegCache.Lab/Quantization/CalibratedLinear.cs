@@ -21,6 +21,6 @@ public sealed record CalibratedLinear(ITensorQuantizer Input, UniformGrid Weight
             shifted.Bias?.MoveToOuterDisposeScope();
         }
 
-        return new QuantizedLinear(weight.MoveToOuterDisposeScope(), shifted.Bias, Input, IsRowwise: true);
+        return new QuantizedLinear(new Linear(weight.MoveToOuterDisposeScope(), shifted.Bias), Weight, Input, IsRowwise: true);
     }
 }

@@ -18,7 +18,12 @@ internal static class FiniteCheck
         }
 
         var damaged = values.isfinite().logical_not().flatten(1).any(1).to(torch.ScalarType.Int32).argmax().item<long>();
-        throw new UserException(
-            $"The input of {name} holds NaN or infinite values in image {firstImage + damaged} of the batch, so it has no range; check that image and the weights before this layer.");
+        throw Refusal(name, firstImage + damaged);
     }
+
+    /// <summary>What is said of an activation that is not finite.</summary>
+    /// <param name="name">The layer whose input it is.</param>
+    /// <param name="image">Index of the image.</param>
+    public static UserException Refusal(string name, long image) => new(
+        $"The input of {name} holds NaN or infinite values in image {image} of the batch, so it has no range; check that image and the weights before this layer.");
 }

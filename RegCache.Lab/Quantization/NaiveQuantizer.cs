@@ -47,23 +47,13 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibr
         var weight = QuantizedLinear.Wide(linear.Weight);
         var grid = MinMaxRange.Symmetric(weight, Bits.Weights, Granularity);
         var quantized = grid.FakeQuantize(weight).to(linear.Weight.dtype);
+        grid.MoveToOuterDisposeScope();
         return new QuantizedLinear(
-            quantized.MoveToOuterDisposeScope(), linear.Bias, new DynamicInput(this, name), Scope == ActivationScope.Token);
+            new Linear(quantized.MoveToOuterDisposeScope(), linear.Bias), grid, new DynamicInput(this, name), Scope == ActivationScope.Token);
     }
 
     /// <summary>The grid of one activation [B,..], from its own range.</summary>
     public UniformGrid ActivationGrid(Tensor values) => AsymmetricActivations
         ? MinMaxRange.Asymmetric(values, Bits.Activations, Scope)
         : MinMaxRange.Symmetric(values, Bits.Activations, Scope);
-
-    private sealed record DynamicInput(NaiveQuantizer Quantizer, string Layer) : ITensorQuantizer
-    {
-        public Tensor FakeQuantize(Tensor values)
-        {
-            using var scope = torch.NewDisposeScope();
-            var grid = Quantizer.ActivationGrid(values);
-            FiniteCheck.Require(grid.Scale, values, Layer);
-            return grid.FakeQuantize(values).MoveToOuterDisposeScope();
-        }
-    }
 }

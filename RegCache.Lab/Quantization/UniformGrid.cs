@@ -78,6 +78,13 @@ public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, in
         return fits && (groups.Length == 0 || groupSize >= SmallestGroup) ? groups : null;
     }
 
+    /// <summary>Hands the grid's tensors to the enclosing dispose scope.</summary>
+    internal void MoveToOuterDisposeScope()
+    {
+        Scale.MoveToOuterDisposeScope();
+        ZeroPoint?.MoveToOuterDisposeScope();
+    }
+
     private UniformOperation[] Operations(long[] groups)
     {
         var scales = Repeat(Scale, groups);

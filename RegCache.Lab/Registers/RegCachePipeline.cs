@@ -68,6 +68,7 @@ public sealed class RegCachePipeline
         var key = StageKey.Of(new
         {
             _subject.ModelHash,
+            _subject.Execution,
             Data = _subject.SearchImages.Fingerprint,
             _subject.BatchSize,
             Quantizer = calibration.ToString(),
@@ -121,6 +122,7 @@ public sealed class RegCachePipeline
         var key = StageKey.Of(new
         {
             _subject.ModelHash,
+            _subject.Execution,
             Data = _subject.SearchImages.Fingerprint,
             _subject.BatchSize,
             Quantizer = calibration.ToString(),
@@ -204,6 +206,7 @@ public sealed class RegCachePipeline
         var key = StageKey.Of(new
         {
             _subject.ModelHash,
+            _subject.Execution,
             Data = _subject.ValidationImages.Fingerprint,
             _subject.BatchSize,
             Quantizer = calibration.ToString(),

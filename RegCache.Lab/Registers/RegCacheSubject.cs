@@ -30,6 +30,9 @@ public sealed record RegCacheSubject(
     int BatchSize,
     string Scope)
 {
+    /// <summary>How quantized layers run, for stage keys: results differ by rounding.</summary>
+    public string Execution { get; init; } = "";
+
     /// <summary>The name under which prefixes of this model are kept.</summary>
     public string PrefixFolder => $"clip_global_prefix_{Model}_{Pretrained}";
 }

@@ -32,6 +32,26 @@ public static class PictureGrid
         return Image.LoadPixelData<Rgb24>(pixels, across, down);
     }
 
+    /// <summary>A picture with every pixel repeated in both directions.</summary>
+    /// <param name="picture">Pixels [height,width,3].</param>
+    /// <param name="width">Columns of the picture.</param>
+    /// <param name="scale">How often.</param>
+    public static byte[] Enlarge(ReadOnlySpan<byte> picture, int width, int scale)
+    {
+        var height = picture.Length / 3 / width;
+        var enlarged = new byte[picture.Length * scale * scale];
+        for (var y = 0; y < height * scale; y++)
+        {
+            for (var x = 0; x < width * scale; x++)
+            {
+                var source = ((y / scale * width) + (x / scale)) * 3;
+                picture.Slice(source, 3).CopyTo(enlarged.AsSpan(((y * width * scale) + x) * 3));
+            }
+        }
+
+        return enlarged;
+    }
+
     /// <summary>Writes the pictures as one PNG file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="rows">Pictures [height,width,3], row by row; all rows have as many.</param>

@@ -17,4 +17,7 @@ public sealed record VitClassifierOptions
 
     /// <summary>The number type of its matrices.</summary>
     public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
+
+    /// <summary>How blocks run where no gradients are wanted; null runs the tensor operators.</summary>
+    public IExecution? Execution { get; init; }
 }

@@ -31,6 +31,8 @@ public static class PlotFormat
                 if (window.Plotly) {
                   if (place) { place.textContent = ''; }
             {{drawing}}
+                  // A layout may have a size of its own.
+                  if (place && place._fullLayout) { place.style.height = place._fullLayout.height + 'px'; }
                 } else if (++tries < 100) {
                   setTimeout(draw, 100);
                 } else if (place) {

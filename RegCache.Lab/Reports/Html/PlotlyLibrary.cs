@@ -4,8 +4,7 @@ namespace RegCache.Lab.Reports.Html;
 
 /// <summary>
 /// The copy of plotly.js that pages carry, so that plots need no network. It is the file that the environment variable
-/// <c>REGCACHE_PLOTLY</c> names, else <c>artifacts/plotly/plotly.min.js</c> in the working folder, in the program's folder or in a
-/// folder above one of them; <c>./lab setup</c> puts it there.
+/// <c>REGCACHE_PLOTLY</c> names, else <c>artifacts/plotly/plotly.min.js</c> where <see cref="KitFile"/> finds it; <c>./lab setup</c> puts it there.
 /// </summary>
 public static class PlotlyLibrary
 {
@@ -18,7 +17,7 @@ public static class PlotlyLibrary
 
     /// <summary>The library's file; null where there is none.</summary>
     /// <exception cref="UserException">The variable names a file that does not exist.</exception>
-    public static string? Find() => LocalFile.Find(Variable, "plotly", "plotly.min.js");
+    public static string? Find() => KitFile.Find("artifacts/plotly/plotly.min.js", Variable);
 
     /// <summary>A script element with the library, to be put into a page once.</summary>
     /// <param name="file">The library.</param>

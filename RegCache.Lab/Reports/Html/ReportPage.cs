@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Encodings.Web;
 using Microsoft.Data.Analysis;
 using SixLabors.ImageSharp;
@@ -9,33 +10,35 @@ namespace RegCache.Lab.Reports.Html;
 /// <param name="title">The page's title and first heading.</param>
 public sealed class ReportPage(string title)
 {
-    private readonly StringWriter _body = new();
+    private readonly StringBuilder _body = new();
     private bool _hasPlots;
 
     /// <summary>Begins a section.</summary>
-    public void Heading(string text) => _body.Write($"<h2>{Encode(text)}</h2>\n");
+    public void Heading(string text) => _body.Append($"<h2>{Encode(text)}</h2>\n");
 
     /// <summary>Adds a paragraph.</summary>
-    public void Paragraph(string text) => _body.Write($"<p>{Encode(text)}</p>\n");
+    public void Paragraph(string text) => _body.Append($"<p>{Encode(text)}</p>\n");
 
     /// <summary>Adds lines of a fixed-width font.</summary>
-    public void Lines(IEnumerable<string> lines) => _body.Write($"<pre class=\"code\">{Encode(string.Join('\n', lines))}</pre>\n");
+    public void Lines(IEnumerable<string> lines) => _body.Append($"<pre class=\"code\">{Encode(string.Join('\n', lines))}</pre>\n");
 
     /// <summary>Adds a table.</summary>
     public void Table(DataFrame frame)
     {
-        _body.Write("<div class=\"output\">");
-        DataFrameFormat.WriteHtml(frame, _body);
-        _body.Write("</div>\n");
+        _body.Append("<div class=\"output\">");
+        using var writer = new StringWriter(_body);
+        DataFrameFormat.WriteHtml(frame, writer);
+        _body.Append("</div>\n");
     }
 
     /// <summary>Adds a plot.</summary>
     public void Plot(PlotlyChart chart)
     {
         _hasPlots = true;
-        _body.Write("<div class=\"output\">");
-        PlotFormat.Write(chart, _body);
-        _body.Write("</div>\n");
+        _body.Append("<div class=\"output\">");
+        using var writer = new StringWriter(_body);
+        PlotFormat.Write(chart, writer);
+        _body.Append("</div>\n");
     }
 
     /// <summary>Adds a picture.</summary>
@@ -45,7 +48,7 @@ public sealed class ReportPage(string title)
     {
         using var png = new MemoryStream();
         image.SaveAsPng(png);
-        _body.Write(
+        _body.Append(
             $"<div class=\"output\"><img alt=\"{Encode(description)}\" src=\"data:image/png;base64,{Convert.ToBase64String(png.GetBuffer(), 0, (int)png.Length)}\"></div>\n");
     }
 

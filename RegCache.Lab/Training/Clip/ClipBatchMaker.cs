@@ -9,8 +9,9 @@ namespace RegCache.Lab.Training.Clip;
 /// <param name="pairs">The pairs.</param>
 /// <param name="preprocess">How images become input.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
-/// <param name="crop">The random crop; null resizes and crops at the centre.</param>
-internal sealed class ClipBatchMaker(IPairSource pairs, PreprocessOptions preprocess, ITokenizer tokenizer, RandomCrop? crop)
+/// <param name="augmentation">The random changes of the images.</param>
+internal sealed class ClipBatchMaker(
+    IPairSource pairs, PreprocessOptions preprocess, ITokenizer tokenizer, ImageAugmentation augmentation)
 {
     private readonly ImagePreprocessor _preprocessor = new(preprocess);
 
@@ -19,7 +20,7 @@ internal sealed class ClipBatchMaker(IPairSource pairs, PreprocessOptions prepro
 
     /// <summary>Makes a batch, which the caller disposes.</summary>
     /// <param name="indices">The pairs.</param>
-    /// <param name="stream">Pair i of the batch draws its crop from fork i.</param>
+    /// <param name="stream">Pair i of the batch draws its changes from fork i.</param>
     /// <param name="title">What the batch is called.</param>
     public ClipBatch Make(int[] indices, CounterRandom stream, string title)
     {
@@ -49,14 +50,14 @@ internal sealed class ClipBatchMaker(IPairSource pairs, PreprocessOptions prepro
     private void Fill(DecodedImage image, ref CounterRandom random, Span<float> planes)
     {
         using var rgbImage = image.ToRgb();
-        if (crop is null)
+        if (augmentation.IsNone)
         {
             _preprocessor.ToPlanes(rgbImage, planes);
             return;
         }
 
         var pixels = new byte[_preprocessor.OutputLength];
-        _preprocessor.ToRgb(rgbImage, crop.Draw(rgbImage.Width, rgbImage.Height, ref random), pixels);
+        augmentation.Apply(rgbImage, _preprocessor, ref random, pixels);
         _preprocessor.Normalize(pixels, planes);
     }
 }

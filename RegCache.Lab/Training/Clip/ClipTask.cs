@@ -45,8 +45,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             model.Weights[name].requires_grad = true;
         }
 
-        var crop = config.CropScale is [var low, var high] ? new RandomCrop(low, high) : null;
-        _reader = new(new(train, preprocess, tokenizer, crop), config.BatchSize, config.Seed);
+        _reader = new(new(train, preprocess, tokenizer, config.Augmentation), config.BatchSize, config.Seed);
         StepsPerEpoch = _reader.BatchesPerEpoch / config.AccumFreq;
         if (StepsPerEpoch == 0)
         {
@@ -65,7 +64,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         _optimizer = new(ParameterGroups.Of(model.Weights, config.Wd), new(config.Beta1, config.Beta2, config.Eps));
         _schedule = Schedule();
         _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
-        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, crop: null), config.BatchSize);
+        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, new()), config.BatchSize);
         Fingerprint = ContentHash.OfValue(new { config, train = train.Fingerprint, architecture = model.Config.ToString() });
     }
 

@@ -93,7 +93,16 @@ public sealed record ClipTrainingConfig
     /// <summary>Area of the random crop, smallest and largest share; null resizes and crops at the centre.</summary>
     public IReadOnlyList<double>? CropScale { get; init; } = [0.9, 1.0];
 
-    /// <summary>Seed of weights, order, crops and dropped patches.</summary>
+    /// <summary>Largest changes of brightness, contrast, saturation and hue; null keeps the colours.</summary>
+    public IReadOnlyList<double>? ColorJitter { get; init; }
+
+    /// <summary>Share of the images whose colours are changed; used with <see cref="ColorJitter"/> only.</summary>
+    public double ColorJitterProb { get; init; } = 1;
+
+    /// <summary>Share of the images that become grey.</summary>
+    public double GrayScaleProb { get; init; }
+
+    /// <summary>Seed of weights, order, random changes of the images and dropped patches.</summary>
     public long Seed { get; init; }
 
     /// <summary>Optimiser steps between two log lines.</summary>
@@ -104,6 +113,14 @@ public sealed record ClipTrainingConfig
 
     /// <summary>Optimiser steps between two checkpoints; 0 saves at the end only.</summary>
     public int SaveEveryNSteps { get; init; } = 500;
+
+    /// <summary>The random changes of the images.</summary>
+    [JsonIgnore]
+    public ImageAugmentation Augmentation => new(
+        CropScale is [var low, var high] ? new(low, high) : null,
+        ColorJitter is [var brightness, var contrast, var saturation, var hue] ? new(brightness, contrast, saturation, hue) : null,
+        ColorJitterProb,
+        GrayScaleProb);
 
     /// <summary>The loop's part of the settings.</summary>
     [JsonIgnore]
@@ -151,6 +168,13 @@ public sealed record ClipTrainingConfig
             "crop_scale",
             CropScale is null ? null : $"[{string.Join(", ", CropScale)}]",
             "two ascending numbers above 0 and up to 1, or null");
+        Require(
+            ColorJitter is null || (ColorJitter.Count == 4 && ColorJitter.All(change => change >= 0) && ColorJitter[3] <= 0.5),
+            "color_jitter",
+            ColorJitter is null ? null : $"[{string.Join(", ", ColorJitter)}]",
+            "four numbers of 0 or more, the last one at most 0.5, or null");
+        Require(ColorJitterProb is >= 0 and <= 1, "color_jitter_prob", ColorJitterProb, "from 0 to 1");
+        Require(GrayScaleProb is >= 0 and <= 1, "gray_scale_prob", GrayScaleProb, "from 0 to 1");
         Require(TrainNumSamples >= 1, "train_num_samples", TrainNumSamples, "at least 1");
         Require(ValNumSamples >= 1, "val_num_samples", ValNumSamples, "at least 1");
         Require(LogEveryNSteps >= 1, "log_every_n_steps", LogEveryNSteps, "at least 1");

@@ -1,4 +1,5 @@
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Training.Losses;
 
 namespace RegCache.Lab.Training.Clip;
@@ -37,27 +38,14 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize)
         return metrics;
     }
 
-    // The similarity matrix is made in chunks of rows; a rank is the number of strictly larger scores.
-    private void AddRanks(OrderedDictionary<string, double> metrics, string direction, Tensor queries, Tensor targets)
+    private static void AddRanks(OrderedDictionary<string, double> metrics, string direction, Tensor queries, Tensor targets)
     {
-        const int chunk = 1024;
-        var ranks = new List<long>(_count);
-        for (var first = 0; first < _count; first += chunk)
-        {
-            using var scope = torch.NewDisposeScope();
-            var rows = Math.Min(chunk, _count - first);
-            var scores = queries.narrow(0, first, rows).matmul(targets.t());
-            var own = scores.diagonal(first).narrow(0, 0, rows).unsqueeze(1);
-            ranks.AddRange((scores > own).to(torch.ScalarType.Int64).sum(1).cpu().data<long>().ToArray());
-        }
-
-        ranks.Sort();
-        var middle = _count % 2 == 1 ? ranks[_count / 2] : (ranks[(_count / 2) - 1] + ranks[_count / 2]) / 2.0;
-        metrics[$"val/{direction}_mean_rank"] = ranks.Average() + 1;
-        metrics[$"val/{direction}_median_rank"] = Math.Floor(middle) + 1;
+        var ranks = new MatchRanks(queries, targets);
+        metrics[$"val/{direction}_mean_rank"] = ranks.Mean;
+        metrics[$"val/{direction}_median_rank"] = ranks.Median;
         foreach (var depth in _depths)
         {
-            metrics[$"val/{direction}_R@{depth}"] = ranks.Count(rank => rank < depth) / (double)_count;
+            metrics[$"val/{direction}_R@{depth}"] = ranks.RecallAt(depth);
         }
     }
 

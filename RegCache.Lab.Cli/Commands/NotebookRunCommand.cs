@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Globalization;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Kernel;
+using RegCache.Lab.Kernel.Notebooks;
+
+namespace RegCache.Lab.Cli.Commands;
+
+/// <summary>Runs notebooks without a front end.</summary>
+internal sealed class NotebookRunCommand : KitCommand
+{
+    private const double LongestTimeout = 1e6;
+
+    private readonly Argument<string[]> _files = new("FILE")
+    {
+        Description = "Notebooks (.ipynb), run one after the other, each in a state of its own.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    private readonly Option<string?> _out = new("--out")
+    {
+        Description = "Folder for the notebooks with their outputs. [default: they are written where they are]",
+        HelpName = "FOLDER",
+    };
+
+    private readonly Option<bool> _html = new("--html") { Description = "Also write each notebook as one HTML page that needs no network." };
+
+    private readonly Option<bool> _pictures = new("--pictures")
+    {
+        Description = "Keep plots as PNG pictures, for pages that run no scripts; needs Chromium.",
+    };
+
+    private readonly Option<double?> _timeout = new("--timeout")
+    {
+        Description = "Seconds that one cell may run. [default: no limit]",
+        HelpName = "SECONDS",
+        CustomParser = result => OptionOf.Parse<double?>(result, text =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and < LongestTimeout
+                ? seconds
+                : throw new UserException($"--timeout must be a number of seconds, not '{text}'")),
+    };
+
+    private readonly Option<string[]> _parameters = new("--param")
+    {
+        Description = "Value of a variable of the cell tagged 'parameters'; may be given several times.",
+        HelpName = "NAME=VALUE",
+    };
+
+    /// <inheritdoc/>
+    public override string Path => "notebook run";
+
+    /// <inheritdoc/>
+    public override string Description => "Runs notebooks without a front end and keeps their outputs; stops at a notebook's first error.";
+
+    /// <inheritdoc/>
+    public override void Declare(Command command)
+    {
+        command.Add(_files);
+        foreach (var option in new Option[] { _out, _html, _pictures, _timeout, _parameters })
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Run(CommandContext context)
+    {
+        var arguments = context.Arguments;
+        var options = new NotebookRunOptions
+        {
+            Files = arguments.GetRequiredValue(_files),
+            OutputFolder = arguments.GetValue(_out),
+            Html = arguments.GetValue(_html),
+            Pictures = arguments.GetValue(_pictures),
+            CellTimeout = arguments.GetValue(_timeout) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            Parameters = Parameters(arguments.GetValue(_parameters) ?? []),
+        };
+        return NotebookCommands.RunAsync(options, Console.Error, context.Cancellation).GetAwaiter().GetResult();
+    }
+
+    private static Dictionary<string, string> Parameters(IEnumerable<string> words)
+    {
+        var values = new Dictionary<string, string>();
+        foreach (var word in words)
+        {
+            values[word.Split('=')[0]] = word.IndexOf('=', StringComparison.Ordinal) is var sign and > 0
+                ? word[(sign + 1)..]
+                : throw new UserException($"--param must be NAME=VALUE, not '{word}'.");
+        }
+
+        return values;
+    }
+}

@@ -1,0 +1,58 @@
+using System.Text.Json.Nodes;
+using RegCache.Lab.Kernel.Notebooks;
+
+namespace RegCache.Lab.Tests.Notebooks;
+
+/// <summary>Every notebook runs, shows what it is kept with, and is kept as it should be.</summary>
+[Collection(NotebookTests.Name)]
+public sealed class LessonTests
+{
+    private const string FirstCell = "#r \"../artifacts/lab/RegCache.Lab.dll\"";
+    private const int LargestFile = 3_000_000;
+
+    public static TheoryData<string> Names => [.. Lesson.All.Select(lesson => lesson.Name)];
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task It_runs_and_shows_what_it_is_kept_with(string name)
+    {
+        var lesson = Lesson.Of(name);
+        var expected = Lesson.Kinds(NotebookDocument.Load(lesson.File));
+        var shown = Lesson.Kinds(await lesson.RunAsync());
+        Assert.Equal(expected, shown);
+        Assert.Contains(shown, kinds => kinds.Contains("plot"));
+        Assert.Contains(shown, kinds => kinds.Contains("frame"));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void It_is_kept_with_the_outputs_of_a_clean_run(string name)
+    {
+        var lesson = Lesson.Of(name);
+        var text = File.ReadAllText(lesson.File);
+        Assert.InRange(text.Length, 1, LargestFile);
+        Assert.DoesNotContain(Goldens.RepositoryRoot, text, StringComparison.Ordinal);
+        Assert.DoesNotContain("/tmp/", text, StringComparison.Ordinal);
+        var json = JsonNode.Parse(text)!;
+        Assert.Equal(".net-csharp", (string)json["metadata"]!["kernelspec"]!["name"]!);
+        var document = NotebookDocument.Load(lesson.File);
+        var code = document.Cells.Where(cell => cell.IsCode).ToList();
+        Assert.Equal(FirstCell, document.Cells[0].Source);
+        Assert.Equal(Enumerable.Range(1, code.Count).Select(number => (int?)number), code.Select(cell => cell.ExecutionCount));
+        Assert.Single(code, cell => cell.Tags.Contains("parameters"));
+        Assert.All(code.SelectMany(cell => cell.Outputs.OfType<JsonObject>()), output =>
+        {
+            Assert.NotEqual("error", (string)output["output_type"]!);
+            Assert.NotEqual("stderr", NotebookDocument.Text(output["name"]));
+        });
+
+        // Pages of code hosts run no scripts.
+        Assert.DoesNotContain("regcache-plot", text, StringComparison.Ordinal);
+        var plots = code.SelectMany(cell => cell.Outputs).Select(output => output!["data"]).Where(data => data?["application/vnd.plotly.v1+json"] is not null).ToList();
+        Assert.All(plots, data => Assert.StartsWith("iVBOR", NotebookDocument.Text(data!["image/png"]), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void The_lessons_are_numbered_without_gaps() => Assert.Equal(
+        Enumerable.Range(0, Lesson.All.Count).Select(number => $"{number:00}"), Lesson.All.Select(lesson => lesson.Name[..2]));
+}

@@ -1,0 +1,43 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace RegCache.Lab.Tests.Notebooks;
+
+/// <summary>The programs that tests of notebooks drive.</summary>
+internal static class Tools
+{
+    /// <summary>Debian's Python, for which its Jupyter packages are.</summary>
+    public const string Python = "/usr/bin/python3";
+
+    /// <summary>Debian's browser.</summary>
+    public const string Chromium = "/usr/bin/chromium";
+
+    /// <summary>Why a test is skipped; null where its tool is there, and where <c>REGCACHE_ALL_TOOLS</c> wants it to fail instead.</summary>
+    /// <param name="isThere">Whether the tool is there.</param>
+    /// <param name="packages">Debian's packages of it.</param>
+    public static string? Missing(bool isThere, string packages) =>
+        isThere || Environment.GetEnvironmentVariable("REGCACHE_ALL_TOOLS") == "1"
+            ? null
+            : $"Not installed (Debian: apt-get install {packages}).";
+
+    public static bool HasZeroMq { get; } = NativeLibrary.TryLoad("libzmq.so.5", out _);
+
+    public static bool HasJupyterClient { get; } = Imports("nbconvert, jupyter_client");
+
+    public static bool HasJupyterNotebook { get; } = Imports("notebook");
+
+    public static bool HasChromium { get; } = File.Exists(Chromium);
+
+    private static bool Imports(string modules)
+    {
+        if (!File.Exists(Python))
+        {
+            return false;
+        }
+
+        using var process = Process.Start(new ProcessStartInfo(Python, ["-c", $"import {modules}"]) { RedirectStandardError = true })!;
+        process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0;
+    }
+}
