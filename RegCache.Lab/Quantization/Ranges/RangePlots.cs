@@ -47,7 +47,7 @@ public static class RangePlots
             xaxis = new Xaxis { title = "block and layer", tickangle = -60 },
             yaxis = new Yaxis { title = unit, type = scale },
             margin = new Margin { l = 70, r = 20, t = 60, b = 130 },
-            width = 960,
-            height = 480,
+            width = 860,
+            height = 460,
         });
 }
