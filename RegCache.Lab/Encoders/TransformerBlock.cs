@@ -13,6 +13,10 @@ public static class TransformerBlock
     /// <param name="plan">What is plugged into the seams.</param>
     /// <param name="mask">Added to the attention logits, broadcast to [B,H,N,N]; null for none.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
+    /// <param name="wanted">
+    /// Leading tokens that anyone looks at afterwards; null for all. The others need not pass the MLP, and do not leave,
+    /// where each token passes it by itself.
+    /// </param>
     /// <returns>The stream that leaves, in the caller's dispose scope.</returns>
     public static TokenBatch Forward(
         TokenBatch input,
@@ -20,7 +24,8 @@ public static class TransformerBlock
         BlockLayers layers,
         BlockPlan plan,
         Tensor? mask = null,
-        IActivationProbe? probe = null)
+        IActivationProbe? probe = null,
+        int? wanted = null)
     {
         using var scope = torch.NewDisposeScope();
         var observer = new BlockProbe(probe, block);
@@ -37,6 +42,11 @@ public static class TransformerBlock
         {
             context = context with { Queries = queries, Keys = keys, Extras = extras };
             batch = plan.Between.Aggregate(batch, (stream, stage) => stage.Apply(stream, context));
+        }
+
+        if (wanted is { } count && layers.Mlp.IsRowwise)
+        {
+            batch = batch.Leading(count);
         }
 
         // The attention's result is a fresh tensor that nothing else reads, so an engine may work in place.
