@@ -137,7 +137,7 @@ public sealed class VisionTower
 
     /// <summary>Leading tokens of the last block's output that <see cref="Project"/> and the probe look at; null for all.</summary>
     internal int? WantedTokens(IActivationProbe? probe) =>
-        Config.PoolType == VisionPooling.ClassToken && probe is null && !torch.is_grad_enabled() ? Config.ClassTokens : null;
+        Config.PoolType == VisionPooling.ClassToken && probe is null ? Config.ClassTokens : null;
 
     private TokenBatch Run(Tensor images, int blocks, IActivationProbe? probe, int? wanted)
     {
