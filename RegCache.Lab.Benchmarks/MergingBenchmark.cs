@@ -1,6 +1,8 @@
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Benchmarks;
@@ -16,7 +18,8 @@ internal static class MergingBenchmark
     public static void Run(int batch, int pairs, int threads)
     {
         torch.set_num_threads(threads);
-        using var model = RandomModel.VisionB16();
+        using var model = RandomModel.Create(
+            ClipConfigs.Get("ViT-B-16") with { Text = null }, new OneDnnExecution(ExecutionMode.Simulated));
         using var noGradient = torch.inference_mode();
         MeasureStep(model.Vision, pairs);
         using var images = torch.randn(batch, 3, 224, 224);
@@ -60,7 +63,7 @@ internal static class MergingBenchmark
         double Block() => PairedTiming.Seconds(() =>
         {
             using var scope = torch.NewDisposeScope();
-            TransformerBlock.Forward(stream, 0, tower.Blocks[0], BlockPlan.Plain);
+            TransformerBlock.Forward(stream, 0, tower.Running[0], BlockPlan.Plain);
         });
 
         Console.WriteLine($"matching and merging of {BlockBatch} images of {config.Patches + 1} tokens of width {config.Width}");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using RegCache.Lab.Benchmarks;
+using RegCache.Lab.Quantization;
 
 CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 int Number(int position, int otherwise) =>
@@ -29,7 +30,7 @@ switch (args.FirstOrDefault())
         MergingBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
     case "calibration":
-        CalibrationBenchmark.Run(Number(1, 16), Number(2, 3));
+        CalibrationBenchmark.Run(Number(1, CalibrationImages.DefaultCount), args.Contains("whole"));
         return 0;
     default:
         Console.WriteLine("""
@@ -37,10 +38,10 @@ switch (args.FirstOrDefault())
             encoder [BATCH] [PAIRS] [THREADS]     ViT-B/16 fp32 against PyTorch
             integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
-            calibration [IMAGES] [PAIRS]          PTQ4ViT and RepQ-ViT searches against plain tensor operators
+            calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
-            merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0
+            merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;
 }

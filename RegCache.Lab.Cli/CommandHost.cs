@@ -9,6 +9,8 @@ namespace RegCache.Lab.Cli;
 /// <param name="commands">The commands to offer.</param>
 internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
 {
+    private const int FileWidth = 120;
+
     private string _commandLine = "";
 
     /// <summary>Runs a command line.</summary>
@@ -58,7 +60,19 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
     private int Execute(KitCommand command, ParseResult parsed, CancellationToken cancellation)
     {
         using var progress = KitProgress.ForStandardError();
-        return command.Run(new CommandContext(parsed, _commandLine, Console.Out, AnsiConsole.Console, progress, cancellation));
+        return command.Run(new CommandContext(parsed, _commandLine, Console.Out, ForStandardOutput(), progress, cancellation));
+    }
+
+    // Files and pipes take tables without colours, and wider than the 80 columns of a terminal that tells nothing.
+    private static IAnsiConsole ForStandardOutput()
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = Console.IsOutputRedirected ? AnsiSupport.No : AnsiSupport.Detect });
+        if (Console.IsOutputRedirected)
+        {
+            console.Profile.Width = FileWidth;
+        }
+
+        return console;
     }
 
     private static string Describe(ParseResult parsed)

@@ -64,7 +64,10 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             throw new UserException($"--outliers {outliers}: an image has {tower.Config.Patches} patch tokens; choose fewer.");
         }
 
-        var cells = Cells(context.Arguments, session, setting, prefix, outliers);
+        // What a run costs does not depend on the ranges, so nothing is calibrated to tell it.
+        var cells = Cells(
+            context.Arguments, session, setting, prefix, outliers,
+            (bits, plan) => run.DryRun ? new NaiveQuantizer(bits) : session.Calibration(bits).Calibrate(plan));
         var tree = new PlanTree([.. cells.Select(cell => cell.Plan)]);
         if (run.DryRun)
         {
@@ -87,7 +90,12 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
     }
 
     private List<Cell> Cells(
-        ParseResult arguments, RegCacheSession session, RegCacheConfiguration setting, RegisterPrefix? prefix, int outliers)
+        ParseResult arguments,
+        RegCacheSession session,
+        RegCacheConfiguration setting,
+        RegisterPrefix? prefix,
+        int outliers,
+        Func<QuantizationBits, EncoderPlan, IQuantizer> quantizer)
     {
         var layers = session.Subject.Tower.Blocks.Count;
         var merging = new MergingConfiguration(MergingMethod.TokenMerging, MergeSchedule.Constant(arguments.GetValue(_count)))
@@ -112,9 +120,10 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             .. from width in bits
                from hasPrefix in registers
                from policy in policies
-               let quantized = width is null ? EncoderPlan.Plain(layers) : EncoderPlan.Uniform(layers, session.Calibration(width).Calibrate(EncoderPlan.Plain(layers)))
-               let plan = hasPrefix ? withPrefix.ApplyTo(quantized, prefix) : quantized
-               select new Cell(width, hasPrefix, policy.Name, policy.Apply(plan), Float(hasPrefix), policy.Apply(Float(hasPrefix))),
+               let unquantized = policy.Apply(Float(hasPrefix))
+               // Ranges are those of the stream that merging and RegCache leave.
+               let plan = width is null ? unquantized : quantizer(width, unquantized).ApplyTo(unquantized)
+               select new Cell(width, hasPrefix, policy.Name, plan, Float(hasPrefix), unquantized),
         ];
     }
 
@@ -125,7 +134,8 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         var subject = session.Subject;
         using var runner = new PlanRunner(subject.Tower);
         var (device, type) = subject.Tower.Placement;
-        using var images = subject.ValidationImages.Read([.. Enumerable.Range(0, Math.Min(FateImages, subject.ValidationImages.Count))]).to(type, device);
+        var (count, all) = (Math.Min(FateImages, subject.ValidationImages.Count), subject.ValidationImages.Count);
+        using var images = subject.ValidationImages.Read([.. Enumerable.Range(0, count).Select(index => index * all / count)]).to(type, device);
         var fates = cells.Select(cell => (cell.Registers, cell.Policy)).Distinct().ToDictionary(
             key => key,
             key =>

@@ -31,7 +31,20 @@ internal sealed class StudyRangesCommand : KitCommand
         CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(QuantizationBits.Parse).Distinct().ToArray()),
     };
 
+    private readonly Option<RangeStream> _stream = OptionOf.Choice(
+        "--stream",
+        "What quantizers are judged on: the float encoder's activations, or those of the encoder that they quantize.",
+        RangeStream.Float,
+        ("float", RangeStream.Float),
+        ("quantized", RangeStream.Quantized));
+
     private readonly Option<int> _images = OptionOf.Number("--images", "Images to measure, evenly spread over the set.", 256, 1, int.MaxValue);
+
+    private enum RangeStream
+    {
+        Float,
+        Quantized,
+    }
 
     /// <inheritdoc/>
     public override string Path => "study ranges";
@@ -45,7 +58,7 @@ internal sealed class StudyRangesCommand : KitCommand
     {
         _options.AddTo(command);
         _setting.AddTo(command);
-        foreach (var option in new Option[] { _baselines, _allBits, _images })
+        foreach (var option in new Option[] { _baselines, _allBits, _stream, _images })
         {
             command.Add(option);
         }
@@ -73,7 +86,8 @@ internal sealed class StudyRangesCommand : KitCommand
             return ExitCode.Success;
         }
 
-        var cases = Cases(session, baselines, bits, setting, cache?.ToPrefix(subject.Tower.Placement.Device));
+        var isQuantized = context.Arguments.GetValue(_stream) == RangeStream.Quantized;
+        var cases = Cases(session, baselines, bits, setting, cache?.ToPrefix(subject.Tower.Placement.Device), isQuantized);
         var rows = RangeStudy.Run(
             subject.Tower, subject.ValidationImages, count, cases,
             new("ranges", subject.BatchSize) { Progress = directory.Progress, Cancellation = context.Cancellation });
@@ -81,14 +95,24 @@ internal sealed class StudyRangesCommand : KitCommand
         var summary = RangeSummary.Of(rows);
         CsvTable.Write(directory.PathOf("ranges.csv"), rows);
         directory.WriteResult(SessionProvenance.Of(context, session, run), new { setting, summary, rows });
-        StudyRangesReport.Write(directory.PathOf("ranges.html"), session.Clip.Name, setting, rows);
+        StudyRangesReport.Write(
+            directory.PathOf("ranges.html"),
+            session.Clip.Name,
+            setting,
+            isQuantized ? "Every quantizer is judged on the stream of the encoder that it quantizes." : "Every quantizer is judged on the float encoder's stream.",
+            rows);
         StudyRangesReport.Print(context.Console, rows);
         context.Output.WriteLine($"table and plots: {directory.PathOf("ranges.csv")}, {directory.PathOf("ranges.html")}");
         return ExitCode.Success;
     }
 
     private static List<RangeCase> Cases(
-        RegCacheSession session, Baseline[] baselines, QuantizationBits[] bits, RegCacheConfiguration setting, RegisterPrefix? prefix)
+        RegCacheSession session,
+        Baseline[] baselines,
+        QuantizationBits[] bits,
+        RegCacheConfiguration setting,
+        RegisterPrefix? prefix,
+        bool isQuantized)
     {
         var plain = EncoderPlan.Plain(session.Subject.Tower.Blocks.Count);
         (bool Registers, EncoderPlan Plan)[] streams = [(false, plain), (true, setting.ApplyTo(plain, prefix))];
@@ -100,7 +124,7 @@ internal sealed class StudyRangesCommand : KitCommand
                 cases.AddRange(streams.Select(stream =>
                 {
                     var quantizer = session.Calibration(baseline, width).Calibrate(stream.Plan);
-                    return new RangeCase(BaselineNames.NameOf(baseline), width, stream.Registers, quantizer, quantizer.ApplyTo(stream.Plan));
+                    return new RangeCase(BaselineNames.NameOf(baseline), width, stream.Registers, quantizer, isQuantized ? quantizer.ApplyTo(stream.Plan) : stream.Plan);
                 }));
             }
         }

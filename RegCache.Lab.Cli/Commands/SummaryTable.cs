@@ -14,7 +14,7 @@ internal static class SummaryTable
         }
 
         var table = new Table().Title($"{title}: top-1 %")
-            .AddColumns("bits", "float", "quantized", "prefix", "deletion", "both", "recovered", "t", "tau", "k", "deleted");
+            .AddColumns("bits", "float", "quant.", "prefix", "delete", "both", "recov.", "t", "tau", "k", "del.");
         foreach (var row in rows)
         {
             table.AddRow(
@@ -28,6 +28,6 @@ internal static class SummaryTable
         }
 
         console.Write(table);
-        console.WriteLine("t: block the prefix is from, tau: prefix tokens, k: block before which tokens are deleted.");
+        console.WriteLine("t: block of the prefix, tau: its tokens; del.: tokens deleted before block k.");
     }
 }

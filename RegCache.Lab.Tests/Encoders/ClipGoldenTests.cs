@@ -2,6 +2,8 @@ using System.Text.Json;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization.Integer;
+using RegCache.Lab.Tests.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Encoders;
@@ -10,6 +12,19 @@ namespace RegCache.Lab.Tests.Encoders;
 public sealed class ClipGoldenTests
 {
     private static readonly Dictionary<string, torch.Tensor> _expected = GoldenTensors.Load("clip", "tiny_clip_acts.safetensors");
+
+    [IntegerFact]
+    public void PackedLayersGiveTheSameFeatures()
+    {
+        foreach (var (variant, quickGelu) in new[] { ("gelu", false), ("quickgelu", true) })
+        {
+            using var noGradient = torch.no_grad();
+            using var scope = torch.NewDisposeScope();
+            using var model = TinyClip.Load(config => config with { QuickGelu = quickGelu }, new OneDnnExecution(ExecutionMode.Simulated));
+            GoldenTensors.AssertClose(_expected[$"{variant}.image_features_raw"], model.Vision.Encode(_expected["in.image"]), 1e-4);
+            GoldenTensors.AssertClose(_expected[$"{variant}.text_features_raw"], model.Text!.Encode(_expected["in.text"]), 1e-4);
+        }
+    }
 
     [Theory]
     [InlineData("gelu", false)]

@@ -22,6 +22,7 @@ internal sealed partial class Lesson
         ["05-register-candidates-and-prefix"] = "searchCount=48 testCount=48 topTokens=10 sensitiveBlock=3",
         ["06-prefix-and-deletion"] = "searchCount=48 testCount=48 sensitiveBlock=3 maxPrefix=2 maxDelete=3",
         ["07-final-table"] = "searchCount=48 testCount=48 calibrationCount=4 maxPrefix=1 maxDelete=1",
+        ["08-integer-execution"] = "testCount=48 speedRuns=1",
         ["09-token-merging"] = "testCount=48 speedRuns=1",
     };
 

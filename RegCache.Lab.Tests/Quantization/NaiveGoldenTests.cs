@@ -1,6 +1,8 @@
 using System.Text.RegularExpressions;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Integer;
+using RegCache.Lab.Tests.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization;
@@ -66,6 +68,32 @@ public sealed partial class NaiveGoldenTests
             var expected = _golden[name];
             Assert.InRange(((output - expected).norm() / expected.norm()).item<float>(), 0, 1e-5);
         }
+    }
+
+    [IntegerFact]
+    public void IntegersMatch()
+    {
+        using var noGradient = torch.no_grad();
+        var plain = new Linear(_golden["linear.weight"], _golden["linear.bias"]);
+        var (values, beside) = (0L, 0L);
+        foreach (var (match, name) in Cases(LinearOutput()))
+        {
+            using var scope = torch.NewDisposeScope();
+            var (over, input) = (match.Groups["scope"].Value, _golden[$"act.{match.Groups["n"]}.x"]);
+            var quantizer = new NaiveQuantizer(new(Bits(match, "w"), Bits(match, "a"))) { Scope = Enum.Parse<ActivationScope>(over, true) };
+            var integer = IntegerLinear.TryCreate((QuantizedLinear)quantizer.Quantize(plain, name), name)!;
+            var expected = _golden[name];
+            Assert.InRange(((integer.Apply(input) - expected).norm() / expected.norm()).item<float>(), 0, 1e-5);
+
+            // Signed codes are stored from 0 on.
+            var codes = integer.Inspect(input).Codes.to(torch.ScalarType.Float32).view(input.shape) - (1 << (Bits(match, "a") - 1));
+            var golden = _golden[$"act.{match.Groups["n"]}.sym.{over}.b{Bits(match, "a")}.q"].to(torch.ScalarType.Float32);
+            values += codes.NumberOfElements;
+            beside += codes.ne(golden).sum().item<long>();
+            Assert.True((codes - golden).abs().max().item<float>() <= 1, $"{name}: a code differs by more than one");
+        }
+
+        Assert.True(beside <= 1e-5 * values, $"{beside} of {values} codes differ");
     }
 
     private static void AssertGrid(string name, torch.Tensor values, UniformGrid grid)

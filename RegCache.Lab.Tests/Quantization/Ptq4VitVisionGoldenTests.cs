@@ -1,7 +1,9 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Integer;
 using RegCache.Lab.Quantization.Ptq4Vit;
+using RegCache.Lab.Tests.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization;
@@ -101,6 +103,22 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
     [Fact]
     public void InjectedIntervalsGiveTheLogits()
     {
+        AssertInjected(_golden);
+    }
+
+    [IntegerFact]
+    public void InjectedIntervalsGiveTheLogitsInIntegers()
+    {
+        var execution = new OneDnnExecution(ExecutionMode.Integer);
+        using var golden = new VisionGolden("ptq4vit_vit.safetensors", execution);
+        AssertInjected(golden);
+        // The two ranges behind GELU are no bytes of one step.
+        Assert.All(execution.SimulatedLayers, name => Assert.EndsWith("mlp.c_proj", name, StringComparison.Ordinal));
+        Assert.Equal((LinearKinds.All.Count - 1) * golden.Tower.Blocks.Count, execution.IntegerLayers.Count);
+    }
+
+    private void AssertInjected(VisionGolden golden)
+    {
         using var noGradient = torch.no_grad();
         foreach (var (prefix, bits) in _golden.Cases())
         {
@@ -109,7 +127,7 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
             foreach (var set in new[] { "calib", "test" })
             {
                 var expected = _golden.Values[$"{prefix}.{set}_logits"];
-                using var logits = _golden.Logits(_golden.Values[$"{set}_images"], plan);
+                using var logits = golden.Logits(_golden.Values[$"{set}_images"], plan);
                 using var difference = (logits - expected).abs();
                 Assert.InRange(difference.max().item<float>(), 0, 2e-2);
                 Assert.InRange(difference.median().item<float>(), 0, 1e-4);

@@ -1,6 +1,8 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Integer;
 using RegCache.Lab.Quantization.RepqVit;
+using RegCache.Lab.Tests.Quantization.Integer;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization;
@@ -140,13 +142,28 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
     [Fact]
     public void InjectedScalesGiveTheLogits()
     {
+        AssertInjected(_golden);
+    }
+
+    [IntegerFact]
+    public void InjectedScalesGiveTheLogitsInIntegers()
+    {
+        var execution = new OneDnnExecution(ExecutionMode.Integer);
+        using var golden = new VisionGolden("repqvit_vit.safetensors", execution);
+        AssertInjected(golden);
+        Assert.Equal(LinearKinds.All.Count * golden.Tower.Blocks.Count, execution.IntegerLayers.Count);
+        Assert.Empty(execution.SimulatedLayers);
+    }
+
+    private void AssertInjected(VisionGolden golden)
+    {
         using var noGradient = torch.no_grad();
         foreach (var (prefix, bits) in _golden.Cases())
         {
             var plan = Inject(prefix, bits).ApplyTo(_golden.Plain);
             foreach (var set in new[] { "calib", "test" })
             {
-                using var logits = _golden.Logits(_golden.Values[$"{set}_images"], plan);
+                using var logits = golden.Logits(_golden.Values[$"{set}_images"], plan);
                 using var difference = (logits - _golden.Values[$"{prefix}.{set}_logits"]).abs();
                 // One code at a rounding boundary may flip; most logits must agree closely.
                 Assert.InRange(difference.max().item<float>(), 0, 5e-2);

@@ -11,7 +11,7 @@ internal sealed class VisionGolden : IDisposable
     // The goldens' README: logits = 20 normalize(feature) C.
     public const double LogitScale = 20;
 
-    public VisionGolden(string file)
+    public VisionGolden(string file, IExecution? execution = null)
     {
         Values = GoldenTensors.Load("quantizers", file);
         var weights = Values.Where(pair => pair.Key.StartsWith("visual.", StringComparison.Ordinal))
@@ -33,7 +33,8 @@ internal sealed class VisionGolden : IDisposable
                     ImageSize = ((int)size[2], (int)size[3]),
                 },
             },
-            new WeightTable(file, weights));
+            new WeightTable(file, weights),
+            execution);
         Classifier = new(Values["classifier"].clone());
     }
 

@@ -9,12 +9,17 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Registers;
 
 /// <summary>The model, images, settings and expected values of the RegCache golden.</summary>
-public sealed class RegCacheGolden : IDisposable
+public class RegCacheGolden : IDisposable
 {
     private readonly JsonElement _settings;
     private readonly Dictionary<string, torch.Tensor> _expected;
 
     public RegCacheGolden()
+        : this(null)
+    {
+    }
+
+    protected RegCacheGolden(IExecution? execution)
     {
         _settings = JsonDocument.Parse(File.ReadAllText(Goldens.Path("regcache", "config.json"))).RootElement;
         _expected = GoldenTensors.Load("regcache", "expected.safetensors");
@@ -37,7 +42,8 @@ public sealed class RegCacheGolden : IDisposable
                     Epsilon = _settings.GetProperty("ln_eps").GetDouble(),
                 },
             },
-            new WeightTable("the golden model", tensors));
+            new WeightTable("the golden model", tensors),
+            execution);
         Classifier = new(classifier.clone());
         Search = Source(images["search_images"], images["search_labels"]);
         Validation = Source(images["val_images"], images["val_labels"]);
@@ -97,6 +103,7 @@ public sealed class RegCacheGolden : IDisposable
         Classifier.Dispose();
         Search.Dispose();
         Validation.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     private MemoryImageSource Source(torch.Tensor pixels, torch.Tensor labels)

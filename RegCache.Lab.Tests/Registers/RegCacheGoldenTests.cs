@@ -7,7 +7,7 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Registers;
 
 [Trait("Category", "Golden")]
-public sealed class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCacheGolden>
+public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCacheGolden>
 {
     [Fact]
     public void FloatModelMatches()

@@ -102,16 +102,16 @@ public sealed class PlanRunner : IDisposable
         _keptBytes = 0;
     }
 
-    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe)
+    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe, int? wanted = null)
     {
         if (plan.Scheme is not { } scheme)
         {
-            return TransformerBlock.Forward(state, block, _tower.Running[block], plan, probe: probe);
+            return TransformerBlock.Forward(state, block, _tower.Running[block], plan, probe: probe, wanted: wanted);
         }
 
         if (_boundLayers.TryGetValue((scheme, block), out var layers))
         {
-            return TransformerBlock.Forward(state, block, layers, plan, probe: probe);
+            return TransformerBlock.Forward(state, block, layers, plan, probe: probe, wanted: wanted);
         }
 
         using var scope = torch.NewDisposeScope();
@@ -127,7 +127,7 @@ public sealed class PlanRunner : IDisposable
             _boundLayers[(scheme, block)] = layers;
         }
 
-        return TransformerBlock.Forward(state, block, layers, plan, probe: probe).MoveToOuterDisposeScope(state);
+        return TransformerBlock.Forward(state, block, layers, plan, probe: probe, wanted: wanted).MoveToOuterDisposeScope(state);
     }
 
     private TokenBatch Arrive(TokenBatch state)
@@ -168,7 +168,8 @@ public sealed class PlanRunner : IDisposable
                 var (plan, child) = wanted[index];
                 using var scope = torch.NewDisposeScope();
                 Probe?.Enter(child.PlansBelow);
-                var next = Runner.Arrive(Runner.RunBlock(state, block, plan, Probe));
+                var leading = child.Children.Count == 0 ? Runner._tower.WantedTokens(Probe) : null;
+                var next = Runner.Arrive(Runner.RunBlock(state, block, plan, Probe, leading));
                 Runner.BlockForwards++;
                 if (index == wanted.Length - 1)
                 {

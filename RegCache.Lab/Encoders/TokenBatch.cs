@@ -39,6 +39,19 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
         };
     }
 
+    /// <summary>Keeps the first tokens of every image, as a copy.</summary>
+    internal TokenBatch Leading(int count)
+    {
+        Tensor First(Tensor rows) => rows.narrow(1, 0, count).contiguous();
+        return this with
+        {
+            Tokens = First(Tokens),
+            Sizes = Sizes is null ? null : First(Sizes),
+            Sources = Sources is null ? null : First(Sources),
+            Positions = Positions is null ? null : First(Positions),
+        };
+    }
+
     /// <summary>The tensors that the batch holds.</summary>
     internal IEnumerable<Tensor> Tensors
     {

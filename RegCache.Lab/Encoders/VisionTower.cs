@@ -126,20 +126,26 @@ public sealed class VisionTower
     public Tensor Encode(Tensor images, IActivationProbe? probe = null)
     {
         using var scope = torch.NewDisposeScope();
-        return Project(Forward(images, Blocks.Count, probe)).MoveToOuterDisposeScope();
+        return Project(Run(images, Blocks.Count, probe, WantedTokens(probe))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Runs the first blocks as trained and returns the stream that leaves them [B,1+N,C].</summary>
     /// <param name="images">Normalised images [B,3,H,W].</param>
     /// <param name="blocks">How many blocks to run.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
-    public TokenBatch Forward(Tensor images, int blocks, IActivationProbe? probe = null)
+    public TokenBatch Forward(Tensor images, int blocks, IActivationProbe? probe = null) => Run(images, blocks, probe, null);
+
+    /// <summary>Leading tokens of the last block's output that <see cref="Project"/> and the probe look at; null for all.</summary>
+    internal int? WantedTokens(IActivationProbe? probe) =>
+        Config.PoolType == VisionPooling.ClassToken && probe is null ? Config.ClassTokens : null;
+
+    private TokenBatch Run(Tensor images, int blocks, IActivationProbe? probe, int? wanted)
     {
         using var scope = torch.NewDisposeScope();
         var stream = Embed(images);
         for (var block = 0; block < blocks; block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, probe: probe);
+            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, probe: probe, wanted: block == blocks - 1 ? wanted : null);
             stream.Tokens.Dispose();
             stream = next;
         }

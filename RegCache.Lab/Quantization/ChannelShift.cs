@@ -19,6 +19,10 @@ public sealed record ChannelShift(Tensor Ratio, Tensor Offset)
         return norm with { Weight = weight.MoveToOuterDisposeScope(), Bias = bias.MoveToOuterDisposeScope() };
     }
 
+    /// <summary>What the LayerNorm gives then: <c>LN' = LN / r - t</c>.</summary>
+    /// <param name="plain">Output of the LayerNorm [..,C].</param>
+    public Tensor Move(Tensor plain) => (plain / Ratio).sub_(Offset);
+
     /// <summary>What the LayerNorm gave before: <c>LN = (LN' + t) r</c>.</summary>
     /// <param name="shifted">Output of the shifted LayerNorm [..,C].</param>
     public Tensor Undo(Tensor shifted) => (shifted + Offset).mul_(Ratio);

@@ -171,7 +171,7 @@ public sealed class IntegerLinearTests
         // The simulated sum rounds every product; its error grows with what is summed, not with the result.
         var magnitudes = torch.nn.functional.linear(
             simulated.Input.FakeQuantize(input).abs(), weight.abs(), simulated.Bias?.abs());
-        var off = (integer.Apply(input) - expected).abs() - (magnitudes * 2e-6);
+        var off = (integer.Apply(input) - expected).abs() - (magnitudes * 5e-6);
         Assert.True(off.max().item<float>() <= 0, $"outputs are off by {off.max().item<float>():g3} more than rounding");
     }
 

@@ -49,20 +49,18 @@ public sealed class OneDnnExecution(ExecutionMode mode) : IExecution
     {
         if (linear is QuantizedLinear quantized)
         {
-            return Mode == ExecutionMode.Integer && IntegerLinear.TryCreate(quantized, name) is { } integer
-                ? Replaced(quantized, integer, name)
-                : Simulated(quantized, name);
+            if (Mode != ExecutionMode.Integer || IntegerLinear.TryCreate(quantized, name) is not { } integer)
+            {
+                return Simulated(quantized, name);
+            }
+
+            _integer.Add(name);
+            // The dequantized weights were made for this layer and are four times as large as the packed ones.
+            quantized.Weight.Dispose();
+            return integer;
         }
 
         return linear is Linear plain ? Packed(plain, name) : linear;
-    }
-
-    private IntegerLinear Replaced(QuantizedLinear quantized, IntegerLinear integer, string name)
-    {
-        _integer.Add(name);
-        // The dequantized weights were made for this layer and are four times as large as the packed ones.
-        quantized.Weight.Dispose();
-        return integer;
     }
 
     private QuantizedLinear Simulated(QuantizedLinear quantized, string name)

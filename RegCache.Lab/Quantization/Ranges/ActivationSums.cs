@@ -28,15 +28,10 @@ internal sealed record ActivationSums
         }
     }
 
-    /// <summary>Mean squared quantization error; null without a quantizer.</summary>
-    public double? MeanSquaredError => SquaredError / Count;
-
-    /// <summary>Mean square over that error, decibels; null without a quantizer or an error.</summary>
-    public double? SignalToNoise => SquaredError > 0 && Second > 0 ? 10 * Math.Log10(Second / SquaredError.Value) : null;
+    /// <summary>Number of values.</summary>
+    public double Count { get; private init; }
 
     private long Images { get; init; }
-
-    private double Count { get; init; }
 
     private double Largest { get; init; }
 
@@ -48,30 +43,17 @@ internal sealed record ActivationSums
 
     private double Fourth { get; init; }
 
-    private double? SquaredError { get; init; }
-
     /// <summary>Measures an activation.</summary>
-    /// <param name="values">The values [B,..]; of a shifted LayerNorm, what it gives.</param>
-    /// <param name="input">The quantizer of the values and what was moved out of them; null measures no error.</param>
-    /// <remarks>Range and error are those of the values before the shift, so that quantizers can be compared.</remarks>
-    public static ActivationSums Of(Tensor values, (ITensorQuantizer Quantizer, ChannelShift? Shift)? input)
+    /// <param name="values">The values [B,..].</param>
+    public static ActivationSums Of(Tensor values)
     {
-        using var scope = torch.NewDisposeScope();
-        var plain = input?.Shift?.Undo(values) ?? values;
         var sums = new ActivationSums();
-        for (var first = 0L; first < plain.shape[0]; first += ImagesAtOnce)
+        for (var first = 0L; first < values.shape[0]; first += ImagesAtOnce)
         {
-            sums += OfPart(plain.narrow(0, first, Math.Min(ImagesAtOnce, plain.shape[0] - first)));
+            sums += OfPart(values.narrow(0, first, Math.Min(ImagesAtOnce, values.shape[0] - first)));
         }
 
-        if (input is not var (quantizer, shift))
-        {
-            return sums;
-        }
-
-        var error = quantizer.FakeQuantize(values).sub_(values);
-        error = shift is null ? error : error.mul_(shift.Ratio);
-        return sums with { SquaredError = error.square().sum(torch.ScalarType.Float64).item<double>() };
+        return sums;
     }
 
     /// <summary>The sums of both.</summary>
@@ -86,7 +68,6 @@ internal sealed record ActivationSums
         Second = left.Second + right.Second,
         Third = left.Third + right.Third,
         Fourth = left.Fourth + right.Fourth,
-        SquaredError = left.SquaredError + right.SquaredError,
     };
 
     private static ActivationSums OfPart(Tensor values)

@@ -20,9 +20,9 @@ public static class RangePlots
     /// <param name="baseline">The quantizer.</param>
     public static PlotlyChart SignalToNoise(IReadOnlyList<RangeRow> rows, string baseline) => Lines(
         [.. rows.Where(row => row.Baseline == baseline)],
-        row => row.Sqnr,
-        $"Signal over quantization error ({baseline})",
-        "decibels",
+        row => row.TokenSqnr,
+        $"Signal over quantization error of a token ({baseline})",
+        "decibels, mean over tokens",
         "linear");
 
     private static List<RangeRow> OfFloat(IReadOnlyList<RangeRow> rows) => [.. rows.Where(row => row.Baseline == RangeCase.Float)];
@@ -47,7 +47,7 @@ public static class RangePlots
             xaxis = new Xaxis { title = "block and layer", tickangle = -60 },
             yaxis = new Yaxis { title = unit, type = scale },
             margin = new Margin { l = 70, r = 20, t = 60, b = 130 },
-            width = 960,
-            height = 480,
+            width = 860,
+            height = 460,
         });
 }

@@ -13,7 +13,10 @@ namespace RegCache.Lab.Quantization.Ranges;
 /// <param name="LInf">Largest magnitude of an image, mean over images.</param>
 /// <param name="Kurtosis">Fourth central moment over the squared variance; 3 for a normal distribution. Null for a constant.</param>
 /// <param name="Mse">Mean squared quantization error of the input; null in float.</param>
-/// <param name="Sqnr">Mean square of the input over that error, in decibels; null in float and without error.</param>
+/// <param name="TokenSqnr">
+/// Signal over quantization error of a token, decibels, mean over tokens: a few tokens with huge entries do not hide what
+/// happens to all others. Null in float.
+/// </param>
 [CsvRecord]
 public sealed partial record RangeRow(
     string Baseline,
@@ -26,4 +29,4 @@ public sealed partial record RangeRow(
     double LInf,
     double? Kurtosis,
     double? Mse,
-    double? Sqnr);
+    double? TokenSqnr);

@@ -22,7 +22,7 @@ public static class RangeStudy
     /// <param name="tower">The float encoder.</param>
     /// <param name="images">The images.</param>
     /// <param name="count">How many of them, evenly spread over the set; at most all.</param>
-    /// <param name="cases">The encoders. Each quantizer is judged on the stream that its own encoder makes.</param>
+    /// <param name="cases">The encoders. Each quantizer is judged on the stream of its case's plan.</param>
     /// <param name="run">Batch size and progress.</param>
     /// <returns>One row for each case, block and layer, in this order.</returns>
     public static IReadOnlyList<RangeRow> Run(
@@ -49,7 +49,7 @@ public static class RangeStudy
 
     private sealed class Probe(IReadOnlyList<RangeCase> cases) : IActivationProbe
     {
-        private readonly Dictionary<(int Case, int Block, LinearKind Layer), ActivationSums> _sums = [];
+        private readonly Dictionary<(int Case, int Block, LinearKind Layer), (ActivationSums Range, QuantizationError? Error)> _sums = [];
 
         private IReadOnlyList<int> _sharing = [];
 
@@ -59,13 +59,19 @@ public static class RangeStudy
 
         public void Observe(int block, ActivationKind kind, Tensor value)
         {
+            using var scope = torch.NewDisposeScope();
             var layer = _inputs[kind];
-            // Cases that share a block's computation share its quantizers.
-            var measured = ActivationSums.Of(QuantizedLinear.Wide(value), cases[_sharing[0]].Quantizer?.InputOf(block, layer));
+            // Behind a reparameterised LayerNorm all quantizers are compared in the channels' own units.
+            var first = cases[_sharing[0]];
+            var values = QuantizedLinear.Wide(value);
+            values = first.Plan.Blocks[block].Scheme is null ? values : first.Quantizer?.InputOf(block, layer)?.Shift?.Undo(values) ?? values;
+            var range = ActivationSums.Of(values);
+            var errors = new Dictionary<ITensorQuantizer, QuantizationError>(ReferenceEqualityComparer.Instance);
             foreach (var index in _sharing)
             {
                 var key = (index, block, layer);
-                _sums[key] = _sums.TryGetValue(key, out var before) ? before + measured : measured;
+                var error = cases[index].Quantizer?.InputOf(block, layer) is var (quantizer, shift) ? ErrorOf(values, quantizer, shift, errors) : null;
+                _sums[key] = _sums.TryGetValue(key, out var before) ? (before.Range + range, before.Error + error) : (range, error);
             }
         }
 
@@ -82,12 +88,24 @@ public static class RangeStudy
                    entry.Item.Registers,
                    block,
                    layer.Name(),
-                   sums.Min,
-                   sums.Max,
-                   sums.MeanLargest,
-                   sums.Kurtosis,
-                   sums.MeanSquaredError,
-                   sums.SignalToNoise),
+                   sums.Range.Min,
+                   sums.Range.Max,
+                   sums.Range.MeanLargest,
+                   sums.Range.Kurtosis,
+                   sums.Error?.Squared / sums.Range.Count,
+                   sums.Error?.MeanDecibels),
         ];
+
+        // Cases that share a block's calibration share its errors.
+        private static QuantizationError ErrorOf(
+            Tensor values, ITensorQuantizer quantizer, ChannelShift? shift, Dictionary<ITensorQuantizer, QuantizationError> known)
+        {
+            if (!known.TryGetValue(quantizer, out var error))
+            {
+                known.Add(quantizer, error = QuantizationError.Of(values, quantizer, shift));
+            }
+
+            return error;
+        }
     }
 }

@@ -9,7 +9,7 @@ namespace RegCache.Lab.Quantization.Ranges;
 /// <param name="LInfWith">The same with RegCache.</param>
 /// <param name="KurtosisWithout">Largest kurtosis of a layer, without RegCache.</param>
 /// <param name="KurtosisWith">The same with RegCache.</param>
-/// <param name="SqnrWithout">Signal to quantization noise, decibels, mean over layers, without RegCache; null in float.</param>
+/// <param name="SqnrWithout">Signal over quantization error of a token, decibels, mean over tokens and layers, without RegCache; null in float.</param>
 /// <param name="SqnrWith">The same with RegCache.</param>
 /// <param name="BitsGained">What the difference is worth: a bit halves the step, which is 6.02 decibels. Mean over layers.</param>
 /// <param name="MostBitsGained">The same at the layer that gains most.</param>
@@ -34,7 +34,7 @@ public sealed record RangeSummary(
 
     private static RangeSummary Of(IReadOnlyList<RangeRow> without, IReadOnlyList<RangeRow> with)
     {
-        double[] gained = [.. without.Zip(with, (left, right) => (right.Sqnr - left.Sqnr) / _decibelsOfABit).OfType<double>()];
+        double[] gained = [.. without.Zip(with, (left, right) => (right.TokenSqnr - left.TokenSqnr) / _decibelsOfABit).OfType<double>()];
         return new(
             without[0].Baseline,
             without[0].Bits,
@@ -42,8 +42,8 @@ public sealed record RangeSummary(
             with.Max(row => row.LInf),
             without.Max(row => row.Kurtosis),
             with.Max(row => row.Kurtosis),
-            without.Average(row => row.Sqnr),
-            with.Average(row => row.Sqnr),
+            without.Average(row => row.TokenSqnr),
+            with.Average(row => row.TokenSqnr),
             gained.Length == 0 ? null : gained.Average(),
             gained.Length == 0 ? null : gained.Max());
     }

@@ -124,7 +124,8 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
             batch.Images,
             [
                 Embed,
-                .. _visionBlocks.Select((layers, block) => Block(layers, block, layout, mask: null)),
+                .. _visionBlocks.Select((layers, block) => Block(
+                    layers, block, layout, wanted: block == _visionBlocks.Length - 1 ? tower.WantedTokens(probe: null) : null)),
                 tokens => Normalize(tower.Project(new(tokens, layout))),
             ],
             checkpointing,
@@ -139,14 +140,15 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
             batch.TextIds,
             [
                 ids => tower.Embed(ids).Tokens,
-                .. _textBlocks.Select((layers, block) => Block(layers, block, layout, tower.Mask)),
+                .. _textBlocks.Select((layers, block) => Block(layers, block, layout, mask: tower.Mask)),
                 tokens => Normalize(tower.Project(new(tokens, layout), batch.TextIds)),
             ],
             checkpointing);
     }
 
-    private static Func<Tensor, Tensor> Block(BlockLayers layers, int block, TokenLayout layout, Tensor? mask) =>
-        tokens => TransformerBlock.Forward(new(tokens, layout), block, layers, BlockPlan.Plain, mask).Tokens;
+    private static Func<Tensor, Tensor> Block(
+        BlockLayers layers, int block, TokenLayout layout, Tensor? mask = null, int? wanted = null) =>
+        tokens => TransformerBlock.Forward(new(tokens, layout), block, layers, BlockPlan.Plain, mask, wanted: wanted).Tokens;
 
     private static Tensor Normalize(Tensor features) =>
         torch.nn.functional.normalize(features.to(torch.ScalarType.Float32), p: 2, dim: -1, eps: 1e-12);

@@ -157,7 +157,8 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         stream = batch.Kept is null ? stream : stream.Select(batch.Kept);
         for (var block = 0; block < tower.Blocks.Count; block++)
         {
-            stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe);
+            var wanted = block == tower.Blocks.Count - 1 ? tower.WantedTokens(probe) : null;
+            stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe, wanted: wanted);
         }
 
         var features = tower.Project(stream).MoveToOuterDisposeScope();

@@ -54,8 +54,9 @@ internal static class PngDecoder
             image?.Dispose();
             throw DecodingError.Truncated(name, "PNG");
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or IOException)
         {
+            // The file is in memory, so whatever the inflater calls an input error is a damage of the data.
             image?.Dispose();
             throw DecodingError.Damaged(name, "PNG", e.Message);
         }
