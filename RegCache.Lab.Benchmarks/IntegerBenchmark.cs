@@ -18,6 +18,7 @@ internal static class IntegerBenchmark
     private const string Float = "kit fp32", Bfloat = "kit bf16", Simulated = "kit W8A8 simulated";
     private const string Dynamic = "kit W8A8 integer", Static = "kit W8A8 integer, static ranges";
     private const string RegCached = "kit W8A8 integer, RegCache 4+3", Merged = "kit W8A8 integer, ToMe r=13", Bound = "8-bit products alone";
+    private const string FloatBound = "fp32 products alone", BfloatBound = "bf16 products alone";
 
     private const int MergedTokens = 13, PrefixTokens = 4, DeletedTokens = 3, SensitiveBlock = 6;
 
@@ -61,9 +62,16 @@ internal static class IntegerBenchmark
         contest.Add(RegCached, () => Encode(plans.RegCached, runner));
         contest.Add(Static, () => Encode(plans.Static, runner));
         contest.Add(Merged, () => Encode(plans.Merged, runner));
-        var layers = Layers(integer.Vision);
         var rows = batch * (config.Vision.Patches + 1);
-        contest.Add(Bound, () => PairedTiming.Seconds(() => Multiply(layers, rows)));
+        void AddProducts(string name, IReadOnlyList<EngineLinear> layers) =>
+            contest.Add(name, () => PairedTiming.Seconds(() => Multiply(layers, rows)));
+        AddProducts(FloatBound, Layers(integer.Vision.Running[0]));
+        if (bfloat is not null)
+        {
+            AddProducts(BfloatBound, Layers(bfloat.Vision.Running[0]));
+        }
+
+        AddProducts(Bound, Layers(integer.Vision.Execution!.Prepare(0, new NaiveQuantizer(new(8, 8)).Apply(0, integer.Vision.Blocks[0]))));
         contest.Run(rounds);
         Report(contest, batch);
         ReportKinds(() => Encode(plans.Naive, runner), threads);
@@ -92,12 +100,8 @@ internal static class IntegerBenchmark
         return peer;
     }
 
-    private static IReadOnlyList<EngineLinear> Layers(VisionTower tower)
-    {
-        var scheme = new NaiveQuantizer(new(8, 8));
-        var layers = tower.Execution!.Prepare(0, scheme.Apply(0, tower.Blocks[0]));
-        return [.. LinearKinds.All.Select(kind => (EngineLinear)layers.Linear(kind)!)];
-    }
+    private static IReadOnlyList<EngineLinear> Layers(BlockLayers prepared) =>
+        [.. LinearKinds.All.Select(kind => (EngineLinear)prepared.Linear(kind)!)];
 
     private static void Multiply(IReadOnlyList<EngineLinear> layers, int rows)
     {
@@ -130,8 +134,11 @@ internal static class IntegerBenchmark
             Console.WriteLine($"  {name,-36} {batch / contest.Median(name),8:0.00}   {Against(TorchFloat),-24} {Against(TorchBfloat)}");
         }
 
-        var (share, _, _) = contest.Ratio(Dynamic, Bound);
-        Console.WriteLine($"  integer execution reaches {100 * share:0} % of what the 8-bit products alone would allow");
+        foreach (var (name, bound) in new[] { (Float, FloatBound), (Bfloat, BfloatBound), (Dynamic, Bound) }.Where(pair => contest.Has(pair.Item1)))
+        {
+            Console.WriteLine($"  {name} reaches {100 * contest.Ratio(name, bound).Median:0} % of what the {bound} would allow");
+        }
+
         var (cost, lowest, highest) = contest.Ratio(Dynamic, RegCached);
         Console.WriteLine(
             $"  RegCache (prefix {PrefixTokens}, delete {DeletedTokens}) takes {100 * (cost - 1):0.0} % more time ({100 * (lowest - 1):0.0} .. {100 * (highest - 1):0.0})");

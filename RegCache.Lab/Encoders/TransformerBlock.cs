@@ -35,7 +35,8 @@ public static class TransformerBlock
 
         var extras = Extras(batch, layers, plan, mask, block);
         var leading = layers.Mlp.IsRowwise ? wanted : null;
-        var asking = plan.Between.Count == 0 && AttendsByRow(layers, extras) ? leading : null;
+        // Only in training: a plan whose stages do nothing must equal the plain one to the last bit.
+        var asking = torch.is_grad_enabled() && plan.Between.Count == 0 && AttendsByRow(layers, extras) ? leading : null;
         var (attended, queries, keys) =
             AttentionEngine(batch.Tokens, layers, observer)?.Attend(layers, batch.Tokens, extras, keepHeads: plan.Between.Count > 0)
             ?? Attend(batch.Tokens, layers, extras, observer, asking);
