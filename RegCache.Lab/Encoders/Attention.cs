@@ -7,9 +7,6 @@ public sealed class Attention : IAttention
     public static Attention Float { get; } = new();
 
     /// <inheritdoc />
-    public bool IsRowwise => true;
-
-    /// <inheritdoc />
     public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
     {
         using var scope = torch.NewDisposeScope();

@@ -6,9 +6,6 @@ namespace RegCache.Lab.Encoders;
 /// </summary>
 public interface IAttention
 {
-    /// <summary>Whether what a query gets does not depend on the other queries.</summary>
-    bool IsRowwise { get; }
-
     /// <summary>Computes the weighted values of all heads [B,H,M,d].</summary>
     /// <param name="query">Queries [B,H,M,d].</param>
     /// <param name="key">Keys [B,H,N,d].</param>

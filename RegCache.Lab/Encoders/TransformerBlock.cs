@@ -14,8 +14,8 @@ public static class TransformerBlock
     /// <param name="mask">Added to the attention logits, broadcast to [B,H,N,N]; null for none.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
     /// <param name="wanted">
-    /// Leading tokens that anyone looks at afterwards; null for all. Where each token passes the layers by itself, the
-    /// others are keys and values only, and do not leave.
+    /// Leading tokens that anyone looks at afterwards; null for all. Where each token passes the MLP by itself, the others
+    /// do not, and do not leave.
     /// </param>
     /// <returns>The stream that leaves, in the caller's dispose scope.</returns>
     public static TokenBatch Forward(
@@ -34,12 +34,9 @@ public static class TransformerBlock
         observer.Observe(ActivationKind.BlockInput, batch.Tokens);
 
         var extras = Extras(batch, layers, plan, mask, block);
-        var leading = layers.Mlp.IsRowwise ? wanted : null;
-        // Only in training: a plan whose stages do nothing must equal the plain one to the last bit.
-        var asking = torch.is_grad_enabled() && plan.Between.Count == 0 && AttendsByRow(layers, extras) ? leading : null;
         var (attended, queries, keys) =
             AttentionEngine(batch.Tokens, layers, observer)?.Attend(layers, batch.Tokens, extras, keepHeads: plan.Between.Count > 0)
-            ?? Attend(batch.Tokens, layers, extras, observer, asking);
+            ?? Attend(batch.Tokens, layers, extras, observer);
         batch = batch with { Tokens = attended };
         if (plan.Between.Count > 0)
         {
@@ -47,7 +44,7 @@ public static class TransformerBlock
             batch = plan.Between.Aggregate(batch, (stream, stage) => stage.Apply(stream, context));
         }
 
-        if (leading is { } count)
+        if (wanted is { } count && layers.Mlp.IsRowwise)
         {
             batch = batch.Leading(count);
         }
@@ -87,11 +84,8 @@ public static class TransformerBlock
         return extras with { PrefixKeys = prefixKeys, PrefixValues = prefixValues };
     }
 
-    private static bool AttendsByRow(BlockLayers layers, AttentionExtras extras) =>
-        layers.Attention.IsRowwise && layers.AttentionOut.IsRowwise && (extras.Bias is not { } bias || bias.shape[^2] == 1);
-
     private static (Tensor Tokens, Tensor? Queries, Tensor? Keys) Attend(
-        Tensor tokens, BlockLayers layers, AttentionExtras extras, BlockProbe probe, int? asking)
+        Tensor tokens, BlockLayers layers, AttentionExtras extras, BlockProbe probe)
     {
         using var normalised = layers.AttentionNorm.Apply(tokens);
         probe.Observe(ActivationKind.AttentionNorm, normalised);
@@ -100,13 +94,8 @@ public static class TransformerBlock
         // One copy lays out the operands of the attention products; without it each product would copy its own.
         var heads = projected.view(images, length, 3, layers.Heads, -1).permute(2, 0, 3, 1, 4).contiguous();
         var (queries, keys, values) = (heads[0], heads[1], heads[2]);
-        if (asking is { } count)
-        {
-            (queries, tokens) = (queries.narrow(2, 0, count), tokens.narrow(1, 0, count));
-        }
-
         using var mixedHeads = layers.Attention.Apply(queries, keys, values, extras, probe);
-        using var mixed = mixedHeads.transpose(1, 2).reshape(images, tokens.shape[1], -1);
+        using var mixed = mixedHeads.transpose(1, 2).reshape(images, length, -1);
         probe.Observe(ActivationKind.AttentionMixed, mixed);
         var attended = layers.AttentionOut.Apply(mixed);
         probe.Observe(ActivationKind.AttentionOut, attended);

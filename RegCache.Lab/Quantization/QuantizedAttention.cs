@@ -9,8 +9,6 @@ namespace RegCache.Lab.Quantization;
 /// <param name="Products">Quantizers of the operands.</param>
 internal sealed record QuantizedAttention(AttentionProducts Products) : IAttention
 {
-    public bool IsRowwise => true;
-
     public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
     {
         using var scope = torch.NewDisposeScope();

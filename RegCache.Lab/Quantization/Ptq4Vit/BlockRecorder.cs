@@ -124,8 +124,6 @@ internal sealed class BlockRecorder : IDisposable
 
     private sealed class ObservedAttention(BlockRecorder recorder) : IAttention
     {
-        public bool IsRowwise => false;
-
         public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
         {
             var keys = Attention.Prepend(extras.PrefixKeys, key);

@@ -75,8 +75,6 @@ internal sealed class BlockInitializer(
 
     private sealed class InitialAttention(BlockInitializer owner) : IAttention
     {
-        public bool IsRowwise => false;
-
         public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
         {
             var name = $"visual.transformer.resblocks.{owner.Block}.attn";

@@ -31,8 +31,6 @@ public sealed record Bf16Precision : ILayerScheme
 
     private sealed record Bf16Attention : IAttention
     {
-        public bool IsRowwise => true;
-
         public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
         {
             using var scope = torch.NewDisposeScope();
