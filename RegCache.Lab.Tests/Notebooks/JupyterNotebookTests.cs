@@ -17,7 +17,7 @@ public sealed class JupyterNotebookTests
 
         // As it is kept it shows pictures; when it is run, plots.
         Assert.Equal(0, await page.Locator(".regcache-plot").CountAsync());
-        await page.ClickAsync("#menus >> text=Cell");
+        await page.ClickAsync("#celllink");
         await page.ClickAsync("#run_all_cells");
         await page.Locator(".regcache-plot .main-svg .scatterlayer .trace").First.WaitForAsync();
         await page.Locator(".regcache-plot .main-svg .barlayer .trace").First.WaitForAsync();
