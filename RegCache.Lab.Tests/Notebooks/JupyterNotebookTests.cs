@@ -48,7 +48,7 @@ public sealed class JupyterNotebookTests
         Assert.Contains("does not exist", await RunAsync(page, "images"), StringComparison.Ordinal);
     }
 
-    private static Task IdleAsync(IPage page) => page.WaitForFunctionAsync(
+    private static async Task IdleAsync(IPage page) => await page.WaitForFunctionAsync(
         "() => window.Jupyter && Jupyter.notebook && Jupyter.notebook.kernel && Jupyter.notebook.kernel.is_connected() && !Jupyter.notebook.kernel_busy"
         + " && Jupyter.notebook.get_cells().every(cell => cell.cell_type !== 'code' || cell.element[0].querySelector('.input_prompt').textContent.indexOf('*') < 0)");
 
