@@ -37,7 +37,10 @@ internal sealed class Browser : IAsyncDisposable
 
     public static async Task<Browser> OpenAsync()
     {
+        // Playwright sets the console's encoding, which replaces the reader that notebook sessions have put there.
+        var input = Console.In;
         var playwright = await Playwright.CreateAsync();
+        Console.SetIn(input);
         var browser = await playwright.Chromium.LaunchAsync(new()
         {
             ExecutablePath = Tools.Chromium,

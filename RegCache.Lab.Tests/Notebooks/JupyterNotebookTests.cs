@@ -3,6 +3,7 @@ using Microsoft.Playwright;
 namespace RegCache.Lab.Tests.Notebooks;
 
 /// <summary>Debian's Jupyter Notebook in a browser, as a person uses it.</summary>
+[Collection(NotebookTests.Name)]
 public sealed class JupyterNotebookTests
 {
     [BrowserFact(NeedsJupyter = true)]
