@@ -31,7 +31,7 @@ internal sealed class PlainPtq4Vit(Ptq4VitOptions options)
             weights = BestOfEach(rowGroups, candidate =>
             {
                 var output = torch.nn.functional.linear(left, Weight(group => options.Range.Scale(initialWeights[group], candidate)), product.Bias);
-                return Weighted(product, output).view(product.Images, -1, rowGroups, rows).mean([3]).mean([1]).sum(0);
+                return Weighted(product, output).view(product.Images, -1, rowGroups, rows).mean([3]).mean([1]).sum([0]);
             });
             var right = Weight(group => options.Range.Scale(initialWeights[group], weights[group]));
             input = BestOfEach(1, candidate =>
@@ -98,7 +98,7 @@ internal sealed class PlainPtq4Vit(Ptq4VitOptions options)
         {
             var scale = initial * Factor(candidate);
             var quantized = (weight / scale).round().clamp(-Half, Half - 1) * scale;
-            return Weighted(product, torch.nn.functional.linear(product.Left, quantized, product.Bias)).mean([1]).sum(0);
+            return Weighted(product, torch.nn.functional.linear(product.Left, quantized, product.Bias)).mean([1]).sum([0]);
         });
     }
 
@@ -106,7 +106,7 @@ internal sealed class PlainPtq4Vit(Ptq4VitOptions options)
 
     // Errors of the heads: mean over features and rows, sum over images.
     private static Tensor HeadErrors(RecordedProduct product, Tensor left, Tensor right) =>
-        Weighted(product, left.matmul(right.transpose(-2, -1))).mean([3]).mean([2]).sum(0);
+        Weighted(product, left.matmul(right.transpose(-2, -1))).mean([3]).mean([2]).sum([0]);
 
     private int[] BestOfEach(int items, Func<int, Tensor> errors, int? count = null)
     {
