@@ -16,6 +16,7 @@ internal sealed class TrainShapesClipCommand : KitCommand
     private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, 4096);
     private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/shapes-clip-seedN]", HelpName = "FOLDER" };
     private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
+    private readonly SharpnessOption _sharpness = new();
     private readonly TrainReportOption _reportTo = new();
 
     /// <inheritdoc/>
@@ -32,6 +33,7 @@ internal sealed class TrainShapesClipCommand : KitCommand
             command.Add(option);
         }
 
+        _sharpness.AddTo(command);
         _reportTo.AddTo(command);
     }
 
@@ -40,7 +42,11 @@ internal sealed class TrainShapesClipCommand : KitCommand
     {
         var arguments = context.Arguments;
         var isQuick = arguments.GetValue(_quick);
-        var options = (isQuick ? ShapesClipOptions.Quick : ShapesClipOptions.Full) with { Seed = arguments.GetValue(_seed) };
+        var options = (isQuick ? ShapesClipOptions.Quick : ShapesClipOptions.Full) with
+        {
+            Seed = arguments.GetValue(_seed),
+            Sharpness = _sharpness.Read(arguments, configured: null),
+        };
         var name = $"shapes-clip{(isQuick ? "-quick" : "")}-seed{options.Seed}";
         using var directory = RunDirectory.Open(
             arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", name), arguments.GetValue(_force), context.Progress);

@@ -3,6 +3,7 @@ using RegCache.Lab.Cli;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Tests.Training;
@@ -37,6 +38,27 @@ public sealed class ShapesClipTests : IDisposable
         // The file holds half precision: a prediction or two may flip.
         Assert.InRange(score.Accuracy, logged - 1.6, logged + 1.6);
         Assert.Equal(0.5f, clip.Preprocess.Mean.Red);
+    }
+
+    [Fact]
+    public void Sharpness_aware_steps_follow_the_gradient_uphill()
+    {
+        var (plain, still, uphill) = (Weight(null), Weight(new(1e-9)), Weight(new(0.5)));
+        Assert.True((plain - still).abs().max().item<float>() < 1e-5f);
+        Assert.True((plain - uphill).abs().max().item<float>() > 1e-4f);
+
+        static Tensor Weight(SharpnessOptions? sharpness)
+        {
+            var phase = new ShapesClipPhase { Steps = 3, BatchSize = 16, WarmupSteps = 0, MaxTokens = 30 };
+            using var task = new ShapesClipTask(new() { TrainImages = 64, ValidationImages = 48, Phases = [phase], Sharpness = sharpness });
+            for (var step = 0; step < phase.Steps; step++)
+            {
+                task.Prepare(step);
+                task.Step(step);
+            }
+
+            return task.Model.Weights["visual.proj"].detach().clone();
+        }
     }
 
     [Fact]

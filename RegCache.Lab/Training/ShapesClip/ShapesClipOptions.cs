@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace RegCache.Lab.Training.ShapesClip;
 
 /// <summary>The recipe of the demo model (demo-model.md, section 3).</summary>
@@ -17,6 +19,10 @@ public sealed record ShapesClipOptions
 
     /// <summary>Gradients are scaled down to this norm.</summary>
     public double MaxGradientNorm { get; init; } = 1;
+
+    /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SharpnessOptions? Sharpness { get; init; }
 
     /// <summary>The phases, in order.</summary>
     public required IReadOnlyList<ShapesClipPhase> Phases { get; init; }

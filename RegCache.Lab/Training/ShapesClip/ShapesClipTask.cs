@@ -19,6 +19,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     private readonly ShapesClipSampler _sampler;
     private readonly ShapesClipEvaluation _evaluation;
     private readonly PlantedRegisters _registers;
+    private readonly SharpnessAware? _sharpness;
     private AdamW? _optimizer;
     private int _phase = -1;
 
@@ -33,6 +34,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
             Model.Weights[name].requires_grad = true;
         }
 
+        _sharpness = options.Sharpness is { } sharpness ? new([.. Model.Weights.Names.Select(name => Model.Weights[name])], sharpness) : null;
         var train = ShapesSet.Generate(ShapesSplit.Train, options.TrainImages, options.DataSeed);
         _sampler = new(train, Model.Config.Vision.PatchSize, ShapesClipArchitecture.Tokenizer, options.Seed);
         _evaluation = new(ShapesSet.Generate(ShapesSplit.Validation, options.ValidationImages, options.DataSeed));
@@ -83,17 +85,13 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         var phase = _options.Phases[index];
         var batch = _sampler.Make(phase, index, local);
         var registerLoss = phase.Registers is { } registers && local < registers.Steps ? registers : null;
-        var probe = registerLoss is null ? null : new RegisterProbe();
-
-        var images = ZeroShotNormalize(EncodeImages(batch, probe));
-        probe?.AttachToScope();
-        var texts = ZeroShotNormalize(Model.Text!.Encode(batch.TextIds));
-        var contrastive = Loss(images, texts, batch.CaptionOf);
-        var loss = registerLoss is null
-            ? contrastive
-            : contrastive + PlantedRegisters.Loss(registerLoss, local, probe!, batch.IsLowInformation);
         _optimizer!.ZeroGradients();
-        loss.backward();
+        var (contrastive, loss) = Differentiate(batch, registerLoss, local);
+        if (_sharpness is not null)
+        {
+            using var climb = _sharpness.Climb();
+            Differentiate(batch, registerLoss, local);
+        }
 
         var schedule = new CosineSchedule(phase.LearningRate, phase.WarmupSteps, phase.Steps, phase.LearningRate * phase.EndShare);
         var norm = _optimizer.GradientNorm();
@@ -109,12 +107,12 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
             PhaseEnded?.Invoke(index, Model);
         }
 
-        return new(contrastive.detach().MoveToOuterDisposeScope(), schedule.At(local), phase.BatchSize)
+        return new(contrastive.MoveToOuterDisposeScope(), schedule.At(local), phase.BatchSize)
         {
             GradientNorm = norm.MoveToOuterDisposeScope(),
             Others = new Dictionary<string, Tensor>
             {
-                ["train/register_loss"] = (loss - contrastive).detach().MoveToOuterDisposeScope(),
+                ["train/register_loss"] = (loss - contrastive).MoveToOuterDisposeScope(),
                 ["train/scale"] = Model.LogitScale!.detach().exp().MoveToOuterDisposeScope(),
             },
             Batch = $"phase {index + 1}, batch {local}",
@@ -138,6 +136,20 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         {
             _registers.Sharpen();
         }
+    }
+
+    // Adds to the gradients; returns the contrastive loss and the whole one, detached.
+    private (Tensor Contrastive, Tensor Whole) Differentiate(ShapesClipBatch batch, RegisterLossOptions? registers, long local)
+    {
+        using var scope = torch.NewDisposeScope();
+        var probe = registers is null ? null : new RegisterProbe();
+        var images = ZeroShotNormalize(EncodeImages(batch, probe));
+        probe?.AttachToScope();
+        var texts = ZeroShotNormalize(Model.Text!.Encode(batch.TextIds));
+        var contrastive = Loss(images, texts, batch.CaptionOf);
+        var whole = registers is null ? contrastive : contrastive + PlantedRegisters.Loss(registers, local, probe!, batch.IsLowInformation);
+        whole.backward();
+        return (contrastive.detach().MoveToOuterDisposeScope(), whole.detach().MoveToOuterDisposeScope());
     }
 
     // Images of one caption are all positives of it.
