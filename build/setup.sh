@@ -70,7 +70,7 @@ require_sdk() {
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
 needed_packages() {
-  printf '%s\n' g++ libdnnl-dev libturbojpeg0-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libzmq5
+  printf '%s\n' g++ libdnnl-dev libturbojpeg0-dev libjpeg62-turbo-dev libwebp-dev libzmq5
   if [[ "$(chosen_stack)" == standins && -z "${LIBTORCH:-}" ]]; then
     # libtorch-dev alone brings the reference BLAS, whose matrix products are some thirty times slower; the OpenMP
     # build of OpenBLAS shares libtorch's threads.

@@ -14,6 +14,7 @@ namespace RegCache.Lab.Cli.Commands;
 internal sealed class StudyMergingOutliersCommand : KitCommand
 {
     private const int FateImages = 64;
+    private const int UsualOutliers = 3;
 
     private readonly SessionOptions _options = new(needsSearchImages: false);
 
@@ -30,7 +31,8 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
 
     private readonly Option<int> _first = OptionOf.Number("--merge-from", "First block that merges.", 0, 0, 4096);
 
-    private readonly Option<int> _outliers = OptionOf.Number("--outliers", "Tokens of an image that count as outliers.", 3, 1, 65536);
+    private readonly Option<int?> _outliers = OptionOf.OptionalNumber(
+        "--outliers", $"Tokens of an image that count as outliers. [default: --delete-count, else {UsualOutliers}]", 1, 65536);
 
     /// <inheritdoc/>
     public override string Path => "study merging-outliers";
@@ -58,7 +60,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         var (tower, run) = (subject.Tower, _options.Run.Read(context.Arguments));
         var setting = _setting.Read(context.Arguments, cache, tower);
         var prefix = cache?.ToPrefix(tower.Placement.Device);
-        var outliers = context.Arguments.GetValue(_outliers);
+        var outliers = context.Arguments.GetValue(_outliers) ?? (setting.DeleteCount > 0 ? setting.DeleteCount : UsualOutliers);
         if (outliers >= tower.Config.Patches)
         {
             throw new UserException($"--outliers {outliers}: an image has {tower.Config.Patches} patch tokens; choose fewer.");
@@ -102,7 +104,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         {
             LocalStart = arguments.GetValue(_first),
         };
-        var deletion = setting with { PrefixCount = 0, DeleteCount = outliers };
+        var deletion = setting with { PrefixCount = 0, DeleteCount = setting.DeleteCount > 0 ? setting.DeleteCount : outliers };
         (string Name, Func<EncoderPlan, EncoderPlan> Apply)[] policies =
         [
             ("none", plan => plan),

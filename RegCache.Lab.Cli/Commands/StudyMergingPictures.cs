@@ -10,6 +10,9 @@ namespace RegCache.Lab.Cli.Commands;
 /// <summary>Pictures of a merging study: one row an image, first the image, then its merged tokens under each method.</summary>
 internal static class StudyMergingPictures
 {
+    // Smaller images are enlarged, so that the outlines leave something to see.
+    private const int LeastWidth = 160;
+
     /// <summary>Writes <c>pictures.png</c>, and the sizes of the groups as <c>pictures.json</c>.</summary>
     /// <param name="subject">Model and images.</param>
     /// <param name="variants">Of every method that merges, the one with the largest r is shown.</param>
@@ -26,7 +29,9 @@ internal static class StudyMergingPictures
         using var scope = torch.NewDisposeScope();
         var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * subject.Images.Count / count)).ToArray();
         var images = subject.Images.Read(indices);
-        var originals = InputPixels.Of(images, subject.Preprocess);
+        var scale = Math.Max(1, (LeastWidth + subject.Preprocess.Width - 1) / subject.Preprocess.Width);
+        var width = scale * subject.Preprocess.Width;
+        var originals = InputPixels.Of(images, subject.Preprocess).Select(image => PictureGrid.Enlarge(image, subject.Preprocess.Width, scale)).ToArray();
         var rows = originals.Select(original => new List<byte[]> { original }).ToArray();
         var sizes = new List<object>();
         var (device, type) = subject.Tower.Placement;
@@ -41,7 +46,7 @@ internal static class StudyMergingPictures
             {
                 var groups = MergePicture.Groups(stream.Sources![image], subject.Tower.Config.ClassTokens);
                 rows[image].Add(MergePicture.Draw(
-                    originals[image], subject.Preprocess.Width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
+                    originals[image], width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
                 sizes.Add(new
                 {
                     Image = System.IO.Path.GetFileName(subject.Images.Files[indices[image]]),
@@ -52,7 +57,7 @@ internal static class StudyMergingPictures
             }
         }
 
-        PictureGrid.WritePng(subject.Directory.PathOf("pictures.png"), rows, subject.Preprocess.Width);
+        PictureGrid.WritePng(subject.Directory.PathOf("pictures.png"), rows, width);
         AtomicFile.WriteText(subject.Directory.PathOf("pictures.json"), System.Text.Json.JsonSerializer.Serialize(sizes, JsonLayout));
         subject.Directory.Progress.Message(
             $"pictures.png: columns are the image, {string.Join(", ", shown.Select(variant => $"{variant.Method} r {variant.Count}"))}.");

@@ -5,7 +5,7 @@ namespace RegCache.Lab.Cli.Diagnosis;
 
 /// <summary>Looks for a native library as the dynamic loader does, and asks it for its version.</summary>
 /// <param name="Name">The name to show.</param>
-/// <param name="FileNames">Names to try in turn, as the loader takes them: <c>libpng16.so.16</c>.</param>
+/// <param name="FileNames">Names to try in turn, as the loader takes them: <c>libwebp.so.7</c>.</param>
 /// <param name="Use">What the kit does with it.</param>
 /// <param name="Version">Asks the loaded library; null: only its file's name tells.</param>
 internal sealed unsafe record NativeLibraryProbe(
@@ -16,7 +16,6 @@ internal sealed unsafe record NativeLibraryProbe(
     [
         new("libjpeg-turbo", ["libturbojpeg.so.0", "libturbojpeg.so"], "JPEG images"),
         new("libjpeg", ["libjpeg.so.62", "libjpeg.so.8", "libjpeg.so"], "JPEG images"),
-        new("libpng", ["libpng16.so.16", "libpng16.so"], "PNG images", PngVersion),
         new("libwebp", ["libwebp.so.7", "libwebp.so"], "WebP images", WebPVersion),
         new("oneDNN", ["libdnnl.so.3", "libdnnl.so.2", "libdnnl.so"], "integer and float kernels", OneDnnVersion),
         new("OpenBLAS", ["libopenblas.so.0"], "libtorch's matrix products", OpenBlasVersion),
@@ -36,18 +35,6 @@ internal sealed unsafe record NativeLibraryProbe(
         }
 
         return new DiagnosisLine(Name, $"not found ({Use})");
-    }
-
-    private static string? PngVersion(nint library)
-    {
-        if (!NativeLibrary.TryGetExport(library, "png_access_version_number", out var function))
-        {
-            return null;
-        }
-
-        // 10639 is 1.6.39.
-        var number = ((delegate* unmanaged<uint>)function)();
-        return string.Create(CultureInfo.InvariantCulture, $"{number / 10000}.{number / 100 % 100}.{number % 100}");
     }
 
     private static string? WebPVersion(nint library)

@@ -11,7 +11,7 @@ public sealed class BundleTests
 
     [Theory]
     [InlineData("libicuuc.so.72 (libc6,x86-64) => /lib/libicuuc.so.72", "")]
-    [InlineData("libpng16.so.16 (libc6,x86-64) => /lib/libpng16.so.16", "1")]
+    [InlineData("libwebp.so.7 (libc6,x86-64) => /lib/libwebp.so.7", "1")]
     public void TheLauncherAsksForTheInvariantModeWhereIcuIsMissing(string libraries, string expected)
     {
         using var bundle = new TemporaryFolder();
