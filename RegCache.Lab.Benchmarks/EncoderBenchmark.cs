@@ -1,4 +1,3 @@
-using RegCache.Lab.Encoders;
 using TorchSharp;
 
 namespace RegCache.Lab.Benchmarks;
@@ -11,19 +10,7 @@ internal static class EncoderBenchmark
         torch.set_num_threads(threads);
         using var model = RandomModel.VisionB16();
         using var images = torch.randn(batch, 3, 224, 224);
-        var vision = model.Config.Vision;
-        using var peer = PyTorchPeer.Start("vit.py", new
-        {
-            threads,
-            batch,
-            vision.Layers,
-            vision.Width,
-            vision.Heads,
-            Patch = vision.PatchSize,
-            Image = 224,
-            Embed = model.Config.EmbedDim,
-            Dtype = "float32",
-        });
+        using var peer = PyTorchPeer.StartTower("vit.py", model.Config, batch, threads);
         if (peer is null)
         {
             return;

@@ -79,19 +79,7 @@ internal static class IntegerBenchmark
 
     private static PyTorchPeer? AddPeer(RoundRobin contest, string name, string type, ClipConfig config, int batch, int threads)
     {
-        var vision = config.Vision;
-        var peer = PyTorchPeer.Start("vit.py", new
-        {
-            threads,
-            batch,
-            vision.Layers,
-            vision.Width,
-            vision.Heads,
-            Patch = vision.PatchSize,
-            Image = 224,
-            Embed = config.EmbedDim,
-            Dtype = type,
-        });
+        var peer = PyTorchPeer.StartTower("vit.py", config, batch, threads, type);
         if (peer is not null)
         {
             contest.Add(name, peer.Run);

@@ -23,7 +23,8 @@ internal static class MergingBenchmark
         using var noGradient = torch.inference_mode();
         MeasureStep(model.Vision, pairs);
         using var images = torch.randn(batch, 3, 224, 224);
-        using var peer = StartPeer(model.Config, batch, threads);
+        // The published method in PyTorch operators on a plain classifier of the same size.
+        using var peer = PyTorchPeer.StartTower("merging_vit.py", model.Config, batch, threads);
         Console.WriteLine($"ViT-B/16 fp32, batch {batch}, {threads} threads, {pairs} pairs: merging in every block against none, speed-ups");
         Console.WriteLine("  method                                     MACs    this kit               reached   PyTorch's ToMe         kit/PyTorch");
         foreach (var count in new[] { 8, 13, 16 })
@@ -33,19 +34,6 @@ internal static class MergingBenchmark
 
         MeasureSpeedUp(model, images, MergingConfiguration.Preset("lgtm-b", 16), pairs, peer: null, 0);
     }
-
-    // The published method in PyTorch operators on a plain classifier of the same size.
-    private static PyTorchPeer? StartPeer(ClipConfig config, int batch, int threads) => PyTorchPeer.Start("merging_vit.py", new
-    {
-        threads,
-        batch,
-        config.Vision.Layers,
-        config.Vision.Width,
-        config.Vision.Heads,
-        Patch = config.Vision.PatchSize,
-        Image = config.Vision.ImageSize.Width,
-        Embed = config.EmbedDim,
-    });
 
     private static void MeasureStep(VisionTower tower, int pairs)
     {

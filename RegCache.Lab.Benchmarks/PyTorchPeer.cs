@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Benchmarks;
 
@@ -32,6 +33,25 @@ internal sealed class PyTorchPeer : IDisposable
         };
         return new(Process.Start(start)!);
     }
+
+    /// <summary>Starts a script that runs a vision tower of this size.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="config">The tower's size.</param>
+    /// <param name="batch">Images at a time.</param>
+    /// <param name="threads">Threads.</param>
+    /// <param name="type">PyTorch's name of the number type.</param>
+    public static PyTorchPeer? StartTower(string script, ClipConfig config, int batch, int threads, string type = "float32") => Start(script, new
+    {
+        threads,
+        batch,
+        config.Vision.Layers,
+        config.Vision.Width,
+        config.Vision.Heads,
+        Patch = config.Vision.PatchSize,
+        Image = config.Vision.ImageSize.Width,
+        Embed = config.EmbedDim,
+        Dtype = type,
+    });
 
     /// <summary>Seconds of one unit of work.</summary>
     /// <param name="request">Which work, in the script's words.</param>

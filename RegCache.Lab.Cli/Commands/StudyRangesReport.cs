@@ -43,7 +43,7 @@ internal static class StudyRangesReport
     {
         var page = new ReportPage($"Ranges of {model} with and without RegCache");
         page.Paragraph(
-            $"The inputs of all linear layers, without RegCache and with {setting.PrefixCount} prefix tokens from block {setting.ExtractionBlock} and {setting.DeleteCount} tokens deleted before block {setting.DeleteBlock}. {stream} Inputs behind a reparameterised LayerNorm are measured in the channels' own units.");
+            $"The inputs of all linear layers, without RegCache and with it: {setting.InWords()}. {stream} Inputs behind a reparameterised LayerNorm are measured in the channels' own units.");
         page.Heading("In short");
         page.Table(Summaries(rows));
         page.Paragraph("Each cell is without > with RegCache: the largest l_inf and kurtosis of all layers. SQNR is the signal over the quantization error of a token, a mean over tokens and layers. A bit halves the step, which is worth 6.02 dB; \"bits gained\" is the difference in those units.");

@@ -80,7 +80,7 @@ internal static class DemoReport
         PrefixOnly = $"{row.PrefixOnly:0.00}",
         DeleteOnly = $"{row.DeleteOnly:0.00}",
         Both = $"{row.Both:0.00}",
-        Setting = $"{row.PrefixCount} prefix tokens from block {row.ExtractionBlock}, {row.DeleteCount} deleted before block {row.DeleteBlock}",
+        Setting = new RegCacheConfiguration(row.ExtractionBlock, row.PrefixCount, row.DeleteBlock, row.DeleteCount).InWords(),
     }).ToDataFrame();
 
     private static void AddPicture(ReportPage page, LoadedClip clip, IImageSource images, int block)

@@ -17,7 +17,7 @@ public sealed class PlanLifetimeTests
             .ApplyTo(EncoderPlan.Uniform(4, new NaiveQuantizer(new(6, 6))), new RegisterPrefix("p", rows));
         using var runner = new PlanRunner(model.Vision);
         runner.Run(images, plan).Dispose();
-        var before = torch.Tensor.TotalCount;
+        var before = ProcessWide.LiveTensors();
         for (var round = 0; round < 5; round++)
         {
             runner.Run(images, plan).Dispose();

@@ -22,7 +22,7 @@ public sealed class MergingLifetimeTests
         using var runner = new PlanRunner(model.Vision);
         void Pass() => Array.ForEach(plans, plan => runner.Run(images, plan).Dispose());
         Pass();
-        var before = Tensor.TotalCount;
+        var before = ProcessWide.LiveTensors();
         Pass();
         Pass();
         Assert.Equal(before, Tensor.TotalCount);

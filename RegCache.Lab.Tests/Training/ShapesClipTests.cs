@@ -43,6 +43,7 @@ public sealed class ShapesClipTests : IDisposable
     [Fact]
     public void Sharpness_aware_steps_follow_the_gradient_uphill()
     {
+        using var scope = torch.NewDisposeScope();
         var (plain, still, uphill) = (Weight(null), Weight(new(1e-9)), Weight(new(0.5)));
         Assert.True((plain - still).abs().max().item<float>() < 1e-5f);
         Assert.True((plain - uphill).abs().max().item<float>() > 1e-4f);

@@ -12,6 +12,13 @@ public sealed record RegCacheConfiguration(int ExtractionBlock, int PrefixCount,
     /// <summary>Which blocks see the prefix.</summary>
     public PrefixBlocks PrefixBlocks { get; init; } = PrefixBlocks.FromT;
 
+    /// <summary>The setting as a phrase: 1 prefix token from block 0, 7 tokens deleted before block 2.</summary>
+    public string InWords()
+    {
+        static string Some(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
+        return $"{Some(PrefixCount, "prefix token")} from block {ExtractionBlock}, {Some(DeleteCount, "token")} deleted before block {DeleteBlock}";
+    }
+
     /// <summary>The blocks that see the prefix in an encoder of the given depth.</summary>
     public IEnumerable<int> PrefixedBlocks(int layers) =>
         Enumerable.Range(ExtractionBlock, PrefixBlocks == PrefixBlocks.FromT ? layers - ExtractionBlock : 1);

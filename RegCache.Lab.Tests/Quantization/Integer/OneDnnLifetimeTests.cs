@@ -25,7 +25,7 @@ public sealed class OneDnnLifetimeTests
             using (var runner = new PlanRunner(model.Vision))
             {
                 runner.Run(images, new PlanTree(plans), (_, _) => { });
-                var running = torch.Tensor.TotalCount;
+                var running = ProcessWide.LiveTensors();
                 runner.Run(images, new PlanTree(plans), (_, _) => { });
                 Assert.Equal(running, torch.Tensor.TotalCount);
             }

@@ -76,6 +76,13 @@ void settle(Layer &layer, Tile rows, Thread &thread) {
   thread.failure.guard([&] { layer.settle(rows); });
 }
 
+// The grids of a layer's codes, where they depend on the values of all rows.
+void find_grids(Layer &layer, Tile rows, Thread &thread) {
+  if (!layer.needs_ranges()) return;
+  measure_all(layer, rows, thread);
+  settle(layer, rows, thread);
+}
+
 Rows stream_rows(const rc_stream &stream, const rc_norm *norm) {
   return {stream.from, stream.width, stream.images * stream.length, stream.width, stream.narrow != 0,
           norm ? norm->gain : nullptr, norm ? norm->offset : nullptr, norm ? norm->epsilon : 0};
@@ -181,10 +188,7 @@ void apply(const rc_linear &linear, const rc_stream &stream, uint8_t *codes, int
   {
     Thread thread{failure};
     Worker &worker = workers[thread.number];
-    if (layer.needs_ranges()) {
-      measure_all(layer, {0, rows}, thread);
-      settle(layer, {0, rows}, thread);
-    }
+    find_grids(layer, {0, rows}, thread);
     share(tiling.count, thread, [&](int index) {
       const Tile tile = tiling.tile(index);
       layer.prepare(tile, worker);
@@ -255,10 +259,7 @@ void attend(const rc_stream &stream, const rc_norm &norm, const rc_linear &in, c
   {
     Thread thread{failure};
     Worker &worker = workers_in[thread.number];
-    if (first.needs_ranges()) {
-      measure_all(first, {0, rows}, thread);
-      settle(first, {0, rows}, thread);
-    }
+    find_grids(first, {0, rows}, thread);
     for (int group = 0; group < groups; group++) {
       const int first_image = group * images, count = std::min(images, stream.images - first_image), first_row = first_image * length;
       // The last group may be smaller, but its tiles must not be larger than those that there is room for.
@@ -304,10 +305,7 @@ void feed_through(Layer &first, Layer &second, const rc_stream &stream, Activati
     Thread thread{failure};
     Worker &in = workers_in[thread.number], &out = workers_out[thread.number];
     Layer own = second;
-    if (first.needs_ranges()) {
-      measure_all(first, {0, rows}, thread);
-      settle(first, {0, rows}, thread);
-    }
+    find_grids(first, {0, rows}, thread);
     share(tiling.count, thread, [&](int index) {
       const Tile tile = tiling.tile(index);
       const bool narrow = second.shape.factors == Factors::Bfloat;
@@ -357,10 +355,7 @@ void feed_in_turn(Layer &first, Layer &second, const rc_stream &stream, Activati
   {
     Thread thread{failure};
     Worker &in = workers_in[thread.number];
-    if (first.needs_ranges()) {
-      measure_all(first, {0, rows}, thread);
-      settle(first, {0, rows}, thread);
-    }
+    find_grids(first, {0, rows}, thread);
     share(tiles_in.count, thread, [&](int index) {
       const Tile tile = tiles_in.tile(index);
       second.clear(tile);
