@@ -18,13 +18,14 @@ internal static class RandomModels
     /// <summary>Weights with the shapes that the configuration asks for, in the order of an OpenCLIP checkpoint.</summary>
     public static WeightTable Weights(ClipConfig config, long seed = 0)
     {
-        torch.manual_seed(seed);
+        // Its own generator: other tests draw from the default one at the same time.
+        using var generator = new torch.Generator((ulong)seed);
         var tensors = new List<KeyValuePair<string, torch.Tensor>>();
         void Add(string name, double deviation, params long[] shape) =>
-            tensors.Add(new(name, torch.randn(shape).mul_(deviation)));
+            tensors.Add(new(name, torch.randn(shape, generator: generator).mul_(deviation)));
         void AddNorm(string name, int width)
         {
-            tensors.Add(new($"{name}.weight", torch.randn(width).mul_(0.1).add_(1)));
+            tensors.Add(new($"{name}.weight", torch.randn(width, generator: generator).mul_(0.1).add_(1)));
             Add($"{name}.bias", 0.1, width);
         }
 
@@ -72,6 +73,8 @@ internal static class RandomModels
             AddNorm("ln_final", tower.Width);
         }
 
+        // What a test draws next follows the seed, too.
+        torch.set_rng_state(generator.get_state());
         return new("random weights", tensors);
     }
 }

@@ -12,6 +12,7 @@ using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization;
 
+[Collection(ProcessWide.Name)]
 public sealed class CalibrationTests : IDisposable
 {
     private const int Images = 6;

@@ -8,6 +8,7 @@ using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization.Integer;
 
+[Collection(ProcessWide.Name)]
 public sealed class OneDnnExecutionTests : IDisposable
 {
     // Float sums in another order.
