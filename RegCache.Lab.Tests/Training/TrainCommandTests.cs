@@ -1,5 +1,5 @@
-using RegCache.Lab.Cli;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Tests.House;
 using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Tests.Training;
@@ -24,19 +24,9 @@ public sealed class TrainCommandTests : IDisposable
         var config = Path.Combine(_folder, "config.json");
         File.WriteAllText(
             config, $"{{\"model\": \"{_folder}/tiny.json\", \"tokenizer\": \"{_folder}\", \"train_data\": \"{data}\"}}");
-        var error = new StringWriter();
-        var before = Console.Error;
-        Console.SetError(error);
-        try
-        {
-            Assert.Equal(2, new CommandHost(KitCommand.All()).Run(["train", "clip", "--config", config, "--run-dir", _folder]));
-        }
-        finally
-        {
-            Console.SetError(before);
-        }
-
-        return error.ToString();
+        var (exitCode, _, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["train", "clip", "--config", config, "--run-dir", _folder]);
+        Assert.Equal(2, exitCode);
+        return error;
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
