@@ -1,7 +1,7 @@
 # Sourced by lab: builds what is out of date, and runs the tests.
 
 # What a build is made from, besides the project folders.
-build_inputs=(Directory.Build.props Directory.Packages.props PackageStack.props stack.props .editorconfig)
+build_inputs=(Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig build/WeakenVersionNeed.cs)
 
 build_solution() {
   ensure_set_up
@@ -29,14 +29,14 @@ build() {
   }
   touch -r "$stamp.started" "$stamp.sources"
   rm -f "$stamp.started"
-  echo "${LIBTORCH:-}" >"$stamp"
+  echo "${Cuda:-}" >"$stamp"
 }
 
 # Files count from the time the build began; folders (for deleted files) from its end, for it makes bin and obj in them.
 is_fresh() {
-  local stamp="$artifacts/build.$1" folders=(RegCache.Lab RegCache.Lab.Cli RegCache.Lab.Kernel standins)
+  local stamp="$artifacts/build.$1" folders=(RegCache.Lab RegCache.Lab.Cli RegCache.Lab.Kernel)
   [[ "$1" == cli ]] || folders+=(RegCache.Lab.Benchmarks)
-  [[ -f "$stamp" && -f "$stamp.sources" && "$(<"$stamp")" == "${LIBTORCH:-}" ]] || return 1
+  [[ -f "$stamp" && -f "$stamp.sources" && "$(<"$stamp")" == "${Cuda:-}" ]] || return 1
   [[ -z "$(cd "$root" && find "${build_inputs[@]}" "${folders[@]}" -type d \( -name bin -o -name obj \) -prune -o \
     \( -type f -newer "$stamp.sources" -o -type d -newer "$stamp" \) -print -quit)" ]]
 }

@@ -1,40 +1,17 @@
-# Sourced by lab: installs the Debian packages that are missing, fetches what HTML pages carry, and chooses the package stack.
+# Sourced by lab: installs the Debian packages that are missing and fetches what HTML pages carry.
 
-stack_file="$root/stack.props"
 setup_key_file="$artifacts/setup.key"
-registry_patience=60
 
 # plotly.js 2 is the last to take titles as plain text, which is how XPlot gives them.
 plotly_package="plotly.js-dist-min@2.35.3"
 plotly_checksum="b33d872cff20932b0bc7f05a9ccd8fb494ed6753cb3f0747c0c58dae2d98c4b072dc839eb83b1542d96659ae21a0ade3fdf8b89da683dee649a87e68cccdf31a"
 katex_package="katex@0.19.1"
 katex_checksum="8c6f2e2a7b63484726d84a503a1d17b6eae93eeb82f6bdd2ab91cb1ddb05756653dbb13aef6485d7d4048bea1fd3f61e3b2d7994381184abebe7ad78b91ac47c"
-restore_patience=900
 
-# setup [--stack registry|standins] [--cuda]
 setup() {
-  local wanted="" cuda=false
-  while (($#)); do
-    case "$1" in
-      --stack)
-        wanted="${2:-}"
-        [[ "$wanted" == registry || "$wanted" == standins ]] || fail "--stack must be registry or standins."
-        shift 2
-        ;;
-      --cuda) cuda=true && shift ;;
-      *) fail "./lab setup knows --stack registry|standins and --cuda, not '$1'." ;;
-    esac
-  done
-
+  (($# == 0)) || fail "./lab setup takes no words; '$1' is not known."
   require_sdk
   mkdir -p "$logs"
-  if [[ -z "$wanted" && "$cuda" == false ]] && is_set_up; then
-    say "Package stack: $(chosen_stack) (as chosen before; ./lab clean forgets it)."
-    install_packages
-    fetch_page_libraries
-    return
-  fi
-  choose_stack "$wanted" "$cuda"
   install_packages
   fetch_page_libraries
   setup_key >"$setup_key_file"
@@ -45,20 +22,13 @@ ensure_set_up() {
   is_set_up || setup
 }
 
+# Set-up holds for as long as this file does not change.
 is_set_up() {
-  [[ -f "$stack_file" && -f "$setup_key_file" && "$(<"$setup_key_file")" == "$(setup_key)" ]]
+  [[ -f "$setup_key_file" && "$(<"$setup_key_file")" == "$(setup_key)" ]]
 }
 
-# Set-up holds for as long as nothing that it depends on changes.
 setup_key() {
-  {
-    cat "$root/Directory.Packages.props" "$root/PackageStack.props" "$root/build/setup.sh"
-    echo "${LIBTORCH:-}"
-  } | sha256sum | cut -d' ' -f1
-}
-
-chosen_stack() {
-  sed -n 's|.*<PackageStack>\(.*\)</PackageStack>.*|\1|p' "$stack_file"
+  sha256sum <"$root/build/setup.sh" | cut -d' ' -f1
 }
 
 require_sdk() {
@@ -69,13 +39,9 @@ require_sdk() {
 
 # --- Debian packages -------------------------------------------------------------------------------------------------
 
+# The compiler and oneDNN make the native engine; libjpeg-turbo decodes JPEG faster than what comes with the kit.
 needed_packages() {
-  printf '%s\n' g++ libdnnl-dev libturbojpeg0-dev libjpeg62-turbo-dev libwebp-dev libzmq5
-  if [[ "$(chosen_stack)" == standins && -z "${LIBTORCH:-}" ]]; then
-    # libtorch-dev alone brings the reference BLAS, whose matrix products are some thirty times slower; the OpenMP
-    # build of OpenBLAS shares libtorch's threads.
-    printf '%s\n' libtorch-dev libopenblas0-openmp
-  fi
+  printf '%s\n' g++ libdnnl-dev libturbojpeg0 libjpeg62-turbo libzmq5
 }
 
 # What tests of the notebooks drive: Jupyter's client, converter and page, and a browser with a font.
@@ -182,67 +148,4 @@ fetch_from_npm() {
     say "$package could not be fetched by npm (log: artifacts/logs/npm.log): $what will not be drawn. Run ./lab setup again, or name the file in $variable."
   fi
   rm -rf "$folder"
-}
-
-# --- Package stack ---------------------------------------------------------------------------------------------------
-
-# choose_stack WANTED CUDA
-choose_stack() {
-  local stack="$1" reason="you asked for it"
-  if [[ -z "$stack" ]]; then
-    stack=standins
-    say "Package stack: asking the package registry for TorchSharp ..."
-    if reason="$(ask_registry)"; then
-      stack=registry
-      if ! restore_solution "$2"; then
-        stack=standins
-        reason="the registry has TorchSharp, but restoring everything failed (artifacts/logs/restore.log)"
-      fi
-    fi
-  fi
-  write_stack "$stack" "$2"
-  say "Package stack: $stack, because $reason."
-}
-
-# Succeeds when the registry has the packages; prints why it chose.
-ask_registry() {
-  local probe="$artifacts/registry-probe" log="$logs/registry.log" status=0
-  rm -rf "$probe"
-  mkdir -p "$probe"
-  cat >"$probe/probe.csproj" <<'XML'
-<Project Sdk="Microsoft.NET.Sdk">
-  <ItemGroup>
-    <PackageReference Include="TorchSharp" />
-    <PackageReference Include="SixLabors.ImageSharp" />
-  </ItemGroup>
-</Project>
-XML
-  timeout "$registry_patience" dotnet restore "$probe/probe.csproj" -p:NuGetAudit=false --disable-build-servers \
-    --packages "$probe/packages" >"$log" 2>&1 </dev/null || status=$?
-  rm -rf "$probe"
-  case "$status" in
-    0) echo "the registry has TorchSharp" && return 0 ;;
-    124) echo "the registry did not answer within $registry_patience s" ;;
-    *) if grep -q 'NU110[123]' "$log"; then echo "the registry does not have TorchSharp"; else echo "the registry could not be asked (artifacts/logs/registry.log)"; fi ;;
-  esac
-  return 1
-}
-
-restore_solution() {
-  timeout "$restore_patience" dotnet restore "$solution" -p:PackageStack=registry -p:Cuda="$1" >"$logs/restore.log" 2>&1 </dev/null
-}
-
-# write_stack STACK CUDA: leaves an equal file alone, so that nothing is built again.
-write_stack() {
-  local partial="$stack_file.$$"
-  cat >"$partial" <<XML
-<Project>
-  <!-- Written by ./lab setup. -->
-  <PropertyGroup>
-    <PackageStack>$1</PackageStack>
-    <Cuda>$2</Cuda>
-  </PropertyGroup>
-</Project>
-XML
-  if cmp -s "$partial" "$stack_file"; then rm -f "$partial"; else mv -f "$partial" "$stack_file"; fi
 }

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using RegCache.Lab.Reports;
 
@@ -20,7 +19,6 @@ internal static class SystemProbe
     public static IReadOnlyList<DiagnosisLine> Kit() =>
     [
         new("regcache", KitVersions.Current["regcache"]),
-        new("package stack", PackageStack),
         new("TorchSharp", KitVersions.Current["TorchSharp"]),
         new("installed in", AppContext.BaseDirectory),
     ];
@@ -35,11 +33,6 @@ internal static class SystemProbe
         new("instructions", Features()),
         new("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30):0.0} GiB for this process"),
     ];
-
-    /// <summary>The stack that this build was made with: <c>registry</c> or <c>standins</c>.</summary>
-    public static string PackageStack { get; } =
-        typeof(SystemProbe).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
-            .FirstOrDefault(attribute => attribute.Key == "PackageStack")?.Value ?? "unknown";
 
     private static string Features()
     {

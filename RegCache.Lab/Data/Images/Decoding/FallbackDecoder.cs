@@ -24,7 +24,7 @@ internal sealed class FallbackDecoder(TextWriter notices)
 
         try
         {
-            var info = Image.Identify(file);
+            var info = Image.Identify(file.ToArray()) ?? throw new UnknownImageFormatException("no known format");
             DecodingError.CheckSize(name, info.Width, info.Height);
             using var image = Image.Load<Rgba32>(file);
             var rgba = DecodedImage.Rent(name, image.Width, image.Height, PixelLayout.Rgba, null);

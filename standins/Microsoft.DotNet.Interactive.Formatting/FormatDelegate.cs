@@ -1,3 +1,0 @@
-namespace Microsoft.DotNet.Interactive.Formatting;
-
-public delegate bool FormatDelegate<in T>(T value, FormatContext context);

@@ -1,6 +1,0 @@
-namespace Microsoft.DotNet.Interactive.Formatting;
-
-public interface ITypeFormatterSource
-{
-    IEnumerable<ITypeFormatter> CreateTypeFormatters();
-}

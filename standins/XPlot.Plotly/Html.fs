@@ -1,6 +1,0 @@
-namespace XPlot.Plotly
-
-module Html =
-
-    [<Literal>]
-    let DefaultPlotlySrc = "https://cdn.plot.ly/plotly-latest.min.js"
