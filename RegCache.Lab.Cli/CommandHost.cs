@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using RegCache.Lab.Cli.Commands;
 using RegCache.Lab.Cli.Progress;
 using Spectre.Console;
 
@@ -23,6 +24,7 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
         var verbose = false;
         try
         {
+            TensorLibrary.Prepare();
             var parsed = CommandTree.Build(commands, Execute).Parse(arguments);
             verbose = parsed.GetValue(CommandTree.Verbose);
             if (parsed.Action is System.CommandLine.Invocation.ParseErrorAction)
@@ -40,6 +42,11 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
 
     private int Execute(KitCommand command, ParseResult parsed)
     {
+        if (command is not DoctorCommand && TensorLibrary.Problem() is { } problem)
+        {
+            throw new UserException(problem);
+        }
+
         if (command.HandlesSignals)
         {
             return Execute(command, parsed, CancellationToken.None);

@@ -39,6 +39,6 @@ internal static class ComputeSetup
         return torch.cuda.is_available()
             ? torch.CUDA
             : throw new UserException(
-                "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and LIBTORCH names another.");
+                "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and README.md, \"GPU\", how to have one with CUDA.");
     }
 }

@@ -11,14 +11,19 @@ internal static class EngineProbe
     /// <summary>Loads libtorch and asks it.</summary>
     public static IReadOnlyList<DiagnosisLine> Find()
     {
+        if (TensorLibrary.Problem() is { } problem)
+        {
+            return [new("libtorch", problem, Problem: true)];
+        }
+
         try
         {
             using var two = torch.ones(1) + torch.ones(1);
-            var version = torch.__version__;
             return
             [
-                two.item<float>() == 2 ? new("libtorch", version) : new("libtorch", $"{version}, but 1 + 1 is {two.item<float>()}", Problem: true),
+                two.item<float>() == 2 ? new("libtorch", TensorLibrary.ExpectedVersion) : new("libtorch", $"1 + 1 is {two.item<float>()}", Problem: true),
                 new("loaded from", LoadedLibraries.PathOf("libtorch_cpu.so") ?? "unknown"),
+                .. Named(),
                 new("threads", Invariant($"{torch.get_num_threads()} in an operator")),
                 new("CUDA", CudaDevices()),
                 new("integers", Integers()),
@@ -31,6 +36,10 @@ internal static class EngineProbe
         }
     }
 
+    private static IEnumerable<DiagnosisLine> Named() => TensorLibrary.Named is not { } folder ? []
+        : TensorLibrary.IsSelfContained ? [new("LIBTORCH", $"{folder} has no effect: this build carries its own libtorch, a bundle (./lab bundle) takes another")]
+        : [new("LIBTORCH", $"{folder}, {TensorLibrary.VersionOf(folder)}; TorchSharp is built for libtorch {TensorLibrary.ExpectedVersion}")];
+
     private static string Integers() => OneDnn.Support is { IntegerProblem: { } problem }
         ? $"simulated in float: {problem}"
         : $"8-bit products by {OneDnn.Support.Description}";
@@ -39,7 +48,7 @@ internal static class EngineProbe
     {
         var cards = Cards();
         return torch.cuda.is_available() ? Invariant($"{torch.cuda.device_count()} device(s): {string.Join(", ", cards)}")
-            : cards.Count > 0 ? $"not usable by this libtorch, though there is {string.Join(", ", cards)}: name a libtorch with CUDA by LIBTORCH"
+            : cards.Count > 0 ? $"not usable by this libtorch, though there is {string.Join(", ", cards)}: see README.md, \"GPU\""
             : "no device";
     }
 

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace RegCache.Lab.Tests.House;
 
-/// <summary>The scripts that a bundle carries, with stand-ins for the program and the compiler.</summary>
+/// <summary>The scripts that a bundle carries, with small scripts in place of the program and the compiler.</summary>
 [UnsupportedOSPlatform("windows")]
 public sealed class BundleTests
 {
@@ -35,30 +35,29 @@ public sealed class BundleTests
         Assert.EndsWith("words=doctor|\n", output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void InstallingBuildsBothLibrariesIntoTheProgramAndRunsTheDoctor()
+    [Theory]
+    [InlineData(null, "{0}/libtorch/lib")]
+    [InlineData("/opt/pytorch", "/opt/pytorch/lib")]
+    public void TheLauncherPutsTheNamedLibtorchFirst(string? named, string expected)
     {
         using var bundle = new TemporaryFolder();
         Unpack(bundle);
-        WriteScript(bundle["native", "build.sh"], "touch \"$1/libTorchSharpBridge.so\"");
-        WriteScript(bundle["native", "int8", "build.sh"], "touch \"$1/libRegCacheInt8.so\"");
-        var (code, output, error) = ExternalProcess.Run(bundle["install.sh"], ["--device", "cuda"]);
+        WriteScript(bundle["app", "regcache"], "echo \"$LD_LIBRARY_PATH\"");
+        var (code, output, error) = ExternalProcess.Run(bundle["regcache"], ["doctor"], ("LIBTORCH", named), ("LD_LIBRARY_PATH", "/mine"));
         Assert.True(code == 0, error);
-        Assert.EndsWith("words=doctor|--device|cuda|\n", output, StringComparison.Ordinal);
-        Assert.True(File.Exists(bundle["app", "libTorchSharpBridge.so"]));
-        Assert.True(File.Exists(bundle["app", "libRegCacheInt8.so"]));
+        Assert.Equal(string.Format(expected, bundle.Root) + ":/mine\n", output);
     }
 
     [Fact]
-    public void InstallingStopsWhereTheBridgeCannotBeBuilt()
+    public void InstallingBuildsTheEngineIntoTheProgramAndRunsTheDoctor()
     {
         using var bundle = new TemporaryFolder();
         Unpack(bundle);
-        WriteScript(bundle["native", "build.sh"], "echo 'error: no libtorch' >&2; exit 1");
-        var (code, output, error) = ExternalProcess.Run(bundle["install.sh"], []);
-        Assert.Equal(1, code);
-        Assert.Empty(output);
-        Assert.Equal("error: no libtorch\n", error);
+        WriteScript(bundle["engine", "build.sh"], "touch \"$1/libRegCacheInt8.so\"");
+        var (code, output, error) = ExternalProcess.Run(bundle["install.sh"], ["--device", "cuda"]);
+        Assert.True(code == 0, error);
+        Assert.EndsWith("words=doctor|--device|cuda|\n", output, StringComparison.Ordinal);
+        Assert.True(File.Exists(bundle["app", "libRegCacheInt8.so"]));
     }
 
     private static void Unpack(TemporaryFolder bundle)

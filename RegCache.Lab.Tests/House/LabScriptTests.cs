@@ -19,7 +19,7 @@ public sealed class LabScriptTests
     }
 
     [Theory]
-    [InlineData("--stack", "genuine")]
+    [InlineData("torch")]
     [InlineData("--fast")]
     public void SetupRefusesWhatItDoesNotKnow(params string[] words)
     {

@@ -215,19 +215,23 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
         AssertKept(golden.Expected("debug.best_keep_mask"), kept, input);
     }
 
+    /// <summary>Mean 0.05 and maximum 1.5 over the whole tensor, for a code that rounds the other way moves an image's logits by up to 0.7.</summary>
     private void AssertLogits(string name, MemoryImageSource images, EncoderPlan plan)
     {
         var expected = golden.Expected(name);
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
         using var runner = new PlanRunner(golden.Tower);
+        var logits = new List<torch.Tensor>();
         foreach (var batch in images.ReadBatches(golden.Batch).TakeWhile(batch => batch.Indices[0] < expected.shape[0]))
         {
-            using var scope = torch.NewDisposeScope();
             using var owned = batch;
-            var logits = golden.Classifier.Logits(ZeroShotClassifier.Normalize(runner.Run(batch.Images, plan)));
-            var difference = (logits - expected.narrow(0, batch.Indices[0], batch.Count)).abs();
-            Assert.InRange(difference.mean().item<float>(), 0, 0.05);
-            Assert.InRange(difference.max().item<float>(), 0, 1.5);
+            logits.Add(golden.Classifier.Logits(ZeroShotClassifier.Normalize(runner.Run(batch.Images, plan))));
         }
+
+        var difference = (torch.cat(logits) - expected).abs();
+        Assert.InRange(difference.mean().item<float>(), 0, 0.05);
+        Assert.InRange(difference.max().item<float>(), 0, 1.5);
     }
 
     private Dictionary<int, RegisterPrefix> Prefixes() => golden.MakePrefixes()
