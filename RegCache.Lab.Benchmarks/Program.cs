@@ -11,6 +11,9 @@ switch (args.FirstOrDefault())
     case "operator":
         OperatorBenchmark.Run();
         return 0;
+    case "products":
+        ProductsBenchmark.Run(Number(1, 16), Number(2, 7), Number(3, Environment.ProcessorCount));
+        return 0;
     case "encoder":
         EncoderBenchmark.Run(Number(1, 16), Number(2, 7), Number(3, Environment.ProcessorCount));
         return 0;
@@ -35,6 +38,7 @@ switch (args.FirstOrDefault())
     default:
         Console.WriteLine("""
             operator                              time of calling one operator on 2x2 tensors
+            products [IMAGES] [ROUNDS] [THREADS]  matrix products of ViT-B/16 by shape: libtorch, PyTorch, the kit's engine
             encoder [BATCH] [PAIRS] [THREADS]     ViT-B/16 fp32 against PyTorch
             integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
