@@ -45,11 +45,11 @@ internal sealed unsafe record NativeLibraryProbe(
         {
             // Asking for the native version loads the library.
             _ = SkiaSharpVersion.Native;
-            return new DiagnosisLine("SkiaSharp", $"{KitVersions.Current["SkiaSharp"]} (images)");
+            return new DiagnosisLine("SkiaSharp", $"{KitVersions.Current["SkiaSharp"].Split('+')[0]} (images)");
         }
         catch (Exception error) when (error is DllNotFoundException or TypeInitializationException)
         {
-            return new DiagnosisLine("SkiaSharp", "its native library cannot be loaded, so no image can be read", Problem: true);
+            return new DiagnosisLine("SkiaSharp", "its native library cannot be loaded: no PNG, WebP, GIF or BMP image can be read", Problem: true);
         }
     }
 
