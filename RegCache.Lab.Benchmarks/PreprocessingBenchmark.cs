@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Images.Decoding;
 
 namespace RegCache.Lab.Benchmarks;
 
 /// <summary>
 /// Images a second from JPEG files of 500 x 375 pixels to normalised input of 224 x 224: with one worker and with two,
-/// against Pillow and NumPy on one core. The contestants take turns, so that whatever else runs on the machine slows all
+/// against Pillow and NumPy on one core; and the decoding alone, by libjpeg-turbo and by SkiaSharp. The contestants take turns, so that whatever else runs on the machine slows all
 /// of them; ratios are medians over the rounds.
 /// </summary>
 public static class PreprocessingBenchmark
@@ -45,7 +46,7 @@ public static class PreprocessingBenchmark
         var preprocessor = new ImagePreprocessor(new PreprocessOptions(Size));
         var single = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = 1 });
         var pair = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = 2 });
-        List<double> one = [], two = [], reference = [], bytes = [], bytesReference = [];
+        List<double> one = [], two = [], reference = [], bytes = [], bytesReference = [], turbo = [], skia = [];
         for (var round = -1; round < rounds; round++)
         {
             var turn = (
@@ -53,7 +54,9 @@ public static class PreprocessingBenchmark
                 Pillow: pillow?.Time(floats: true) ?? double.NaN,
                 Two: Read(pair),
                 Bytes: DecodeAndResize(files, preprocessor),
-                PillowBytes: pillow?.Time(floats: false) ?? double.NaN);
+                PillowBytes: pillow?.Time(floats: false) ?? double.NaN,
+                Turbo: Decode(files, TurboJpeg.Instance),
+                Skia: Decode(files, null));
             // The first round compiles and fills the file cache.
             if (round >= 0)
             {
@@ -62,6 +65,8 @@ public static class PreprocessingBenchmark
                 reference.Add(turn.Pillow);
                 bytes.Add(turn.Bytes);
                 bytesReference.Add(turn.PillowBytes);
+                turbo.Add(turn.Turbo);
+                skia.Add(turn.Skia);
             }
         }
 
@@ -70,8 +75,11 @@ public static class PreprocessingBenchmark
         PrintSpeed(output, "kit, two workers", two, files.Length);
         PrintSpeed(output, "Pillow, one core, bytes only", bytesReference, files.Length);
         PrintSpeed(output, "kit, one core, bytes only", bytes, files.Length);
+        PrintSpeed(output, "decoding only, libjpeg-turbo", turbo, files.Length);
+        PrintSpeed(output, "decoding only, SkiaSharp", skia, files.Length);
         PrintRatio(output, "kit / Pillow, one core", reference, one);
         PrintRatio(output, "kit / Pillow, one core, bytes only", bytesReference, bytes);
+        PrintRatio(output, "SkiaSharp / libjpeg-turbo", turbo, skia);
         PrintRatio(output, "two workers / one worker", one, two);
     }
 
@@ -91,6 +99,18 @@ public static class PreprocessingBenchmark
         {
             using var image = ImageDecoder.Load(file);
             preprocessor.ToRgb(image, rgb);
+        }
+
+        return watch.Elapsed.TotalSeconds;
+    }
+
+    private static double Decode(string[] files, TurboJpeg? library)
+    {
+        var watch = Stopwatch.StartNew();
+        foreach (var file in files)
+        {
+            using var content = FileContent.Read(file);
+            JpegDecoder.Decode(library, content.Bytes, file).Dispose();
         }
 
         return watch.Elapsed.TotalSeconds;

@@ -23,7 +23,7 @@ internal sealed class DoctorCommand : KitCommand
     public override string Path => "doctor";
 
     /// <inheritdoc/>
-    public override string Description => "Tells what is installed: package stack, libraries, devices, threads, versions.";
+    public override string Description => "Tells what is installed: packages, libraries, devices, threads, versions.";
 
     /// <inheritdoc/>
     public override void Declare(Command command) => command.Add(_device);
@@ -35,7 +35,7 @@ internal sealed class DoctorCommand : KitCommand
         Show("Kit", SystemProbe.Kit());
         Show("Machine", SystemProbe.Machine());
         Show("Tensor engine", EngineProbe.Find());
-        Show("Libraries", NativeLibraryProbe.All.Select(probe => probe.Find()));
+        Show("Libraries", NativeLibraryProbe.FindAll());
 
         if (context.Arguments.GetValue(_device) is { } wanted)
         {

@@ -19,7 +19,7 @@ public sealed class CommandLineTests
     {
         var (code, output, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["doctor"]);
         Assert.True(code == 0, output + error);
-        foreach (var expected in new[] { "TorchSharp", "runtime", "cores", "instructions", "libtorch ", "threads ", "in an operator", "CUDA", "libjpeg-turbo" })
+        foreach (var expected in new[] { "TorchSharp", "runtime", "cores", "instructions", "libtorch ", "threads ", "in an operator", "CUDA", "SkiaSharp" })
         {
             Assert.Contains(expected, output, StringComparison.Ordinal);
         }

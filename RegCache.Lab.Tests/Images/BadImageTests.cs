@@ -15,19 +15,37 @@ public sealed class BadImageTests
     [InlineData("jpeg-420-progressive.jpg")]
     [InlineData("png-rgb-8.png")]
     [InlineData("png-grey-16-interlaced.png")]
+    [InlineData("gif-palette.gif")]
+    [InlineData("bmp-rgb.bmp")]
     [InlineData("webp-lossy.webp")]
     [InlineData("webp-lossless-alpha.webp")]
     [InlineData("webp-animated.webp")]
     public void Truncated_files_are_refused_at_every_length(string file)
     {
         var whole = Content(file);
-        // The end marker of PNG carries nothing, and the frames behind an animation's first are not read.
-        var needed = file.StartsWith("png", StringComparison.Ordinal) ? whole.Length - 20
+        // Like Pillow, the kit does without PNG's last check sums and end marker and the frames behind an animation's first.
+        var needed = file.StartsWith("png", StringComparison.Ordinal) ? whole.Length - 22
             : file.Contains("animated", StringComparison.Ordinal) ? whole.Length / 3
             : whole.Length - 1;
         for (var length = 0; length < needed; length += Math.Max(1, needed / 97))
         {
             AssertRefused(whole[..length]);
+        }
+    }
+
+    [Theory]
+    [InlineData("jpeg-420.jpg")]
+    [InlineData("jpeg-420-progressive.jpg")]
+    [InlineData("jpeg-cmyk-adobe.jpg")]
+    public void Truncated_JPEG_files_are_refused_where_libjpeg_turbo_is_missing(string file)
+    {
+        var whole = Content(file);
+        for (var length = 3; length < whole.Length - 1; length += Math.Max(1, whole.Length / 97))
+        {
+            Assert.Contains(
+                "is truncated",
+                Assert.Throws<UserException>(() => JpegDecoder.Decode(null, whole.AsSpan(0, length), "bad").Dispose()).Message,
+                StringComparison.Ordinal);
         }
     }
 
@@ -49,9 +67,10 @@ public sealed class BadImageTests
     {
         AssertMessage("Truncated.jpg is truncated: fetch", Content("jpeg-420.jpg")[..600], "Truncated.jpg");
         AssertMessage("Empty.png is empty: fetch", [], "Empty.png");
-        AssertMessage("notes.jpg is not a JPEG, PNG or WebP", "These are notes."u8.ToArray(), "notes.jpg");
+        AssertMessage("notes.jpg is not a JPEG, PNG, WebP, GIF or BMP", "These are notes."u8.ToArray(), "notes.jpg");
+        AssertMessage("uses 16 bits a pixel", SixteenBits(), "high.bmp");
         AssertMessage("Half.png is truncated", Content("png-rgb-8.png")[..1500], "Half.png");
-        AssertMessage("Half.webp is damaged", Content("webp-lossy.webp")[..300], "Half.webp");
+        AssertMessage("Half.webp is truncated or damaged", Content("webp-lossy.webp")[..300], "Half.webp");
     }
 
     [Fact]
@@ -91,7 +110,7 @@ public sealed class BadImageTests
         var file = Content("png-rgb-8.png");
         BinaryPrimitives.WriteInt32BigEndian(file.AsSpan(16), width);
         BinaryPrimitives.WriteInt32BigEndian(file.AsSpan(20), height);
-        BinaryPrimitives.WriteUInt32BigEndian(file.AsSpan(29), PngCheckSum.Of(file.AsSpan(12, 17)));
+        BinaryPrimitives.WriteUInt32BigEndian(file.AsSpan(29), CheckSum(file.AsSpan(12, 17)));
         var before = GC.GetAllocatedBytesForCurrentThread();
         AssertRefused(file);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
@@ -112,6 +131,25 @@ public sealed class BadImageTests
     [MemberData(nameof(Files))]
     public void Damaged_files_give_pixels_or_one_sentence(string file)
     {
+        AssertRobust(file, damaged => ImageDecoder.Decode(damaged, "damaged"));
+        if (file.StartsWith("jpeg-", StringComparison.Ordinal))
+        {
+            AssertRobust(file, damaged => damaged.AsSpan().StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])
+                ? JpegDecoder.Decode(null, damaged, "damaged")
+                : ImageDecoder.Decode(damaged, "damaged"));
+        }
+    }
+
+    [Fact]
+    public void An_image_that_would_vanish_is_refused()
+    {
+        using var thin = DecodedImage.FromPixels(1, 300, PixelLayout.Rgb, new byte[900]);
+        var preprocessor = new ImagePreprocessor(new PreprocessOptions(16) { ResizeMode = ResizeMode.Longest });
+        Assert.Throws<UserException>(() => preprocessor.ToRgb(thin, new byte[preprocessor.OutputLength]));
+    }
+
+    private static void AssertRobust(string file, Func<byte[], DecodedImage> decode)
+    {
         var whole = Content(file);
         var damages = Arb.From(
             from seed in Gen.Choose(0, int.MaxValue - 1)
@@ -128,7 +166,7 @@ public sealed class BadImageTests
 
             try
             {
-                using var image = ImageDecoder.Decode(damaged, "damaged");
+                using var image = decode(damaged);
                 return image.Pixels.Length == image.Width * image.Height * image.BytesPerPixel;
             }
             catch (UserException e)
@@ -138,12 +176,27 @@ public sealed class BadImageTests
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(60));
     }
 
-    [Fact]
-    public void An_image_that_would_vanish_is_refused()
+    /// <summary>CRC-32.</summary>
+    private static uint CheckSum(ReadOnlySpan<byte> bytes)
     {
-        using var thin = DecodedImage.FromPixels(1, 300, PixelLayout.Rgb, new byte[900]);
-        var preprocessor = new ImagePreprocessor(new PreprocessOptions(16) { ResizeMode = ResizeMode.Longest });
-        Assert.Throws<UserException>(() => preprocessor.ToRgb(thin, new byte[preprocessor.OutputLength]));
+        var sum = uint.MaxValue;
+        foreach (var value in bytes)
+        {
+            sum ^= value;
+            for (var bit = 0; bit < 8; bit++)
+            {
+                sum = (sum >> 1) ^ ((sum & 1) * 0xEDB88320);
+            }
+        }
+
+        return ~sum;
+    }
+
+    private static byte[] SixteenBits()
+    {
+        var file = Content("bmp-rgb.bmp");
+        file[28] = 16;
+        return file;
     }
 
     private static byte[] Content(string file) => File.ReadAllBytes(Path.Combine(PillowCases.Folder, file));

@@ -189,6 +189,45 @@ def write_webps():
     save("webp-animated-alpha.webp", frames[0], save_all=True, append_images=frames[1:], lossless=True)
 
 
+def write_odd_pngs():
+    """Chunks that fit the stored kind of image only: transparency, significant bits, background."""
+    grey = picture(channels=1).astype(np.int64)
+    extra = chunk(b"sBIT", b"\x0c") + chunk(b"bKGD", b"\1\2")
+    png("png-grey-16-odd-chunks.png", grey * 2, 0, 16, extra=extra, transparency=b"\0\x80")
+    palette = RANDOM.integers(0, 256, 768, dtype=np.uint8).tobytes()
+    png("png-palette-odd-chunks.png", grey, 3, 8, palette=palette, extra=chunk(b"sBIT", b"\5\6\5"), transparency=bytes(range(256)))
+
+
+def write_gifs():
+    frames = [Image.fromarray(picture()).quantize(colors) for colors in (200, 30)]
+    save("gif-palette.gif", frames[0], interlace=0)
+    save("gif-palette-5.gif", frames[1])
+    save("gif-grey.gif", Image.fromarray(picture(channels=1)[..., 0]))
+    save("gif-transparent.gif", frames[0], transparency=17)
+    save("gif-animated.gif", frames[0], save_all=True, append_images=frames[1:], transparency=3)
+    for name, source in (("gif-small-frame.gif", "gif-palette.gif"), ("gif-small-transparent-frame.gif", "gif-transparent.gif")):
+        data = (FOLDER / source).read_bytes()
+        (FOLDER / name).write_bytes(data[:6] + struct.pack("<HH", 60, 50) + data[10:])
+    data = (FOLDER / "gif-palette.gif").read_bytes()
+    frame, table = data.index(b",", 13 + 768), data[13 : 13 + 768]
+    local = data[frame : frame + 9] + bytes([data[frame + 9] | 0x87]) + table + data[frame + 10 :]
+    (FOLDER / "gif-local-palette.gif").write_bytes(data[:10] + bytes([data[10] & 0x7F]) + data[11:13] + data[13 + 768 : frame] + local)
+
+
+def write_small_webp_frames():
+    for name, source in (("webp-small-frame.webp", "webp-animated.webp"), ("webp-small-frame-alpha.webp", "webp-animated-alpha.webp")):
+        data = (FOLDER / source).read_bytes()
+        (FOLDER / name).write_bytes(data[:24] + struct.pack("<I", 59)[:3] + struct.pack("<I", 49)[:3] + data[30:])
+
+
+def write_bmps():
+    save("bmp-rgb.bmp", Image.fromarray(picture()))
+    save("bmp-rgba.bmp", Image.fromarray(picture(channels=4)))
+    save("bmp-palette.bmp", Image.fromarray(picture()).quantize(100))
+    save("bmp-grey.bmp", Image.fromarray(picture(channels=1)[..., 0]))
+    save("bmp-black-white.bmp", Image.fromarray(picture(channels=1)[..., 0]).convert("1"))
+
+
 def center_crop(image, height, width):
     left = int(round((image.width - width) / 2.0))
     top = int(round((image.height - height) / 2.0))
@@ -238,12 +277,15 @@ def write_expected():
         blob += image.tobytes()
 
     for path in sorted(FOLDER.iterdir()):
-        if path.suffix not in (".jpg", ".png", ".webp"):
+        if path.suffix not in (".jpg", ".png", ".webp", ".gif", ".bmp"):
             continue
         with Image.open(path) as image:
             image.load()
             add(path.name, "decode", image.convert("RGB"), height=image.height, width=image.width)
             for settings in SETTINGS if image.size == (WIDTH, HEIGHT) else SETTINGS[:1]:
+                # The kit looks palettes of BMP files up on loading.
+                if path.suffix == ".bmp":
+                    continue
                 # One colour JPEG stands for all of them: what follows the decoding is the same.
                 if image.mode == "RGB" and path.name not in ("jpeg-420.jpg", "png-1x1.png", "png-rgb-8.png"):
                     continue
@@ -256,4 +298,8 @@ if __name__ == "__main__":
     write_jpegs()
     write_pngs()
     write_webps()
+    write_odd_pngs()
+    write_gifs()
+    write_small_webp_frames()
+    write_bmps()
     write_expected()

@@ -113,6 +113,10 @@ public sealed class DecodedImage : IDisposable
         return new DecodedImage(name, width, height, layout, ArrayPool<byte>.Shared.Rent(length + Padding), palette);
     }
 
+    /// <summary>The same memory as an image whose pixels the caller has moved to another layout; this image is spent.</summary>
+    internal DecodedImage Become(PixelLayout layout, byte[]? palette = null) =>
+        new(Name, Width, Height, layout, Interlocked.Exchange(ref _buffer, null)!, palette);
+
     internal ReadOnlySpan<ushort> Grey16() => MemoryMarshal.Cast<byte, ushort>(Pixels);
 
     private static int BytesOf(PixelLayout layout) => layout switch

@@ -3,17 +3,20 @@ using RegCache.Lab.Data.Images.Decoding;
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
-/// Decodes JPEG, PNG and WebP files, told apart by their content, to the bytes that Pillow 9.4 gives for them. JPEG is
-/// decoded by the system's libjpeg-turbo and WebP by its libwebp; where one is missing ImageSharp decodes and a line on
-/// the error stream says that pixels may differ. The EXIF orientation is ignored, as in the published pipelines.
+/// Decodes JPEG, PNG, WebP, GIF and BMP files, told apart by their content, to the bytes that Pillow 9.4 gives for them;
+/// of animations the first frame. SkiaSharp decodes all of them; where the system has libjpeg-turbo, that decodes JPEG to
+/// the same bytes in less time. The EXIF orientation is ignored, as in the published pipelines.
 /// </summary>
+/// <remarks>
+/// Two kinds come as <see cref="PixelLayout.Rgb"/> though Pillow keeps them as they are until they are resized: BMP files
+/// with a palette, and CMYK files where libjpeg-turbo is missing. Their pixels are Pillow's; without
+/// <see cref="ImageReaderOptions.RgbOnLoad"/> their resized pixels are not.
+/// </remarks>
 public static class ImageDecoder
 {
-    private static readonly FallbackDecoder Fallback = new(Console.Error);
-
     /// <summary>Reads and decodes a file.</summary>
     /// <exception cref="UserException">
-    /// The file cannot be read, is empty, truncated, damaged, too large or none of the three formats.
+    /// The file cannot be read, is empty, truncated, damaged, too large or none of the formats.
     /// </exception>
     public static DecodedImage Load(string path)
     {
@@ -24,7 +27,7 @@ public static class ImageDecoder
     /// <summary>Decodes a file that is in memory.</summary>
     /// <param name="file">The whole file.</param>
     /// <param name="name">What errors call it: a path, or a shard and a member.</param>
-    /// <exception cref="UserException">The file is empty, truncated, damaged, too large or none of the three formats.</exception>
+    /// <exception cref="UserException">The file is empty, truncated, damaged, too large or none of the formats.</exception>
     public static DecodedImage Decode(ReadOnlySpan<byte> file, string name)
     {
         if (file.IsEmpty)
@@ -32,25 +35,50 @@ public static class ImageDecoder
             throw new UserException($"The image {name} is empty: fetch it again or remove it.");
         }
 
-        if (JpegDecoder.Recognises(file))
+        return file switch
         {
-            return TurboJpeg.Instance is { } jpeg
-                ? JpegDecoder.Decode(jpeg, file, name)
-                : Fallback.Decode(file, name, "libturbojpeg");
+            [0xFF, 0xD8, 0xFF, ..] => JpegDecoder.Decode(TurboJpeg.Instance, file, name),
+            [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => SampleDecoder.DecodePng(file, name),
+            [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => SampleDecoder.DecodeGif(file, name),
+            [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] =>
+                SkiaDecoder.Decode(file, name, "WebP"),
+            // Of 5 bits a colour Skia makes other bytes than Pillow.
+            [(byte)'B', (byte)'M', ..] when file.Length > 28 && file[14] >= 40 && file[28] == 16 =>
+                throw DecodingError.Unsupported(name, "16 bits a pixel"),
+            [(byte)'B', (byte)'M', ..] => SkiaDecoder.Decode(file, name, "BMP"),
+            _ => throw new UserException($"{name} is not a JPEG, PNG, WebP, GIF or BMP image: convert it or remove it."),
+        };
+    }
+}
+
+/// <summary>The sentences for image files that cannot be used.</summary>
+internal static class DecodingError
+{
+    public static UserException Truncated(string name, string format) =>
+        new($"The {format} file {name} is truncated: fetch it again or remove it.");
+
+    public static UserException Damaged(string name, string format, string reason) =>
+        new($"The {format} file {name} is damaged ({reason.TrimEnd('.')}): fetch it again or remove it.");
+
+    public static UserException TruncatedOrDamaged(string name, string format) =>
+        new($"The {format} file {name} is truncated or damaged: fetch it again or remove it.");
+
+    public static UserException Unsupported(string name, string what) =>
+        new($"The image {name} uses {what}, which is not supported: convert it to RGB.");
+
+    /// <summary>Refuses sizes of decompression bombs before memory is taken for them.</summary>
+    public static void CheckSize(string name, long width, long height)
+    {
+        if (width < 1 || height < 1)
+        {
+            throw new UserException($"The image {name} has the size {width} x {height}: fetch it again or remove it.");
         }
 
-        if (WebPDecoder.Recognises(file))
+        if (width * height > DecodedImage.MaximumPixels || Math.Max(width, height) > DecodedImage.MaximumSide)
         {
-            return LibWebP.Instance is { } webp
-                ? WebPDecoder.Decode(webp, file, name)
-                : Fallback.Decode(file, name, "libwebp");
+            throw new UserException(
+                $"The image {name} claims {width} x {height} pixels, more than the {DecodedImage.MaximumPixels} " +
+                $"in all and {DecodedImage.MaximumSide} a side that are accepted: make it smaller or remove it.");
         }
-
-        if (PngDecoder.Recognises(file))
-        {
-            return PngDecoder.Decode(file, name);
-        }
-
-        throw new UserException($"{name} is not a JPEG, PNG or WebP image: convert it or remove it.");
     }
 }

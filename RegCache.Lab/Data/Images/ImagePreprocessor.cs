@@ -121,7 +121,7 @@ public sealed class ImagePreprocessor
     }
 
     /// <summary>Decodes a file, resizes, crops and normalises it.</summary>
-    /// <param name="path">A JPEG, PNG or WebP file.</param>
+    /// <param name="path">A JPEG, PNG, WebP, GIF or BMP file.</param>
     /// <param name="planes">Receives [3, Height, Width].</param>
     /// <exception cref="UserException">The file cannot be used; the message names it.</exception>
     public void LoadPlanes(string path, Span<float> planes)

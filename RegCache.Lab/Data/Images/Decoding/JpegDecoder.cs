@@ -1,12 +1,22 @@
+using System.Buffers.Binary;
+
 namespace RegCache.Lab.Data.Images.Decoding;
 
 /// <summary>Decodes JPEG to the bytes that Pillow gets from the same libjpeg-turbo.</summary>
 internal static class JpegDecoder
 {
-    public static bool Recognises(ReadOnlySpan<byte> file) => file.StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF]);
+    private const byte EndOfImage = 0xD9;
 
-    public static DecodedImage Decode(TurboJpeg library, ReadOnlySpan<byte> file, string name)
+    /// <summary>Decodes with the system's library or, where it is null, with the copy inside SkiaSharp.</summary>
+    /// <exception cref="UserException">The file is truncated, damaged or too large.</exception>
+    public static DecodedImage Decode(TurboJpeg? library, ReadOnlySpan<byte> file, string name)
     {
+        if (library is null)
+        {
+            // Skia does not look for the end of the image; Pillow refuses files without it.
+            return IsTruncated(file) ? throw DecodingError.Truncated(name, "JPEG") : SkiaDecoder.Decode(file, name, "JPEG");
+        }
+
         if (!library.ReadHeader(file, out var width, out var height, out var space, out var error))
         {
             throw Unusable(file, name, error);
@@ -47,13 +57,13 @@ internal static class JpegDecoder
                 throw Unusable(file, name, error);
 
             // Like Pillow: odd but complete data are decoded as they are, incomplete data are refused.
-            case TurboJpeg.Outcome.Warning when JpegMarkers.IsTruncated(file):
+            case TurboJpeg.Outcome.Warning when IsTruncated(file):
                 throw Unusable(file, name, error);
         }
     }
 
     private static UserException Unusable(ReadOnlySpan<byte> file, string name, string error) =>
-        JpegMarkers.IsTruncated(file)
+        IsTruncated(file)
             ? DecodingError.Truncated(name, "JPEG")
             : DecodingError.Damaged(name, "JPEG", error);
 
@@ -62,6 +72,55 @@ internal static class JpegDecoder
         for (var i = 0; i < inks.Length; i++)
         {
             inks[i] = (byte)~inks[i];
+        }
+    }
+
+    /// <summary>Whether the file ends before its end-of-image marker, which is how an incomplete file is known.</summary>
+    private static bool IsTruncated(ReadOnlySpan<byte> jpeg)
+    {
+        var position = 2;
+        while (NextMarker(jpeg, ref position, out var marker))
+        {
+            if (marker == EndOfImage)
+            {
+                return false;
+            }
+
+            SkipSegment(jpeg, ref position, marker);
+        }
+
+        return true;
+    }
+
+    /// <summary>Moves behind the next marker, over the entropy-coded data and fill bytes in front of it.</summary>
+    private static bool NextMarker(ReadOnlySpan<byte> jpeg, ref int position, out byte marker)
+    {
+        while (position < jpeg.Length)
+        {
+            var found = jpeg[position..].IndexOf((byte)0xFF);
+            if (found < 0 || position + found + 1 >= jpeg.Length)
+            {
+                break;
+            }
+
+            position += found + 1;
+            if (jpeg[position] is not (0x00 or 0xFF))
+            {
+                marker = jpeg[position++];
+                return true;
+            }
+        }
+
+        marker = 0;
+        return false;
+    }
+
+    private static void SkipSegment(ReadOnlySpan<byte> jpeg, ref int position, byte marker)
+    {
+        // Restart and start markers stand alone; all others are followed by their segment's length.
+        if (marker is not (0x01 or (>= 0xD0 and <= 0xD8)) && position + 2 <= jpeg.Length)
+        {
+            position += Math.Max(2, (int)BinaryPrimitives.ReadUInt16BigEndian(jpeg[position..]));
         }
     }
 }

@@ -111,7 +111,15 @@ internal sealed unsafe class TurboJpeg
         ReadOnlySpan<string> names = OperatingSystem.IsWindows() ? ["turbojpeg.dll", "libturbojpeg.dll"]
             : OperatingSystem.IsMacOS() ? ["libturbojpeg.0.dylib", "libturbojpeg.dylib"]
             : ["libturbojpeg.so.0", "libturbojpeg.so"];
-        return NativeCodec.TryLoad(names, out var library) ? new TurboJpeg(library) : null;
+        foreach (var name in names)
+        {
+            if (NativeLibrary.TryLoad(name, out var library))
+            {
+                return new TurboJpeg(library);
+            }
+        }
+
+        return null;
     }
 
     private nint ThreadHandle() => (_decompressor ??= new Decompressor(this)).DangerousGetHandle();
