@@ -24,6 +24,7 @@ internal static class EngineProbe
                 two.item<float>() == 2 ? new("libtorch", TensorLibrary.ExpectedVersion) : new("libtorch", $"1 + 1 is {two.item<float>()}", Problem: true),
                 new("loaded from", LoadedLibraries.PathOf("libtorch_cpu.so") ?? "unknown"),
                 .. Named(),
+                new("products", TensorLibrary.IsMklFreed ? "by MKL, chosen by the instruction set (REGCACHE_MKL=untouched: by the processor's maker)" : "by MKL"),
                 new("threads", Invariant($"{torch.get_num_threads()} in an operator")),
                 new("CUDA", CudaDevices()),
                 new("integers", Integers()),

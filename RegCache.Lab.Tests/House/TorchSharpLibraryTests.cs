@@ -43,6 +43,30 @@ public sealed class TorchSharpLibraryTests
         Assert.Equal((0, 2), (original[changed], copied[changed]));
     }
 
+    [Theory]
+    [InlineData("false", "libtorch-cpu-", "TorchSharp-cuda-linux")]
+    [InlineData("true", "TorchSharp-cuda-linux", "libtorch-cpu-")]
+    public void OneLibtorchIsReferredTo(string cuda, string expected, string unexpected)
+    {
+        var packages = Evaluate(
+            "PackageReference", "Identity", Path.Combine(Goldens.RepositoryRoot, "RegCache.Lab", "RegCache.Lab.csproj"), $"-p:Cuda={cuda}");
+        Assert.Contains("TorchSharp", packages);
+        Assert.Single(packages, package => package.StartsWith(expected, StringComparison.Ordinal));
+        Assert.DoesNotContain(packages, package => package.StartsWith(unexpected, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("untouched", "by MKL")]
+    [InlineData(null, "by MKL, chosen by the instruction set")]
+    public void DoctorSaysHowMklChooses(string? variable, string expectedOnAmd)
+    {
+        var (code, output, _) = ExternalProcess.Run(ExternalProcess.Regcache, ["doctor"], ("REGCACHE_MKL", variable));
+        Assert.Equal(0, code);
+        var line = Assert.Single(output.Split('\n'), line => line.TrimStart().StartsWith("products ", StringComparison.Ordinal)).Split(" : ")[1];
+        Assert.StartsWith(TensorLibrary.IsMklFreed ? expectedOnAmd : "by MKL", line, StringComparison.Ordinal);
+        Assert.Equal(variable is null && TensorLibrary.IsMklFreed, line.Contains("instruction set", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void TheVersionThatTheKitNamesIsTorchSharps() =>
         Assert.StartsWith(TensorLibrary.ExpectedVersion, torch.__version__, StringComparison.Ordinal);
@@ -67,17 +91,15 @@ public sealed class TorchSharpLibraryTests
         Assert.Contains("LIBTORCH       : /opt/libtorch has no effect: this build carries its own libtorch", output, StringComparison.Ordinal);
     }
 
-    private static List<string> Items(string target, string items, string when, string systemLibrary)
+    private static List<string> Items(string target, string items, string when, string systemLibrary) => Evaluate(
+        items, "FullPath", Project, $"-t:{target}", "-p:Configuration=Release", $"-p:WeakenVersionNeed={when}", $"-p:SystemLibstdcxx={systemLibrary}");
+
+    private static List<string> Evaluate(string items, string metadata, string project, params string[] options)
     {
-        var (code, output, error) = ExternalProcess.Run(
-            "dotnet",
-            [
-                "msbuild", Project, $"-t:{target}", $"-getItem:{items}", "-p:Configuration=Release", $"-p:WeakenVersionNeed={when}",
-                $"-p:SystemLibstdcxx={systemLibrary}", "-nodeReuse:false",
-            ]);
+        var (code, output, error) = ExternalProcess.Run("dotnet", ["msbuild", project, $"-getItem:{items}", "-nodeReuse:false", .. options]);
         Assert.True(code == 0, output + error);
         using var document = JsonDocument.Parse(output);
         return [.. document.RootElement.GetProperty("Items").GetProperty(items).EnumerateArray()
-            .Select(item => item.GetProperty("FullPath").GetString()!.Replace('\\', '/'))];
+            .Select(item => item.GetProperty(metadata).GetString()!.Replace('\\', '/'))];
     }
 }

@@ -155,10 +155,12 @@ public sealed class OneDnnExecutionTests : IDisposable
         using var scope = torch.NewDisposeScope();
         torch.manual_seed(1);
         var images = torch.randn(5, 3, 32, 24);
+        using var runner = new PlanRunner(integer.Vision);
         foreach (var over in new[] { ActivationScope.Image, ActivationScope.Token })
         {
             var plan = EncoderPlan.Uniform(integer.Vision.Blocks.Count, new NaiveQuantizer(new(8, 8)) { Scope = over });
-            GoldenTensors.AssertIdentical(Run(integer, plan, images).narrow(0, 3, 1), Run(integer, plan, images.narrow(0, 3, 1)), $"{over}");
+            // The stream only: the projection behind it is a product of libtorch, which rounds otherwise for one row than for five.
+            GoldenTensors.AssertIdentical(runner.Forward(images, plan).Tokens[3], runner.Forward(images.narrow(0, 3, 1), plan).Tokens[0], $"{over}");
         }
     }
 

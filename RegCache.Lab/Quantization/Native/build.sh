@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles this folder against oneDNN, version 2 or 3, into OUTPUT_DIR/libRegCacheInt8.so (default: the folder `bin` beside
-# this script). oneDNN is the one in the folder that ONEDNN names, else the system's (Debian: libdnnl-dev). Does nothing
+# this script), and mkl.c into libRegCacheMkl.so. oneDNN is the one in the folder that ONEDNN names, else the system's (Debian: libdnnl-dev). Does nothing
 # when the result is up to date. The kit works without the library, slower: where the compiler or oneDNN is missing this
 # script says so and succeeds.
 set -euo pipefail
@@ -17,6 +17,13 @@ without() {
 }
 
 command -v "$compiler" >/dev/null || without "the C++ compiler '$compiler' is missing (Debian: apt-get install g++)."
+
+mkdir -p "$output"
+if [[ ! "$output/libRegCacheMkl.so" -nt "$here/mkl.c" ]]; then
+  "$compiler" -x c -O2 -fPIC -shared -nostdlib "$here/mkl.c" -o "$output/libRegCacheMkl.so.$$"
+  mv -f "$output/libRegCacheMkl.so.$$" "$output/libRegCacheMkl.so"
+fi
+
 includes=()
 links=(-ldnnl)
 if [[ -n "${ONEDNN:-}" ]]; then
@@ -38,7 +45,6 @@ if [[ -f "$output/$name" && -f "$output/$name.stamp" && "$(<"$output/$name.stamp
   exit 0
 fi
 
-mkdir -p "$output"
 work="$(mktemp -d "$output/.$name.XXXXXX")"
 trap 'rm -rf "$work"' EXIT
 common=(-std=c++17 -O3 -fPIC -fopenmp -fvisibility=hidden -fno-math-errno -fno-trapping-math -Wall -Wextra -Wno-psabi)
