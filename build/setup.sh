@@ -124,10 +124,18 @@ as_root() {
 # --- What HTML pages carry -------------------------------------------------------------------------------------------
 
 fetch_page_libraries() {
+  ensure_npm
   fetch_from_npm "$plotly_package" "$plotly_checksum" package/plotly.min.js "$artifacts/plotly/plotly.min.js" REGCACHE_PLOTLY \
     "plots in notebooks and HTML pages"
   fetch_from_npm "$katex_package" "$katex_checksum" package/dist/katex.min.js "$artifacts/katex/katex.min.js" REGCACHE_KATEX \
     "formulas in HTML pages"
+}
+
+ensure_npm() {
+  [[ -f "$artifacts/plotly/plotly.min.js" && -f "$artifacts/katex/katex.min.js" ]] || command -v npm >/dev/null || ! command -v dpkg-query >/dev/null || {
+    say "Debian packages: installing npm, which fetches plotly.js and KaTeX ..."
+    apt_install npm >"$logs/apt.npm.log" 2>&1 || true
+  }
 }
 
 # fetch_from_npm PACKAGE SHA512 MEMBER TARGET VARIABLE WHAT: the kit works without it, so a failure is told and no more.
