@@ -10,9 +10,9 @@ katex_checksum="8c6f2e2a7b63484726d84a503a1d17b6eae93eeb82f6bdd2ab91cb1ddb057566
 
 setup() {
   (($# == 0)) || fail "./lab setup takes no words; '$1' is not known."
-  require_sdk
   mkdir -p "$logs"
   install_packages
+  require_sdk
   fetch_page_libraries
   setup_key >"$setup_key_file"
 }
