@@ -39,7 +39,7 @@ switch (args.FirstOrDefault())
         Console.WriteLine("""
             operator                              time of calling one operator on 2x2 tensors
             products [IMAGES] [ROUNDS] [THREADS]  matrix products of ViT-B/16 by shape: libtorch, PyTorch, the kit's engine
-            encoder [BATCH] [PAIRS] [THREADS]     ViT-B/16 fp32 against PyTorch
+            encoder [BATCH] [ROUNDS] [THREADS]    ViT-B/16 fp32 against PyTorch and ONNX Runtime
             integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search

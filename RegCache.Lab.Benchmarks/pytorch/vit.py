@@ -1,7 +1,7 @@
 """A CLIP vision transformer in plain PyTorch, timed on request: the other side of the encoder benchmark.
 
 Arguments: JSON with threads, batch, layers, width, heads, patch, image, embed, dtype. Each line "run" on standard
-input is answered by the seconds of one forward pass.
+input is answered by the seconds of one forward pass; a line "export PATH" writes the tower as an ONNX file, for ONNX Runtime.
 """
 import json
 import sys
@@ -55,6 +55,13 @@ def main():
     images = torch.randn(s["batch"], 3, s["image"], s["image"]).to(device, dtype)
     with torch.inference_mode():
         for line in sys.stdin:
+            if line.startswith("export "):
+                # In training mode, which changes nothing else here, attention is exported as its parts.
+                path, preserve = line.split(maxsplit=1)[1].strip(), torch.onnx.TrainingMode.PRESERVE
+                torch.onnx.export(model.train(), images, path, opset_version=14, input_names=["images"], training=preserve)
+                model.eval()
+                print(0.0, flush=True)
+                continue
             start = time.perf_counter()
             model(images)
             if device != "cpu":
