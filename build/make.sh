@@ -1,7 +1,7 @@
 # Sourced by lab: builds what is out of date, and runs the tests.
 
 # What a build is made from, besides the project folders.
-build_inputs=(Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig build/WeakenVersionNeed.cs)
+build_inputs=(Directory.Build.props Directory.Build.targets Directory.Packages.props .editorconfig build/KeepArgumentsAlive.cs build/WeakenVersionNeed.cs)
 
 build_solution() {
   ensure_set_up
