@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel.Jupyter;
+using RegCache.Lab.Notebooks.Jupyter;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

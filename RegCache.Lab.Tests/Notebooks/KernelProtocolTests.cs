@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net.NetworkInformation;
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel.Jupyter;
+using RegCache.Lab.Notebooks.Jupyter;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using RegCache.Lab.Kernel.Notebooks;
-using RegCache.Lab.Reports.Html;
+using RegCache.Lab.Notebooks.Running;
+using RegCache.Lab.Notebooks.Formats;
+using RegCache.Lab.Notebooks.Pages;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel;
-using RegCache.Lab.Kernel.Notebooks;
+using RegCache.Lab.Notebooks;
+using RegCache.Lab.Notebooks.Pages;
+using RegCache.Lab.Notebooks.Running;
 using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using RegCache.Lab.Kernel.Scripting;
+using RegCache.Lab.Notebooks.Scripting;
 using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;

@@ -1,0 +1,160 @@
+using System.Reflection;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.DotNet.Interactive;
+using Microsoft.DotNet.Interactive.Commands;
+using Microsoft.DotNet.Interactive.Events;
+using Microsoft.DotNet.Interactive.Formatting;
+using RegCache.Lab.Notebooks.Formats;
+using RegCache.Lab.Notebooks.Pages;
+
+namespace RegCache.Lab.Notebooks.Scripting;
+
+/// <summary>The C# kernel of the kit: the engine behind the API that extensions, formatters and <c>display</c> know.</summary>
+internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObserver<KernelEvent>
+{
+    private readonly ScriptReferences _references;
+    private readonly ScriptEngine _engine;
+    private readonly HashSet<Assembly> _inspected = [];
+
+    public NotebookKernel(ScriptReferences references, ScriptEngine engine)
+        : base("csharp")
+    {
+        _references = references;
+        _engine = engine;
+        RegisterCommandHandler<RunCell>(HandleAsync);
+        RegisterCommandHandler<SubmitCode>(HandleAsync);
+        RegisterForDisposal(KernelEvents.Subscribe(this));
+    }
+
+    public void OnNext(KernelEvent value)
+    {
+        if (value is not DisplayEvent shown || CellRun.Current is not { } run)
+        {
+            return;
+        }
+
+        var content = MimeBundle.Of(shown.Value, shown.FormattedValues);
+        run.Streams.Flush();
+        switch (shown)
+        {
+            case ReturnValueProduced:
+                run.Output.Result(content);
+                break;
+            case DisplayedValueUpdated:
+                run.Output.Update(content, shown.ValueId!);
+                break;
+            case DisplayedValueProduced:
+                run.Output.Display(content, shown.ValueId);
+                break;
+        }
+    }
+
+    public void OnCompleted()
+    {
+    }
+
+    public void OnError(Exception error)
+    {
+    }
+
+    private async Task HandleAsync(RunCell command, KernelInvocationContext context)
+    {
+        try
+        {
+            await RunAsync(command.Code, command.Cell, command.Run, command, context);
+        }
+        catch (CompilationFailedException failure)
+        {
+            command.Error = failure.Error;
+        }
+        catch (Exception) when (command.Run.Token.IsCancellationRequested)
+        {
+            command.Error = CellErrors.Stopped();
+        }
+        catch (Exception exception)
+        {
+            command.Error = CellErrors.Of(exception);
+        }
+    }
+
+    // Code that a cell submits: it belongs to the cell's run.
+    private Task HandleAsync(SubmitCode command, KernelInvocationContext context) => CellRun.Current is { } run
+        ? RunAsync(command.Code, 0, run, command, context)
+        : throw new InvalidOperationException("Code can be submitted only from a running cell.");
+
+    private async Task RunAsync(string code, int cell, CellRun run, KernelCommand command, KernelInvocationContext context)
+    {
+        var outer = CellRun.Current;
+        CellRun.Current = run;
+        try
+        {
+            await AddReferencesAsync(code, run.Token);
+            var (hasValue, value) = await _engine.RunAsync(code, cell, run);
+            if (hasValue)
+            {
+                context.Publish(new ReturnValueProduced(value, command, FormattedValue.CreateManyFromObject(value)));
+            }
+        }
+        finally
+        {
+            CellRun.Current = outer;
+        }
+    }
+
+    private async Task AddReferencesAsync(string code, CancellationToken cancellation)
+    {
+        var root = (CompilationUnitSyntax)await ScriptEngine.Parse(code).GetRootAsync(cancellation);
+        foreach (var directive in root.GetReferenceDirectives().Where(directive => !directive.File.IsMissing))
+        {
+            var text = directive.File.ValueText;
+            try
+            {
+                if (PackageRestore.TryParse(text, out var name, out var version))
+                {
+                    _references.AddPackage(text, await PackageRestore.RestoreAsync(name, version, cancellation));
+                }
+                else
+                {
+                    await LoadExtensionsAsync(_references.AddReference(text));
+                }
+            }
+            catch (UserException exception)
+            {
+                var line = directive.GetLocation().GetLineSpan().StartLinePosition.Line + 1;
+                throw new CompilationFailedException(new CellError(nameof(UserException), exception.Message, line, [exception.Message]));
+            }
+        }
+    }
+
+    private async Task LoadExtensionsAsync(Assembly assembly)
+    {
+        if (!_inspected.Add(assembly))
+        {
+            return;
+        }
+
+        foreach (var type in ExportedTypes(assembly).Where(type => type.IsAssignableTo(typeof(IKernelExtension)) && !type.IsAbstract))
+        {
+            if (type.GetConstructor(Type.EmptyTypes) is { } create)
+            {
+                await ((IKernelExtension)create.Invoke(null)).OnLoadAsync(this);
+
+                // The plot package's own extension would fetch plotly.js from the network.
+                PlotFormat.Register();
+            }
+        }
+    }
+
+    private static Type[] ExportedTypes(Assembly assembly)
+    {
+        try
+        {
+            return assembly.GetExportedTypes();
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or TypeLoadException)
+        {
+            // Some of its types need what is not there; cells that use the others run all the same.
+            return [];
+        }
+    }
+}
