@@ -26,10 +26,18 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
         RegisterForDisposal(KernelEvents.Subscribe(this));
     }
 
+    // Values that are shown, and what is printed: the console is redirected for every command.
     public void OnNext(KernelEvent value)
     {
         if (value is not DisplayEvent shown || CellRun.Current is not { } run)
         {
+            return;
+        }
+
+        if (shown is StandardOutputValueProduced or StandardErrorValueProduced)
+        {
+            run.Streams.Write(
+                shown is StandardOutputValueProduced ? ConsoleChannel.Out : ConsoleChannel.Error, shown.FormattedValues.First().Value);
             return;
         }
 

@@ -25,7 +25,7 @@ public sealed class NotebookSession : IDisposable
     /// <param name="folder">The notebook's folder: relative paths of <c>#r</c> and <c>#load</c> start there.</param>
     public NotebookSession(string folder)
     {
-        CellConsole.Install();
+        CellInput.Install();
         ThreadGuard.Install();
         DataFrameFormat.Register();
         PlotFormat.Register();
@@ -141,7 +141,9 @@ public sealed class NotebookSession : IDisposable
                 return null;
             default:
                 var command = new RunCell(segment.Text, cell, run);
-                await _kernel.SendAsync(command, run.Token);
+
+                // Not with the token: the kernel would let go of the command while the cell is still being stopped.
+                await _kernel.SendAsync(command, CancellationToken.None);
                 return command.Error;
         }
     }
