@@ -4,6 +4,7 @@ using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
 using Microsoft.DotNet.Interactive.Events;
 using Microsoft.DotNet.Interactive.Formatting;
+using Microsoft.DotNet.Interactive.PackageManagement;
 using RegCache.Lab.Notebooks.Formats;
 using RegCache.Lab.Notebooks.Pages;
 
@@ -15,6 +16,7 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
     private readonly ScriptReferences _references;
     private readonly ScriptEngine _engine;
     private readonly HashSet<Assembly> _inspected = [];
+    private readonly PackageRestoreContext _packages = new();
 
     public NotebookKernel(ScriptReferences references, ScriptEngine engine)
         : base("csharp")
@@ -24,6 +26,7 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
         RegisterCommandHandler<RunCell>(HandleAsync);
         RegisterCommandHandler<SubmitCode>(HandleAsync);
         RegisterForDisposal(KernelEvents.Subscribe(this));
+        RegisterForDisposal(_packages);
     }
 
     // Values that are shown, and what is printed: the console is redirected for every command.
@@ -117,9 +120,9 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
             var text = directive.File.ValueText;
             try
             {
-                if (PackageRestore.TryParse(text, out var name, out var version))
+                if (text.StartsWith("nuget:", StringComparison.OrdinalIgnoreCase))
                 {
-                    _references.AddPackage(text, await PackageRestore.RestoreAsync(name, version, cancellation));
+                    _references.AddPackage(text, await RestoreAsync(text, cancellation));
                 }
                 else
                 {
@@ -132,6 +135,26 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
                 throw new CompilationFailedException(new CellError(nameof(UserException), exception.Message, line, [exception.Message]));
             }
         }
+    }
+
+    private async Task<IReadOnlyList<ResolvedPackageReference>> RestoreAsync(string directive, CancellationToken cancellation)
+    {
+        if (!PackageReference.TryParse(directive, out var package))
+        {
+            throw new UserException($"#r \"{directive}\" cannot be read; write #r \"nuget: NAME, VERSION\".");
+        }
+
+        if (_packages.GetOrAddPackageReference(package.PackageName, package.PackageVersion) is null)
+        {
+            throw new UserException($"Another version of the package {package.PackageName} is in use; restart the kernel to change it.");
+        }
+
+        var result = await Task.Run(_packages.RestoreAsync, cancellation).WaitAsync(cancellation);
+        return result.Succeeded
+            ? [.. result.ResolvedReferences]
+            : throw new UserException(
+                $"The package {package.PackageName} cannot be had: {result.Errors.First().Split(" : error ")[^1].Trim()} "
+                + "Name a version that a registry has, or reference a built assembly with #r \"path\".");
     }
 
     private async Task LoadExtensionsAsync(Assembly assembly)

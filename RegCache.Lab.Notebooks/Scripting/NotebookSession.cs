@@ -105,6 +105,7 @@ public sealed class NotebookSession : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _inspector.Dispose();
         _kernel.Dispose();
         _references.Dispose();
         _oneCell.Dispose();

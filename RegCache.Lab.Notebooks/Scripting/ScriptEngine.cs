@@ -15,7 +15,8 @@ namespace RegCache.Lab.Notebooks.Scripting;
 internal sealed class ScriptEngine(ScriptReferences references)
 {
     private const int MostHidden = 8;
-    private static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest, DocumentationMode.Parse, SourceCodeKind.Script);
+    /// <summary>How cells are parsed.</summary>
+    public static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest, DocumentationMode.Parse, SourceCodeKind.Script);
     private readonly CellAssemblies _assemblies = new();
     private readonly List<Submission> _submissions = [];
     private readonly string _session = Guid.NewGuid().ToString("N");
@@ -29,13 +30,20 @@ internal sealed class ScriptEngine(ScriptReferences references)
         usings:
         [
             "System", "System.IO", "System.Text", "System.Collections.Generic", "System.Linq", "System.Threading.Tasks",
-            "Microsoft.DotNet.Interactive", "Microsoft.DotNet.Interactive.Formatting", "Microsoft.DotNet.Interactive.Kernel",
+            "Microsoft.DotNet.Interactive", "Microsoft.DotNet.Interactive.Formatting", typeof(CellFunctions).FullName!,
         ],
         metadataReferenceResolver: references,
         sourceReferenceResolver: new CellSourceResolver(references));
 
+    /// <summary>The cells that later ones can refer to, in their order.</summary>
+    public IReadOnlyList<Submission> Submissions => _submissions;
+
     /// <summary>Parses a cell.</summary>
     public static SyntaxTree Parse(string code, string fileName = "") => ParseAsWritten(CellUsings.Find(code).Code, fileName);
+
+    /// <summary>A cell's text as a script that means the same, every column in its place; magic commands are blank.</summary>
+    public static string AsScript(string code) => CellUsings.Find(string.Join('\n', code.Split('\n').Select(line =>
+        line.StartsWith("#!", StringComparison.Ordinal) ? new string(' ', line.Length) : line))).Code;
 
     /// <summary>Parses a cell without giving its using declarations a meaning.</summary>
     public static SyntaxTree ParseAsWritten(string code, string fileName = "") =>

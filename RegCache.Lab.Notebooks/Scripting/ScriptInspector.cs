@@ -1,172 +1,98 @@
-using System.Text;
-using System.Xml.Linq;
 using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CSharp;
-using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Completion;
+using Microsoft.CodeAnalysis.Host.Mef;
+using Microsoft.CodeAnalysis.QuickInfo;
+using Microsoft.CodeAnalysis.Text;
 
 namespace RegCache.Lab.Notebooks.Scripting;
 
-/// <summary>Completion and explanation of a cell's code, by the compiler's own knowledge of it.</summary>
-internal sealed class ScriptInspector(ScriptEngine engine)
+/// <summary>Completion and explanation of a cell's code, by the compiler's own services, on a copy of the chain of cells.</summary>
+internal sealed class ScriptInspector(ScriptEngine engine) : IDisposable
 {
-    private static readonly string[] Keywords =
-        [.. SyntaxFacts.GetKeywordKinds().Where(kind => !SyntaxFacts.IsPreprocessorKeyword(kind)).Select(SyntaxFacts.GetText).Concat(["var", "await", "async"]).Where(word => char.IsLetter(word[0]) && !word.StartsWith("__", StringComparison.Ordinal)).Distinct()];
+    private readonly AdhocWorkspace _workspace = new(MefHostServices.DefaultHost);
+    private readonly Lock _gate = new();
+    private Dictionary<Submission, (ProjectId Project, ProjectId? Previous)> _projects = [];
 
     public CompletionList Complete(string code, int position)
     {
         position = Math.Clamp(position, 0, code.Length);
-        var start = position;
-        while (start > 0 && SyntaxFacts.IsIdentifierPartCharacter(code[start - 1]))
-        {
-            start--;
-        }
-
-        var tree = ScriptEngine.Parse(WithoutMagic(code));
-        var model = engine.Compile(tree).GetSemanticModel(tree);
-        var typed = code[start..position];
-        var qualifier = Qualifier(tree, start);
-        var symbols = qualifier is null ? model.LookupSymbols(start) : Members(model, qualifier, start);
-        var items = symbols
-            .Where(symbol => symbol.CanBeReferencedByName && !symbol.IsImplicitlyDeclared && IsShown(symbol))
-            .Select(symbol => new CompletionItem(symbol.Name, symbol.Kind switch
-            {
-                SymbolKind.NamedType => ((INamedTypeSymbol)symbol).TypeKind.ToString().ToLowerInvariant(),
-                SymbolKind.Local or SymbolKind.Field or SymbolKind.Parameter => "instance",
-                var kind => kind.ToString().ToLowerInvariant(),
-            }))
-            .Concat(qualifier is null ? Keywords.Select(word => new CompletionItem(word, "keyword")) : [])
-            .Where(item => item.Text.StartsWith(typed, StringComparison.OrdinalIgnoreCase))
-            .DistinctBy(item => item.Text)
-            .OrderBy(item => item.Text.StartsWith(typed, StringComparison.Ordinal) ? 0 : 1)
-            .ThenBy(item => item.Text, StringComparer.OrdinalIgnoreCase);
-        return new CompletionList(start, position, [.. items]);
+        var document = Open(code);
+        var found = Wait(CompletionService.GetService(document)!.GetCompletionsAsync(document, position));
+        var typed = code[found.Span.Start..position];
+        return new CompletionList(found.Span.Start, position, [.. found.ItemsList
+            .Where(item => item.DisplayText.StartsWith(typed, StringComparison.OrdinalIgnoreCase))
+            .DistinctBy(item => item.DisplayText)
+            .OrderBy(item => item.DisplayText.StartsWith(typed, StringComparison.Ordinal) ? 0 : 1)
+            .Select(item => new CompletionItem(item.DisplayText, item.Tags.FirstOrDefault(string.Empty).ToLowerInvariant()))]);
     }
 
     public string? Inspect(string code, int position)
     {
-        var tree = ScriptEngine.Parse(WithoutMagic(code));
-        var model = engine.Compile(tree).GetSemanticModel(tree);
-        var token = tree.GetRoot().FindToken(Math.Clamp(position, 0, code.Length));
-        if (!token.IsKind(SyntaxKind.IdentifierToken) && position > 0)
-        {
-            token = tree.GetRoot().FindToken(Math.Min(position, code.Length) - 1);
-        }
-
-        if (token.IsKind(SyntaxKind.OpenParenToken) || token.IsKind(SyntaxKind.DotToken))
-        {
-            token = token.GetPreviousToken();
-        }
-
-        if (token.Parent is not { } node)
-        {
-            return null;
-        }
-
-        var info = model.GetSymbolInfo(node);
-        ISymbol[] symbols = info.Symbol is { } symbol ? [symbol] : [.. info.CandidateSymbols];
-        if (symbols.Length == 0 && model.GetDeclaredSymbol(node) is { } declared)
-        {
-            symbols = [declared];
-        }
-
-        if (symbols is [IMethodSymbol method] && info.Symbol is not null)
-        {
-            // The other overloads are worth knowing too.
-            symbols = [method, .. method.ContainingType.GetMembers(method.Name).Where(other => !other.Equals(method.OriginalDefinition, SymbolEqualityComparer.Default))];
-        }
-
-        return symbols.Length == 0 ? null : string.Join("\n", symbols.Take(10).Select(Describe));
+        var document = Open(code);
+        var found = Wait(QuickInfoService.GetService(document)!.GetQuickInfoAsync(document, Math.Clamp(position, 0, code.Length)));
+        return found is null ? null : string.Join('\n', found.Sections.Select(section => section.Text));
     }
 
-    private static string Describe(ISymbol symbol)
-    {
-        var text = new StringBuilder(symbol switch
-        {
-            IFieldSymbol { ContainingType.IsScriptClass: true } variable => $"{variable.Type.ToDisplayString()} {variable.Name}",
-            ILocalSymbol local => $"{local.Type.ToDisplayString()} {local.Name}",
-            INamedTypeSymbol type => $"{type.TypeKind.ToString().ToLowerInvariant()} {type.ToDisplayString()}",
-            IMethodSymbol method => $"{method.ReturnType.ToDisplayString()} {method.ToDisplayString(SymbolDisplayFormat.CSharpErrorMessageFormat.AddParameterOptions(SymbolDisplayParameterOptions.IncludeName | SymbolDisplayParameterOptions.IncludeDefaultValue))}",
-            IPropertySymbol property => $"{property.Type.ToDisplayString()} {property.ToDisplayString()}",
-            IFieldSymbol field => $"{field.Type.ToDisplayString()} {field.ToDisplayString()}",
-            _ => symbol.ToDisplayString(),
-        });
-        if (symbol.GetDocumentationCommentXml(expandIncludes: true) is { Length: > 0 } xml && Summary(xml) is { Length: > 0 } summary)
-        {
-            text.Append("\n    ").Append(summary);
-        }
+    public void Dispose() => _workspace.Dispose();
 
-        return text.ToString();
-    }
+    // The answer is needed now, on a thread of the kernel's own that has nothing else to do.
+    private static T Wait<T>(Task<T> answer) => answer.GetAwaiter().GetResult();
 
-    private static string? Summary(string xml)
+    /// <summary>The cell as a document behind the cells that have run. What has not changed since the last time is compiled already.</summary>
+    private Document Open(string code)
     {
-        try
+        lock (_gate)
         {
-            var summary = XElement.Parse($"<doc>{xml}</doc>").Descendants("summary").FirstOrDefault();
-            foreach (var reference in summary?.DescendantsAndSelf().Where(element => element.Attribute("cref") is not null).ToArray() ?? [])
+            var solution = _workspace.CurrentSolution;
+            var projects = new Dictionary<Submission, (ProjectId Project, ProjectId? Previous)>();
+            ProjectId? previous = null;
+            foreach (var submission in engine.Submissions)
             {
-                reference.Value = reference.Attribute("cref")!.Value.Split('.')[^1];
+                if (!_projects.TryGetValue(submission, out var known) || known.Previous != previous)
+                {
+                    (solution, var document) = Add(solution, submission.Source, previous, submission.Compilation);
+                    known = (document.ProjectId, previous);
+                }
+
+                projects[submission] = known;
+                previous = known.Project;
             }
 
-            return summary is null ? null : string.Join(' ', summary.Value.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        }
-        catch (System.Xml.XmlException)
-        {
-            return null;
-        }
-    }
-
-    /// <summary>What stands before the dot that the completed word follows; null where there is none.</summary>
-    private static ExpressionSyntax? Qualifier(SyntaxTree tree, int start)
-    {
-        if (start == 0)
-        {
-            return null;
-        }
-
-        var dot = tree.GetRoot().FindToken(start - 1);
-        return dot.IsKind(SyntaxKind.DotToken)
-            ? dot.Parent switch
+            foreach (var gone in _projects.Values.Select(known => known.Project).Except(projects.Values.Select(known => known.Project)))
             {
-                MemberAccessExpressionSyntax access => access.Expression,
-                QualifiedNameSyntax name => name.Left,
-                MemberBindingExpressionSyntax binding => binding.FirstAncestorOrSelf<ConditionalAccessExpressionSyntax>()?.Expression,
-                _ => null,
+                solution = solution.RemoveProject(gone);
             }
-            : null;
+
+            _projects = projects;
+            _workspace.TryApplyChanges(solution);
+            var (opened, cell) = Add(_workspace.CurrentSolution, code, previous, engine.Compile(ScriptEngine.Parse(string.Empty)));
+            return opened.GetDocument(cell)!;
+        }
     }
 
-    private static IEnumerable<ISymbol> Members(SemanticModel model, ExpressionSyntax qualifier, int position)
+    private static (Solution Solution, DocumentId Document) Add(Solution solution, string code, ProjectId? previous, Compilation like)
     {
-        var symbol = model.GetSymbolInfo(qualifier).Symbol ?? model.GetSymbolInfo(qualifier).CandidateSymbols.FirstOrDefault();
-        if (symbol is INamespaceOrTypeSymbol container)
-        {
-            return model.LookupSymbols(position, container).Where(member => member is INamespaceOrTypeSymbol || member.IsStatic);
-        }
-
-        // `a.b` on a line of its own reads as a type name, where it is a value's member.
-        var type = model.GetTypeInfo(qualifier).Type
-            ?? symbol switch
-            {
-                IFieldSymbol field => field.Type,
-                IPropertySymbol property => property.Type,
-                ILocalSymbol local => local.Type,
-                _ => model.GetSpeculativeTypeInfo(position, SyntaxFactory.ParseExpression(qualifier.ToString()), SpeculativeBindingOption.BindAsExpression).Type,
-            };
-        if (type is null or IErrorTypeSymbol)
-        {
-            var expression = SyntaxFactory.ParseExpression(qualifier.ToString());
-            type = model.GetSpeculativeTypeInfo(position, expression, SpeculativeBindingOption.BindAsExpression).Type;
-        }
-
-        return type is null or IErrorTypeSymbol
-            ? []
-            : model.LookupSymbols(position, type, includeReducedExtensionMethods: true).Where(member => !member.IsStatic && member is not ITypeSymbol);
+        var project = ProjectId.CreateNewId();
+        var document = DocumentId.CreateNewId(project);
+        var info = ProjectInfo.Create(
+            project, VersionStamp.Create(), "cell", $"inspected-{project.Id:N}", LanguageNames.CSharp,
+            compilationOptions: like.Options.WithScriptClassName($"Inspected_{project.Id:N}"),
+            parseOptions: ScriptEngine.ParseOptions,
+            projectReferences: previous is null ? [] : [new ProjectReference(previous)],
+            metadataReferences: like.ExternalReferences,
+            isSubmission: true,
+            hostObjectType: typeof(object));
+        return (solution.AddProject(info).AddDocument(document, "cell", SourceText.From(ScriptEngine.AsScript(code))), document);
     }
-
-    private static bool IsShown(ISymbol symbol) => !symbol.GetAttributes().Any(attribute =>
-        attribute.AttributeClass?.Name == "EditorBrowsableAttribute" && attribute.ConstructorArguments is [{ Value: 1 }]);
-
-    private static string WithoutMagic(string code) =>
-        string.Join('\n', code.Split('\n').Select(line => line.StartsWith("#!", StringComparison.Ordinal) ? new string(' ', line.Length) : line));
 }
+
+/// <summary>What could stand in place of a part of a cell.</summary>
+/// <param name="Start">Where the part starts, in UTF-16 units.</param>
+/// <param name="End">Where it ends.</param>
+/// <param name="Items">The candidates, sorted.</param>
+public sealed record CompletionList(int Start, int End, IReadOnlyList<CompletionItem> Items);
+
+/// <summary>A candidate of a completion.</summary>
+/// <param name="Text">What would be written.</param>
+/// <param name="Kind">What it is: <c>method</c>, <c>property</c>, <c>class</c>, <c>keyword</c> and so on.</param>
+public sealed record CompletionItem(string Text, string Kind);

@@ -1,8 +1,10 @@
 using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
+using System.Runtime.InteropServices;
 using System.Runtime.Loader;
 using Microsoft.CodeAnalysis;
+using Microsoft.DotNet.Interactive;
 
 namespace RegCache.Lab.Notebooks.Scripting;
 
@@ -72,16 +74,17 @@ internal sealed class ScriptReferences : MetadataReferenceResolver, IDisposable
         return Load(_byName[NameOf(path)].FilePath!);
     }
 
-    /// <summary>Adds the assemblies and native folders of a package.</summary>
-    public void AddPackage(string directive, RestoredPackages packages)
+    /// <summary>Adds the assemblies of a package and of those that it needs.</summary>
+    public void AddPackage(string directive, IReadOnlyList<ResolvedPackageReference> packages)
     {
-        foreach (var file in packages.Assemblies)
+        var files = packages.SelectMany(package => package.AssemblyPaths).ToArray();
+        foreach (var file in files)
         {
             _probing[Path.GetFileNameWithoutExtension(file)] = file;
         }
 
-        _nativeFolders.AddRange(packages.NativeFolders.Except(_nativeFolders));
-        foreach (var file in packages.Assemblies)
+        _nativeFolders.AddRange(packages.SelectMany(NativeFolders).Except(_nativeFolders));
+        foreach (var file in files)
         {
             _resolved[directive] = AddClosure(file);
         }
@@ -101,6 +104,14 @@ internal sealed class ScriptReferences : MetadataReferenceResolver, IDisposable
     {
         AssemblyLoadContext.Default.Resolving -= ResolveManaged;
         AssemblyLoadContext.Default.ResolvingUnmanagedDll -= ResolveNative;
+    }
+
+    private static IEnumerable<string> NativeFolders(ResolvedPackageReference package)
+    {
+        var system = OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux";
+        return new[] { RuntimeInformation.RuntimeIdentifier, $"{system}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}" }
+            .Select(runtime => Path.Combine(package.PackageRoot, "runtimes", runtime, "native"))
+            .Where(Directory.Exists);
     }
 
     private static Dictionary<string, string> FindHostFiles()
@@ -171,7 +182,7 @@ internal sealed class ScriptReferences : MetadataReferenceResolver, IDisposable
     {
         var documentation = Path.ChangeExtension(path, ".xml");
         var reference = MetadataReference.CreateFromFile(
-            path, documentation: File.Exists(documentation) ? new XmlDocumentation(documentation) : null);
+            path, documentation: File.Exists(documentation) ? XmlDocumentationProvider.CreateFromFile(documentation) : null);
         return _byName[NameOf(path)] = reference;
     }
 
@@ -202,7 +213,7 @@ internal sealed class ScriptReferences : MetadataReferenceResolver, IDisposable
         {
             foreach (var file in new[] { name, $"lib{name}.so", $"{name}.dll", $"lib{name}.dylib", $"{name}.so" })
             {
-                if (System.Runtime.InteropServices.NativeLibrary.TryLoad(Path.Combine(folder, file), out var handle))
+                if (NativeLibrary.TryLoad(Path.Combine(folder, file), out var handle))
                 {
                     return handle;
                 }
