@@ -1,3 +1,4 @@
+using NetMQ;
 using RegCache.Lab.Notebooks.Formats;
 using RegCache.Lab.Notebooks.Jupyter;
 using RegCache.Lab.Notebooks.Pages;
@@ -38,8 +39,13 @@ public static class NotebookCommands
     /// <param name="connectionFile">The file with the addresses and the key, which the front end writes.</param>
     /// <param name="cancellation">Ends the kernel.</param>
     /// <exception cref="UserException">The connection file is not good, or an address cannot be used.</exception>
-    public static Task RunKernelAsync(string connectionFile, CancellationToken cancellation = default) =>
-        JupyterKernel.RunAsync(ConnectionFile.Load(connectionFile), cancellation);
+    public static async Task RunKernelAsync(string connectionFile, CancellationToken cancellation = default)
+    {
+        await JupyterKernel.RunAsync(ConnectionFile.Load(connectionFile), cancellation);
+
+        // Waits until the last replies are out.
+        NetMQConfig.Cleanup(block: true);
+    }
 
     /// <summary>Writes the kernelspec by which Jupyter front ends find the kernel.</summary>
     /// <param name="words">The words of this program that run it as a kernel, those before <c>--connection-file</c>.</param>

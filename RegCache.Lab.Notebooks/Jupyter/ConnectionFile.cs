@@ -5,8 +5,7 @@ using System.Text.Json.Nodes;
 namespace RegCache.Lab.Notebooks.Jupyter;
 
 /// <summary>Where a front end expects its kernel, and the key that signs their messages.</summary>
-/// <param name="Transport">How to connect: <c>tcp</c> or <c>ipc</c>.</param>
-/// <param name="Ip">The loopback address, or for <c>ipc</c> the start of the sockets' paths.</param>
+/// <param name="Ip">The loopback address.</param>
 /// <param name="ShellPort">The port of requests.</param>
 /// <param name="ControlPort">The port of requests that may overtake.</param>
 /// <param name="IoPubPort">The port of outputs.</param>
@@ -14,7 +13,7 @@ namespace RegCache.Lab.Notebooks.Jupyter;
 /// <param name="HeartbeatPort">The port that echoes.</param>
 /// <param name="Key">The key of the signatures (HMAC-SHA256).</param>
 public sealed record ConnectionFile(
-    string Transport, string Ip, int ShellPort, int ControlPort, int IoPubPort, int StdinPort, int HeartbeatPort, string Key)
+    string Ip, int ShellPort, int ControlPort, int IoPubPort, int StdinPort, int HeartbeatPort, string Key)
 {
     private const int LargestFile = 64 * 1024;
 
@@ -55,13 +54,13 @@ public sealed record ConnectionFile(
         }
 
         var transport = Text("transport");
-        if (transport is not ("tcp" or "ipc"))
+        if (transport != "tcp")
         {
-            throw new UserException($"The connection file {name} asks for the transport {transport}; tcp and ipc are known.");
+            throw new UserException($"The connection file {name} asks for the transport {transport}; start the front end with tcp.");
         }
 
         var ip = Text("ip");
-        if (transport == "tcp" && !(ip == "localhost" || (IPAddress.TryParse(ip, out var address) && IPAddress.IsLoopback(address))))
+        if (!(ip == "localhost" || (IPAddress.TryParse(ip, out var address) && IPAddress.IsLoopback(address))))
         {
             throw new UserException($"The connection file {name} asks to listen on {ip}; the kernel runs whatever it is sent and listens on loopback only: use 127.0.0.1.");
         }
@@ -79,7 +78,7 @@ public sealed record ConnectionFile(
         }
 
         return new ConnectionFile(
-            transport, ip, Port("shell_port"), Port("control_port"), Port("iopub_port"), Port("stdin_port"), Port("hb_port"), key);
+            ip, Port("shell_port"), Port("control_port"), Port("iopub_port"), Port("stdin_port"), Port("hb_port"), key);
 
         string Text(string field) => json[field] is JsonValue value && value.TryGetValue<string>(out var found)
             ? found
@@ -91,7 +90,6 @@ public sealed record ConnectionFile(
     }
 
     /// <summary>The address of a port.</summary>
-    internal string Address(int port) => Transport == "ipc"
-        ? $"ipc://{Ip}-{port}"
-        : Ip.Contains(':', StringComparison.Ordinal) ? $"tcp://[{Ip}]:{port}" : $"tcp://{(Ip == "localhost" ? "127.0.0.1" : Ip)}:{port}";
+    internal string Address(int port) =>
+        Ip.Contains(':', StringComparison.Ordinal) ? $"tcp://[{Ip}]:{port}" : $"tcp://{(Ip == "localhost" ? "127.0.0.1" : Ip)}:{port}";
 }

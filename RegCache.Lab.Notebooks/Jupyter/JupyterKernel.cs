@@ -29,7 +29,7 @@ internal sealed class JupyterKernel : IDisposable
     }
 
     /// <summary>Runs until a front end asks for the end, or the one that started the process is gone.</summary>
-    /// <exception cref="UserException">An address cannot be used, or libzmq is not there.</exception>
+    /// <exception cref="UserException">An address cannot be used.</exception>
     public static async Task RunAsync(ConnectionFile connection, CancellationToken cancellation)
     {
         using var kernel = new JupyterKernel(connection);

@@ -1,151 +1,112 @@
-using System.Collections.Concurrent;
+using NetMQ;
+using NetMQ.Sockets;
 
 namespace RegCache.Lab.Notebooks.Jupyter;
 
-/// <summary>The kernel's five sockets. One thread owns them, a second the heartbeat; messages go out through a queue, from any thread.</summary>
+/// <summary>The kernel's five sockets. One thread owns them; messages go out through a queue, from any thread.</summary>
 internal sealed class JupyterSockets : IDisposable
 {
-    private const string WakeAddress = "inproc://wake";
-    private const int LongestWait = 1000;
-    private readonly ZmqContext _context = new();
+    private const int LargestFrame = 64 << 20;
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
     private readonly MessageCodec _codec;
-    private readonly ConcurrentQueue<(ZmqSocket Socket, List<byte[]> Frames)> _outgoing = [];
-    private readonly Action<JupyterChannel, JupyterMessage> _received;
-    private readonly Dictionary<JupyterChannel, ZmqSocket> _sockets = [];
-    private readonly ZmqSocket _wakeReceiver;
-    private readonly ZmqSocket _wakeSender;
-    private readonly Lock _wakeGate = new();
-    private readonly Thread _messages;
-    private readonly Thread _heartbeat;
-    private volatile bool _stopping;
+    private readonly Dictionary<JupyterChannel, NetMQSocket> _sockets = [];
+    private readonly ResponseSocket _heartbeat = new();
+    private readonly NetMQQueue<(JupyterChannel Channel, List<byte[]> Frames)> _outgoing = new();
+    private readonly NetMQPoller _poller = [];
 
+    /// <param name="connection">The addresses and the key.</param>
+    /// <param name="received">Takes good messages, on the sockets' thread.</param>
     /// <exception cref="UserException">An address cannot be used.</exception>
     public JupyterSockets(ConnectionFile connection, Action<JupyterChannel, JupyterMessage> received)
     {
         _codec = new MessageCodec(connection.Key);
-        _received = received;
-        var heartbeat = new ZmqSocket(_context, ZeroMq.Rep);
         try
         {
-            Open(JupyterChannel.Shell, ZeroMq.Router, connection.Address(connection.ShellPort));
-            Open(JupyterChannel.Control, ZeroMq.Router, connection.Address(connection.ControlPort));
-            Open(JupyterChannel.Stdin, ZeroMq.Router, connection.Address(connection.StdinPort));
-            Open(JupyterChannel.IoPub, ZeroMq.Pub, connection.Address(connection.IoPubPort));
-            heartbeat.Bind(connection.Address(connection.HeartbeatPort));
-            _wakeReceiver = new ZmqSocket(_context, ZeroMq.Pair);
-            _wakeReceiver.Bind(WakeAddress);
-            _wakeSender = new ZmqSocket(_context, ZeroMq.Pair);
-            _wakeSender.Connect(WakeAddress);
+            Listen(_heartbeat, connection.Address(connection.HeartbeatPort));
+            _heartbeat.ReceiveReady += (_, beat) => beat.Socket.TrySendMultipartBytes(TimeSpan.Zero, beat.Socket.ReceiveMultipartBytes());
+            Open(JupyterChannel.IoPub, new PublisherSocket(), connection.Address(connection.IoPubPort));
+            foreach (var (channel, port) in new[]
+            {
+                (JupyterChannel.Shell, connection.ShellPort), (JupyterChannel.Control, connection.ControlPort), (JupyterChannel.Stdin, connection.StdinPort),
+            })
+            {
+                Open(channel, new RouterSocket(), connection.Address(port));
+                _sockets[channel].ReceiveReady += (_, arrived) =>
+                {
+                    if (_codec.Decode([.. arrived.Socket.ReceiveMultipartBytes()]) is { } message)
+                    {
+                        received(channel, message);
+                    }
+                };
+            }
         }
         catch
         {
-            heartbeat.Dispose();
             Close();
             throw;
         }
 
-        _messages = new Thread(Pump) { IsBackground = true, Name = "messages" };
-        _heartbeat = new Thread(() => Echo(heartbeat)) { IsBackground = true, Name = "heartbeat" };
-        _messages.Start();
-        _heartbeat.Start();
+        _outgoing.ReceiveReady += (_, _) => SendWaiting();
+        _poller.Add(_outgoing);
+        _poller.Add(_heartbeat);
+        foreach (var socket in _sockets.Values)
+        {
+            _poller.Add(socket);
+        }
+
+        _poller.RunAsync("messages", isBackgroundThread: true);
     }
 
-    public void Send(JupyterChannel channel, JupyterMessage message)
-    {
-        _outgoing.Enqueue((_sockets[channel], _codec.Encode(message)));
-        Wake();
-    }
+    public void Send(JupyterChannel channel, JupyterMessage message) => _outgoing.Enqueue((channel, _codec.Encode(message)));
 
     /// <summary>Sends what waits and closes the sockets.</summary>
     public void Dispose()
     {
-        _stopping = true;
-        Wake();
-        _messages.Join();
-        _context.Shutdown();
-        _heartbeat.Join();
+        _poller.Stop();
+        SendWaiting();
         Close();
     }
 
-    private static void Echo(ZmqSocket socket)
+    private static void Listen(NetMQSocket socket, string address)
     {
-        using (socket)
+        socket.Options.Linger = Linger;
+        socket.Options.SendHighWatermark = 0;
+        socket.Options.MaxMsgSize = LargestFrame;
+        socket.Options.IPv4Only = !address.Contains('[', StringComparison.Ordinal);
+        try
         {
-            while (socket.Receive(wait: true) is { } frames)
-            {
-                socket.Send(frames);
-            }
+            socket.Bind(address);
+        }
+        catch (Exception exception) when (exception is NetMQException or System.Net.Sockets.SocketException)
+        {
+            throw new UserException($"The kernel cannot listen on {address}: {exception.Message}", exception);
         }
     }
 
-    private void Open(JupyterChannel channel, int type, string address)
+    private void Open(JupyterChannel channel, NetMQSocket socket, string address)
     {
-        _sockets[channel] = new ZmqSocket(_context, type);
-        _sockets[channel].Bind(address);
+        _sockets[channel] = socket;
+        Listen(socket, address);
     }
 
-    private void Wake()
+    // What cannot be delivered, because the peer is gone, is dropped.
+    private void SendWaiting()
     {
-        lock (_wakeGate)
+        while (_outgoing.TryDequeue(out var message, TimeSpan.Zero))
         {
-            if (_wakeSender.Handle != 0)
-            {
-                _wakeSender.Send([[]]);
-            }
-        }
-    }
-
-    private void Pump()
-    {
-        JupyterChannel[] incoming = [JupyterChannel.Control, JupyterChannel.Shell, JupyterChannel.Stdin];
-        var items = new ZeroMq.PollItem[incoming.Length + 1];
-        for (var index = 0; index < incoming.Length; index++)
-        {
-            items[index] = new ZeroMq.PollItem { Socket = _sockets[incoming[index]].Handle, Events = ZeroMq.PollIn };
-        }
-
-        items[^1] = new ZeroMq.PollItem { Socket = _wakeReceiver.Handle, Events = ZeroMq.PollIn };
-        while (true)
-        {
-            _ = ZeroMq.Poll(items, items.Length, LongestWait);
-            while (_wakeReceiver.Receive(wait: false) is not null)
-            {
-            }
-
-            while (_outgoing.TryDequeue(out var message))
-            {
-                message.Socket.Send(message.Frames);
-            }
-
-            if (_stopping)
-            {
-                return;
-            }
-
-            foreach (var channel in incoming)
-            {
-                if (_sockets[channel].Receive(wait: false) is { } frames && _codec.Decode(frames) is { } message)
-                {
-                    _received(channel, message);
-                }
-            }
+            _sockets[message.Channel].TrySendMultipartBytes(TimeSpan.Zero, message.Frames);
         }
     }
 
     private void Close()
     {
+        _poller.Dispose();
+        _outgoing.Dispose();
+        _heartbeat.Dispose();
         foreach (var socket in _sockets.Values)
         {
             socket.Dispose();
         }
-
-        lock (_wakeGate)
-        {
-            _wakeSender?.Dispose();
-            _wakeReceiver?.Dispose();
-        }
-
-        _context.Dispose();
     }
 }
 

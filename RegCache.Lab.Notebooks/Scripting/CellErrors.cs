@@ -107,3 +107,27 @@ internal static class CellErrors
 
     private static string? Line(string source, int index) => source.Split('\n').ElementAtOrDefault(index)?.TrimEnd('\r');
 }
+
+/// <summary>Why a cell failed.</summary>
+/// <param name="Name">The kind of error: an exception's type name, <c>CompilationError</c> or <c>Interrupted</c>.</param>
+/// <param name="Message">What went wrong.</param>
+/// <param name="Line">The line of the cell, from 1; null where it is not known.</param>
+/// <param name="Traceback">The lines to show, the cell's lines named in them.</param>
+public sealed record CellError(string Name, string Message, int? Line, IReadOnlyList<string> Traceback);
+
+/// <summary>How a cell ended; what it showed went to its <see cref="ICellOutput"/>.</summary>
+/// <param name="Error">The error; null where the cell ran to its end.</param>
+public sealed record CellResult(CellError? Error)
+{
+    /// <summary>Whether the cell ran to its end.</summary>
+    public bool Succeeded => Error is null;
+
+    /// <summary>Whether the cell was stopped from outside.</summary>
+    public bool WasInterrupted => Error?.Name == CellErrors.Interrupted;
+}
+
+/// <summary>The code of a cell does not compile.</summary>
+internal sealed class CompilationFailedException(CellError error) : Exception(error.Message)
+{
+    public CellError Error { get; } = error;
+}

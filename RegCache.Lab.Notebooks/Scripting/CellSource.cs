@@ -70,3 +70,24 @@ internal sealed record CellSource(IReadOnlyList<CellSegment> Segments, bool IsTi
         }
     }
 }
+
+/// <summary>What a part of a cell is written in.</summary>
+internal enum CellLanguage
+{
+    /// <summary>C#, which is run.</summary>
+    CSharp,
+
+    /// <summary>HTML, which is shown.</summary>
+    Html,
+
+    /// <summary>Markdown, which is shown.</summary>
+    Markdown,
+
+    /// <summary>JavaScript, which the front end runs.</summary>
+    JavaScript,
+}
+
+/// <summary>A part of a cell between magic commands.</summary>
+/// <param name="Language">What the part is written in.</param>
+/// <param name="Text">The part; as many empty lines above it as it has lines above it in the cell.</param>
+internal sealed record CellSegment(CellLanguage Language, string Text);

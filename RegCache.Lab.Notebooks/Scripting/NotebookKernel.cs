@@ -1,4 +1,5 @@
 using System.Reflection;
+using Microsoft.AspNetCore.Html;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.DotNet.Interactive;
 using Microsoft.DotNet.Interactive.Commands;
@@ -188,4 +189,33 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
             return [];
         }
     }
+}
+
+/// <summary>Runs C# of a cell in the kernel. A command of its own, so that the code reaches the engine as written.</summary>
+internal sealed class RunCell(string code, int cell, CellRun run) : KernelCommand
+{
+    public string Code => code;
+
+    public int Cell => cell;
+
+    public CellRun Run => run;
+
+    /// <summary>The error, where there was one.</summary>
+    public CellError? Error { get; set; }
+}
+
+/// <summary>What cells call without naming a class: the functions of <see cref="Microsoft.DotNet.Interactive.Kernel"/> of the same names.</summary>
+public static class CellFunctions
+{
+    /// <summary>Shows a value.</summary>
+    /// <returns>What was shown, to be updated. That of <c>Kernel.display</c> 1.0.0-beta.26120.1 has another name than what was shown.</returns>
+    public static DisplayedValue display(object value, params string[] mimeTypes) => KernelInvocationContext.Current is { } context
+        ? context.Display(value, mimeTypes)
+        : Microsoft.DotNet.Interactive.Kernel.display(value, mimeTypes);
+
+    /// <summary>A text that is HTML.</summary>
+    public static IHtmlContent HTML(string content) => Microsoft.DotNet.Interactive.Kernel.HTML(content);
+
+    /// <summary>Runs a script in the front end.</summary>
+    public static void Javascript(string script) => Microsoft.DotNet.Interactive.Kernel.Javascript(script);
 }

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace RegCache.Lab.Tests.Notebooks;
 
@@ -19,8 +18,6 @@ internal static class Tools
         isThere || Environment.GetEnvironmentVariable("REGCACHE_ALL_TOOLS") == "1"
             ? null
             : $"Not installed (Debian: apt-get install {packages}).";
-
-    public static bool HasZeroMq { get; } = NativeLibrary.TryLoad("libzmq.so.5", out _);
 
     public static bool HasJupyterClient { get; } = Imports("nbconvert, jupyter_client");
 
