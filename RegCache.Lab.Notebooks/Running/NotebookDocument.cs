@@ -2,13 +2,21 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.DotNet.Interactive.Documents;
+using Microsoft.DotNet.Interactive.Documents.Jupyter;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Notebooks.Running;
 
-/// <summary>A Jupyter notebook (nbformat 4). What this library does not know of is kept as it was.</summary>
+/// <summary>
+/// A Jupyter notebook (nbformat 4). What this library does not know of is kept as it was: .NET Interactive reads the cells' languages, but its
+/// writer would lose or change parts of the file (docs/notebooks.md).
+/// </summary>
 public sealed class NotebookDocument
 {
+    internal const string CSharp = "csharp";
+    private static readonly KernelInfoCollection Kernels = [new(CSharp), new("html"), new("markdown"), new("javascript")];
+
     private static readonly JsonSerializerOptions Written = new()
     {
         WriteIndented = true,
@@ -18,15 +26,17 @@ public sealed class NotebookDocument
 
     private readonly JsonObject _json;
     private readonly JsonArray _cells;
+    private readonly List<string> _languages;
 
-    private NotebookDocument(JsonObject json, JsonArray cells)
+    private NotebookDocument(JsonObject json, JsonArray cells, List<string> languages)
     {
         _json = json;
         _cells = cells;
+        _languages = languages;
     }
 
     /// <summary>The cells, in order.</summary>
-    public IReadOnlyList<NotebookCell> Cells => [.. _cells.Select(cell => new NotebookCell((JsonObject)cell!))];
+    public IReadOnlyList<NotebookCell> Cells => [.. _cells.Zip(_languages, (cell, language) => new NotebookCell((JsonObject)cell!, language))];
 
     /// <summary>Reads a notebook.</summary>
     /// <exception cref="UserException">There is no such file, or it is no notebook.</exception>
@@ -82,7 +92,7 @@ public sealed class NotebookDocument
             }
         }
 
-        return new NotebookDocument(json, cells);
+        return new NotebookDocument(json, cells, Languages(text, name, cells.Count));
     }
 
     /// <summary>Writes the notebook.</summary>
@@ -112,10 +122,15 @@ public sealed class NotebookDocument
         }
 
         _cells.Insert(index, cell);
+        _languages.Insert(index, CSharp);
     }
 
     /// <summary>Removes a cell.</summary>
-    internal void Remove(int index) => _cells.RemoveAt(index);
+    internal void Remove(int index)
+    {
+        _cells.RemoveAt(index);
+        _languages.RemoveAt(index);
+    }
 
     /// <summary>A text of the format, which may be a string or a list of lines.</summary>
     internal static string Text(JsonNode? node) => node switch
@@ -125,6 +140,21 @@ public sealed class NotebookDocument
         null => string.Empty,
         _ => node.ToJsonString(),
     };
+
+    private static List<string> Languages(string text, string name, int cells)
+    {
+        try
+        {
+            var languages = Notebook.Parse(text, Kernels).Elements.Select(cell => cell.KernelName is null or "C#" or "c#" ? CSharp : cell.KernelName).ToList();
+            return languages.Count == cells
+                ? languages
+                : throw new UserException($"{name} is not a notebook: only {languages.Count} of its {cells} cells can be read.");
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException or NullReferenceException)
+        {
+            throw new UserException($"{name} is not a notebook: {exception.Message}", exception);
+        }
+    }
 
     /// <summary>A text as the format's list of lines, each with its line end.</summary>
     internal static JsonArray Lines(string text)
@@ -146,8 +176,13 @@ public sealed class NotebookDocument
 public sealed class NotebookCell
 {
     private readonly JsonObject _json;
+    private readonly string _language;
 
-    internal NotebookCell(JsonObject json) => _json = json;
+    internal NotebookCell(JsonObject json, string language)
+    {
+        _json = json;
+        _language = language;
+    }
 
     /// <summary>Whether the cell holds code; otherwise it holds Markdown or raw text.</summary>
     public bool IsCode => Kind == "code";
@@ -161,6 +196,9 @@ public sealed class NotebookCell
         get => NotebookDocument.Text(_json["source"]);
         set => _json["source"] = NotebookDocument.Lines(value);
     }
+
+    /// <summary>The text for the kernel: in another language than C# it begins with the magic command of that language.</summary>
+    internal string Code => _language == NotebookDocument.CSharp ? Source : $"#!{_language}\n{Source}";
 
     /// <summary>The cell's tags.</summary>
     public IReadOnlyList<string> Tags =>

@@ -66,7 +66,7 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null)
             limit.CancelAfter(time);
         }
 
-        var result = await session.RunAsync(cell.Source, number, outputs, limit.Token);
+        var result = await session.RunAsync(cell.Code, number, outputs, limit.Token);
         if (!result.WasInterrupted)
         {
             return result.Error;

@@ -27,6 +27,35 @@ public sealed class NotebookRunnerTests
     }
 
     [Fact]
+    public async Task Reading_and_writing_changes_nothing()
+    {
+        var figure = new JsonObject { ["output_type"] = "display_data", ["data"] = new JsonObject { ["image/png"] = "AAAA", ["application/json"] = new JsonObject { ["a"] = 1 } }, ["metadata"] = new JsonObject() };
+        var (raw, picture, code) = (NotebookFiles.Cell("raw", "text"), NotebookFiles.Cell("markdown", "a\nb"), NotebookFiles.Cell("code", "1", "kept"));
+        picture["attachments"] = new JsonObject { ["i.png"] = new JsonObject { ["image/png"] = "AAAA" } };
+        code["outputs"]!.AsArray().Add((JsonNode)figure);
+        var text = NotebookDocument.Parse(NotebookFiles.Json(raw, picture, code), "n").ToJson();
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(NotebookFiles.Json((JsonObject)raw.DeepClone(), (JsonObject)picture.DeepClone(), (JsonObject)code.DeepClone())), JsonNode.Parse(text)));
+        Assert.Equal(text, NotebookDocument.Parse(text, "n").ToJson());
+        foreach (var lesson in Lesson.All)
+        {
+            Assert.True(JsonNode.DeepEquals(JsonNode.Parse(await File.ReadAllTextAsync(lesson.File)), JsonNode.Parse(NotebookDocument.Load(lesson.File).ToJson())));
+        }
+    }
+
+    [Fact]
+    public async Task Cells_run_in_their_language()
+    {
+        var html = NotebookFiles.Cell("code", "<i>x</i>");
+        html["metadata"]!["polyglot_notebook"] = new JsonObject { ["kernelName"] = "html" };
+        var other = NotebookFiles.Cell("code", "print(1)");
+        other["metadata"]!["polyglot_notebook"] = new JsonObject { ["kernelName"] = "python" };
+        var document = NotebookDocument.Parse(NotebookFiles.Json(html, NotebookFiles.Cell("raw", "no code"), other), "n");
+        var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
+        Assert.Equal("<i>x</i>", (string)document.Cells[0].Outputs[0]!["data"]!["text/html"]![0]!);
+        Assert.Contains("#!python", result.Error?.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_first_failure_stops_the_run()
     {
         using var folder = new TemporaryFolder();
