@@ -15,7 +15,7 @@ publish_library() {
     rm -rf "$fresh"
     fail "the library could not be published (log: artifacts/logs/publish.log)."
   }
-  rm -f "$fresh/"Microsoft.{DotNet.Interactive,CodeAnalysis}*
+  rm -f "$fresh/"{Microsoft.DotNet.Interactive,Microsoft.CodeAnalysis,FSharp.Compiler,FSharp.DependencyManager}*
   touch "$fresh/published"
   rm -rf "$library_folder"
   mv "$fresh" "$library_folder"

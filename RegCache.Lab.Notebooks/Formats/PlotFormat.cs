@@ -24,8 +24,10 @@ public static class PlotFormat
 
     internal static void Write(PlotlyChart chart, TextWriter writer)
     {
+        // XPlot writes texts as they are: none of them may end the script, or begin a comment in which its end is not seen.
+        var drawing = chart.GetPlottingJS().Replace("</", "<\\/", StringComparison.Ordinal).Replace("<!--", "<\\!--", StringComparison.Ordinal);
+
         // A notebook page may run the script before the one that brings the library, which is large.
-        var drawing = chart.GetPlottingJS().Replace("</", "<\\/", StringComparison.Ordinal);
         writer.Write($$"""
             <div id="{{chart.Id}}" class="{{CssClass}}" style="width: {{chart.Width}}px; max-width: 100%;"></div>
             <script>

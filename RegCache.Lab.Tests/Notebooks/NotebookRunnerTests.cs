@@ -132,7 +132,7 @@ public sealed class NotebookRunnerTests
         using var folder = new TemporaryFolder();
         var library = folder["plotly.js"];
         await File.WriteAllTextAsync(library, "window.Plotly = { newPlot: function () {} };");
-        var chart = "#r \"XPlot.Plotly\"\nusing XPlot.Plotly;\nChart.Plot(new Scatter { x = new[] { 1, 2 }, y = new[] { 3, 4 } }, new Layout.Layout { title = \"</script><b>\" })";
+        var chart = "#r \"XPlot.Plotly\"\nusing XPlot.Plotly;\nChart.Plot(new Scatter { x = new[] { 1, 2 }, y = new[] { 3, 4 } }, new Layout.Layout { title = \"<!-- </script><b>\" })";
         var document = NotebookDocument.Parse(
             NotebookFiles.Json(NotebookFiles.Cell("markdown", "# Title\n\n$x^2$"), NotebookFiles.Cell("code", chart), NotebookFiles.Cell("code", chart), NotebookFiles.Cell("code", "\"<script>\"")), "n");
         var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
@@ -141,6 +141,7 @@ public sealed class NotebookRunnerTests
         Assert.Equal(1, Count(page, "class=\"regcache-plotly\""));
         Assert.Equal(2, Count(page, "Plotly.newPlot("));
         Assert.DoesNotContain("</script><b>", page, StringComparison.Ordinal);
+        Assert.Contains("<\\!-- <\\/script><b>", page, StringComparison.Ordinal);
         Assert.DoesNotContain("cdn.plot.ly", page, StringComparison.Ordinal);
         Assert.Contains("<title>a &lt;title&gt;</title>", page, StringComparison.Ordinal);
         Assert.Contains("<pre>&lt;script&gt;</pre>", page, StringComparison.Ordinal);
