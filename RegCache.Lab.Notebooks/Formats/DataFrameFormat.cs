@@ -15,7 +15,7 @@ public static class DataFrameFormat
     {
         Formatter.SetPreferredMimeTypesFor(typeof(DataFrame), HtmlFormatter.MimeType, PlainTextFormatter.MimeType);
         Formatter.Register<DataFrame>(WriteHtml, HtmlFormatter.MimeType);
-        Formatter.Register<DataFrame>(static (frame, writer) => writer.Write(frame.ToString()), PlainTextFormatter.MimeType);
+        Formatter.Register<DataFrame>(WriteText, PlainTextFormatter.MimeType);
     }
 
     internal static void WriteHtml(DataFrame frame, TextWriter writer)
@@ -45,6 +45,27 @@ public static class DataFrameFormat
         }
 
         writer.Write("</tbody></table>");
+    }
+
+    // Not ToString: its columns run into each other where a text is longer than its column's name.
+    private static void WriteText(DataFrame frame, TextWriter writer)
+    {
+        var shown = (int)Math.Min(frame.Rows.Count, RowLimit);
+        var columns = frame.Columns.Select(column =>
+        {
+            string[] cells = [column.Name, .. Enumerable.Range(0, shown).Select(row => Text(column[row]))];
+            var width = cells.Max(cell => cell.Length);
+            return column.IsNumericColumn() ? cells.Select(cell => cell.PadLeft(width)).ToArray() : [.. cells.Select(cell => cell.PadRight(width))];
+        }).ToList();
+        for (var row = 0; row <= shown; row++)
+        {
+            writer.Write(string.Join("  ", columns.Select(cells => cells[row])).TrimEnd() + "\n");
+        }
+
+        if (frame.Rows.Count > shown)
+        {
+            writer.Write($"{frame.Rows.Count - shown} more rows\n");
+        }
     }
 
     private static string Align(DataFrameColumn column) => column.IsNumericColumn() ? " style=\"text-align: right\"" : string.Empty;
