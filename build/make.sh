@@ -34,7 +34,7 @@ build() {
 
 # Files count from the time the build began; folders (for deleted files) from its end, for it makes bin and obj in them.
 is_fresh() {
-  local stamp="$artifacts/build.$1" folders=(RegCache.Lab RegCache.Lab.Cli RegCache.Lab.Kernel)
+  local stamp="$artifacts/build.$1" folders=(RegCache.Lab RegCache.Lab.Cli RegCache.Lab.Notebooks)
   [[ "$1" == cli ]] || folders+=(RegCache.Lab.Benchmarks)
   [[ -f "$stamp" && -f "$stamp.sources" && "$(<"$stamp")" == "${Cuda:-}" ]] || return 1
   [[ -z "$(cd "$root" && find "${build_inputs[@]}" "${folders[@]}" -type d \( -name bin -o -name obj \) -prune -o \

@@ -1,7 +1,7 @@
 # Sourced by lab: publishes the library for notebooks, runs them, opens Jupyter.
 
 library_folder="$artifacts/lab"
-library_build="$root/RegCache.Lab/bin/Release/net10.0"
+library_build="$root/RegCache.Lab.Notebooks/bin/Release/net10.0"
 
 # What the first line of every notebook refers to: the library and all that it needs. The assemblies of .NET Interactive and the compiler are left out;
 # a kernel has its own.
@@ -10,12 +10,12 @@ publish_library() {
   [[ -f "$library_folder/published" && -z "$(find "$library_build" -newer "$library_folder/published" -print -quit)" ]] && return
   local fresh="$library_folder.$$"
   rm -rf "$fresh"
-  dotnet publish "$root/RegCache.Lab" -c Release --no-build --nologo -v quiet -o "$fresh" >"$logs/publish.log" 2>&1 || {
+  dotnet publish "$root/RegCache.Lab.Notebooks" -c Release --no-build --nologo -v quiet -o "$fresh" >"$logs/publish.log" 2>&1 || {
     tail -n 20 "$logs/publish.log" >&2
     rm -rf "$fresh"
     fail "the library could not be published (log: artifacts/logs/publish.log)."
   }
-  rm -f "$fresh/"Microsoft.{DotNet.Interactive,CodeAnalysis}*
+  rm -f "$fresh/"{Microsoft.DotNet.Interactive,Microsoft.CodeAnalysis,FSharp.Compiler,FSharp.DependencyManager}*
   touch "$fresh/published"
   rm -rf "$library_folder"
   mv "$fresh" "$library_folder"

@@ -41,7 +41,7 @@ require_sdk() {
 
 # The compiler and oneDNN make the native engine; libjpeg-turbo decodes JPEG faster than what comes with the kit.
 needed_packages() {
-  printf '%s\n' g++ libdnnl-dev libturbojpeg0 libjpeg62-turbo libzmq5
+  printf '%s\n' g++ libdnnl-dev libturbojpeg0 libjpeg62-turbo
 }
 
 # What tests of the notebooks drive: Jupyter's client, converter and page, and a browser with a font.

@@ -1,4 +1,4 @@
-using RegCache.Lab.Kernel;
+using RegCache.Lab.Notebooks;
 
 namespace RegCache.Lab.Cli.Commands;
 

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using RegCache.Lab.Kernel;
+using RegCache.Lab.Notebooks;
 
 namespace RegCache.Lab.Cli.Commands;
 

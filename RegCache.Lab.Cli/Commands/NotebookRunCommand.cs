@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using RegCache.Lab.Cli.Options;
-using RegCache.Lab.Kernel;
-using RegCache.Lab.Kernel.Notebooks;
+using RegCache.Lab.Notebooks;
+using RegCache.Lab.Notebooks.Running;
 
 namespace RegCache.Lab.Cli.Commands;
 

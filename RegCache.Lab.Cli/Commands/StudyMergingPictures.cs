@@ -1,9 +1,10 @@
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Notebooks.Pictures;
 using RegCache.Lab.Reports;
-using TorchSharp;
 using Tensor = TorchSharp.torch.Tensor;
+using TorchSharp;
 
 namespace RegCache.Lab.Cli.Commands;
 

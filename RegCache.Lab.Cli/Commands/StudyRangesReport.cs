@@ -1,8 +1,10 @@
 using Microsoft.Data.Analysis;
+using RegCache.Lab.Notebooks;
+using RegCache.Lab.Notebooks.Pages;
+using RegCache.Lab.Notebooks.Plots;
 using RegCache.Lab.Quantization.Ranges;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Reports.Html;
 using Spectre.Console;
 
 namespace RegCache.Lab.Cli.Commands;

@@ -4,9 +4,12 @@ using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Notebooks;
+using RegCache.Lab.Notebooks.Pages;
+using RegCache.Lab.Notebooks.Pictures;
+using RegCache.Lab.Notebooks.Plots;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Reports.Html;
 using TorchSharp;
 
 namespace RegCache.Lab.Cli.Demo;

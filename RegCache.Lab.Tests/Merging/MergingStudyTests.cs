@@ -3,6 +3,7 @@ using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Notebooks.Pictures;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Encoders;
 using SixLabors.ImageSharp;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Notebooks.Pictures;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Merging;

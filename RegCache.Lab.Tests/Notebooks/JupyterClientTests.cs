@@ -1,4 +1,4 @@
-using RegCache.Lab.Kernel.Notebooks;
+using RegCache.Lab.Notebooks.Running;
 using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;

@@ -3,33 +3,34 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel.Jupyter;
+using NetMQ;
+using NetMQ.Sockets;
+using RegCache.Lab.Notebooks.Jupyter;
 
 namespace RegCache.Lab.Tests.Notebooks;
 
-/// <summary>A kernel in this process, and a front end for it that speaks the protocol over libzmq.</summary>
+/// <summary>A kernel in this process, and a front end for it that speaks the protocol over NetMQ.</summary>
 internal sealed class KernelClient : IDisposable
 {
-    private const int PatienceMilliseconds = 120_000;
-    private readonly ZmqContext _context = new();
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private readonly MessageCodec _codec;
-    private readonly ZmqSocket _shell;
-    private readonly ZmqSocket _control;
-    private readonly ZmqSocket _stdin;
-    private readonly ZmqSocket _outputs;
-    private readonly ZmqSocket _heartbeat;
+    private readonly DealerSocket _shell;
+    private readonly DealerSocket _control;
+    private readonly DealerSocket _stdin;
+    private readonly SubscriberSocket _outputs;
+    private readonly RequestSocket _heartbeat;
 
     public KernelClient()
     {
-        Connection = new ConnectionFile("tcp", "127.0.0.1", FreePort(), FreePort(), FreePort(), FreePort(), FreePort(), "secret");
+        Connection = new ConnectionFile("127.0.0.1", FreePort(), FreePort(), FreePort(), FreePort(), FreePort(), "secret");
         _codec = new MessageCodec(Connection.Key);
         Kernel = JupyterKernel.RunAsync(Connection, CancellationToken.None);
-        _shell = Open(ZeroMq.Dealer, Connection.ShellPort);
-        _control = Open(ZeroMq.Dealer, Connection.ControlPort);
-        _stdin = Open(ZeroMq.Dealer, Connection.StdinPort);
-        _heartbeat = Open(ZeroMq.Req, Connection.HeartbeatPort);
-        _outputs = Open(ZeroMq.Sub, Connection.IoPubPort);
-        _outputs.SetOption(ZeroMq.OptionSubscribe, []);
+        _shell = Open(new DealerSocket(), Connection.ShellPort);
+        _control = Open(new DealerSocket(), Connection.ControlPort);
+        _stdin = Open(new DealerSocket(), Connection.StdinPort);
+        _heartbeat = Open(new RequestSocket(), Connection.HeartbeatPort);
+        _outputs = Open(new SubscriberSocket(), Connection.IoPubPort);
+        _outputs.SubscribeToAnyTopic();
         WaitUntilSubscribed();
     }
 
@@ -48,12 +49,12 @@ internal sealed class KernelClient : IDisposable
     public string Send(string type, JsonObject content, bool onControl = false)
     {
         var message = JupyterMessage.Create("client", type, null, content, []);
-        (onControl ? _control : _shell).Send(_codec.Encode(message));
+        (onControl ? _control : _shell).SendMultipartBytes(_codec.Encode(message));
         return JupyterMessage.Text(message.Header, "msg_id")!;
     }
 
     /// <summary>Sends frames as they are.</summary>
-    public void SendRaw(params byte[][] frames) => _shell.Send(frames);
+    public void SendRaw(params byte[][] frames) => _shell.SendMultipartBytes(frames);
 
     /// <summary>The frames of a good message.</summary>
     public byte[][] Frames(string type, JsonObject content) => [.. _codec.Encode(JupyterMessage.Create("client", type, null, content, []))];
@@ -114,13 +115,13 @@ internal sealed class KernelClient : IDisposable
     {
         var question = Receive(_stdin);
         Assert.Equal("input_request", question.Type);
-        _stdin.Send(_codec.Encode(JupyterMessage.Create("client", "input_reply", question.Header.DeepClone() as JsonObject, new JsonObject { ["value"] = value }, [])));
+        _stdin.SendMultipartBytes(_codec.Encode(JupyterMessage.Create("client", "input_reply", question.Header.DeepClone() as JsonObject, new JsonObject { ["value"] = value }, [])));
     }
 
     public byte[] Beat(byte[] ping)
     {
-        _heartbeat.Send([ping]);
-        return _heartbeat.Receive(wait: true)![0];
+        _heartbeat.SendFrame(ping);
+        return Frames(_heartbeat, Patience)![0];
     }
 
     public void Dispose()
@@ -131,13 +132,11 @@ internal sealed class KernelClient : IDisposable
             Kernel.Wait(TimeSpan.FromSeconds(30));
         }
 
-        foreach (var socket in new[] { _shell, _control, _stdin, _outputs, _heartbeat })
+        foreach (var socket in new NetMQSocket[] { _shell, _control, _stdin, _outputs, _heartbeat })
         {
-            socket.SetOption(ZeroMq.OptionLinger, 0);
+            socket.Options.Linger = TimeSpan.Zero;
             socket.Dispose();
         }
-
-        _context.Dispose();
     }
 
     private static int FreePort()
@@ -147,43 +146,45 @@ internal sealed class KernelClient : IDisposable
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private ZmqSocket Open(int type, int port)
+    private static List<byte[]>? Frames(NetMQSocket socket, TimeSpan patience)
     {
-        var socket = new ZmqSocket(_context, type);
-        if (type == ZeroMq.Dealer)
+        var frames = new List<byte[]>();
+        return socket.TryReceiveMultipartBytes(patience, ref frames) ? frames : null;
+    }
+
+    private T Open<T>(T socket, int port)
+        where T : NetMQSocket
+    {
+        if (socket is DealerSocket)
         {
-            socket.SetOption(ZeroMq.OptionIdentity, "client"u8);
+            socket.Options.Identity = "client"u8.ToArray();
         }
 
-        socket.SetOption(ZeroMq.OptionReceiveTimeout, PatienceMilliseconds);
         socket.Connect(Connection.Address(port));
         return socket;
     }
 
-    private JupyterMessage Receive(ZmqSocket socket)
+    private JupyterMessage Receive(NetMQSocket socket)
     {
-        var frames = socket.Receive(wait: true) ?? throw new TimeoutException("The kernel says nothing.");
-        return _codec.Decode(frames) ?? throw new InvalidDataException("The kernel's message is not good.");
+        var frames = Frames(socket, Patience) ?? throw new TimeoutException("The kernel says nothing.");
+        return _codec.Decode([.. frames]) ?? throw new InvalidDataException("The kernel's message is not good.");
     }
 
     // A subscription takes a moment to arrive; what is published before it is lost.
     private void WaitUntilSubscribed()
     {
-        _outputs.SetOption(ZeroMq.OptionReceiveTimeout, 200);
+        var moment = TimeSpan.FromMilliseconds(200);
         for (var attempt = 0; attempt < 300; attempt++)
         {
-            var id = Send("kernel_info_request", []);
-            Reply(id);
-            if (_outputs.Receive(wait: true) is not null)
+            Ask("kernel_info_request", []);
+            if (Frames(_outputs, moment) is not null)
             {
                 break;
             }
         }
 
-        while (_outputs.Receive(wait: true) is not null)
+        while (Frames(_outputs, moment) is not null)
         {
         }
-
-        _outputs.SetOption(ZeroMq.OptionReceiveTimeout, PatienceMilliseconds);
     }
 }

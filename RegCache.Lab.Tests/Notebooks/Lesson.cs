@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using RegCache.Lab.Kernel.Notebooks;
-using RegCache.Lab.Reports.Html;
+using RegCache.Lab.Notebooks.Running;
+using RegCache.Lab.Notebooks.Formats;
+using RegCache.Lab.Notebooks.Pages;
 
 namespace RegCache.Lab.Tests.Notebooks;
 
@@ -21,7 +22,7 @@ internal sealed partial class Lesson
         ["04-the-sensitive-block"] = "searchCount=48",
         ["05-register-candidates-and-prefix"] = "searchCount=48 testCount=48 topTokens=10 sensitiveBlock=3",
         ["06-prefix-and-deletion"] = "searchCount=48 testCount=48 sensitiveBlock=3 maxPrefix=2 maxDelete=3",
-        ["07-final-table"] = "searchCount=48 testCount=48 calibrationCount=4 maxPrefix=1 maxDelete=1",
+        ["07-final-table"] = "searchCount=24 testCount=24 calibrationCount=4 maxPrefix=1 maxDelete=1",
         ["08-integer-execution"] = "testCount=48 speedRuns=1",
         ["09-token-merging"] = "testCount=48 speedRuns=1",
     };
@@ -51,13 +52,14 @@ internal sealed partial class Lesson
     ];
 
     /// <summary>The notebook with small parameters, nothing run yet.</summary>
-    public NotebookDocument Small()
+    /// <param name="further">Further parameters, each as <c>name=value</c>.</param>
+    public NotebookDocument Small(params string[] further)
     {
         var document = NotebookDocument.Load(File);
         var parameters = SmallParameters.TryGetValue(Name, out var text)
             ? text
             : throw new KeyNotFoundException($"The notebook {Name} has no small parameters for tests.");
-        NotebookParameters.Apply(document, Name, parameters.Split(' ').Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]));
+        NotebookParameters.Apply(document, Name, parameters.Split(' ').Concat(further).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]));
         return document;
     }
 

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel.Notebooks;
+using RegCache.Lab.Notebooks.Running;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

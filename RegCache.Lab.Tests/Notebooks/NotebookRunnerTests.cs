@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using RegCache.Lab.Kernel;
-using RegCache.Lab.Kernel.Notebooks;
+using RegCache.Lab.Notebooks;
+using RegCache.Lab.Notebooks.Pages;
+using RegCache.Lab.Notebooks.Running;
 using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
@@ -23,6 +24,35 @@ public sealed class NotebookRunnerTests
         Assert.Equal("iVBORw0KGgo=", (string)document.Cells[1].Outputs[0]!["data"]!["image/png"]!);
         Assert.Equal([1, 2], document.Cells.Select(cell => cell.ExecutionCount));
         Assert.Equal(1, (int)JsonNode.Parse(document.ToJson())!["metadata"]!["custom"]!);
+    }
+
+    [Fact]
+    public async Task Reading_and_writing_changes_nothing()
+    {
+        var figure = new JsonObject { ["output_type"] = "display_data", ["data"] = new JsonObject { ["image/png"] = "AAAA", ["application/json"] = new JsonObject { ["a"] = 1 } }, ["metadata"] = new JsonObject() };
+        var (raw, picture, code) = (NotebookFiles.Cell("raw", "text"), NotebookFiles.Cell("markdown", "a\nb"), NotebookFiles.Cell("code", "1", "kept"));
+        picture["attachments"] = new JsonObject { ["i.png"] = new JsonObject { ["image/png"] = "AAAA" } };
+        code["outputs"]!.AsArray().Add((JsonNode)figure);
+        var text = NotebookDocument.Parse(NotebookFiles.Json(raw, picture, code), "n").ToJson();
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(NotebookFiles.Json((JsonObject)raw.DeepClone(), (JsonObject)picture.DeepClone(), (JsonObject)code.DeepClone())), JsonNode.Parse(text)));
+        Assert.Equal(text, NotebookDocument.Parse(text, "n").ToJson());
+        foreach (var lesson in Lesson.All)
+        {
+            Assert.True(JsonNode.DeepEquals(JsonNode.Parse(await File.ReadAllTextAsync(lesson.File)), JsonNode.Parse(NotebookDocument.Load(lesson.File).ToJson())));
+        }
+    }
+
+    [Fact]
+    public async Task Cells_run_in_their_language()
+    {
+        var html = NotebookFiles.Cell("code", "<i>x</i>");
+        html["metadata"]!["polyglot_notebook"] = new JsonObject { ["kernelName"] = "html" };
+        var other = NotebookFiles.Cell("code", "print(1)");
+        other["metadata"]!["polyglot_notebook"] = new JsonObject { ["kernelName"] = "python" };
+        var document = NotebookDocument.Parse(NotebookFiles.Json(html, NotebookFiles.Cell("raw", "no code"), other), "n");
+        var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
+        Assert.Equal("<i>x</i>", (string)document.Cells[0].Outputs[0]!["data"]!["text/html"]![0]!);
+        Assert.Contains("#!python", result.Error?.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,7 +132,7 @@ public sealed class NotebookRunnerTests
         using var folder = new TemporaryFolder();
         var library = folder["plotly.js"];
         await File.WriteAllTextAsync(library, "window.Plotly = { newPlot: function () {} };");
-        var chart = "#r \"XPlot.Plotly\"\nusing XPlot.Plotly;\nChart.Plot(new Scatter { x = new[] { 1, 2 }, y = new[] { 3, 4 } }, new Layout.Layout { title = \"</script><b>\" })";
+        var chart = "#r \"XPlot.Plotly\"\nusing XPlot.Plotly;\nChart.Plot(new Scatter { x = new[] { 1, 2 }, y = new[] { 3, 4 } }, new Layout.Layout { title = \"<!-- </script><b>\" })";
         var document = NotebookDocument.Parse(
             NotebookFiles.Json(NotebookFiles.Cell("markdown", "# Title\n\n$x^2$"), NotebookFiles.Cell("code", chart), NotebookFiles.Cell("code", chart), NotebookFiles.Cell("code", "\"<script>\"")), "n");
         var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
@@ -111,6 +141,7 @@ public sealed class NotebookRunnerTests
         Assert.Equal(1, Count(page, "class=\"regcache-plotly\""));
         Assert.Equal(2, Count(page, "Plotly.newPlot("));
         Assert.DoesNotContain("</script><b>", page, StringComparison.Ordinal);
+        Assert.Contains("<\\!-- <\\/script><b>", page, StringComparison.Ordinal);
         Assert.DoesNotContain("cdn.plot.ly", page, StringComparison.Ordinal);
         Assert.Contains("<title>a &lt;title&gt;</title>", page, StringComparison.Ordinal);
         Assert.Contains("<pre>&lt;script&gt;</pre>", page, StringComparison.Ordinal);

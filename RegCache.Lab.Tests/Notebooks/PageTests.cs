@@ -1,5 +1,6 @@
-using RegCache.Lab.Kernel.Notebooks;
-using RegCache.Lab.Reports.Html;
+using RegCache.Lab.Notebooks.Running;
+using RegCache.Lab.Notebooks.Formats;
+using RegCache.Lab.Notebooks.Pages;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

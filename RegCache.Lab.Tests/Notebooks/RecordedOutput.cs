@@ -1,4 +1,4 @@
-using RegCache.Lab.Kernel.Scripting;
+using RegCache.Lab.Notebooks.Scripting;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

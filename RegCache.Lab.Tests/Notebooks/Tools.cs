@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace RegCache.Lab.Tests.Notebooks;
 
@@ -14,13 +13,11 @@ internal static class Tools
 
     /// <summary>Why a test is skipped; null where its tool is there, and where <c>REGCACHE_ALL_TOOLS</c> wants it to fail instead.</summary>
     /// <param name="isThere">Whether the tool is there.</param>
-    /// <param name="packages">Debian's packages of it.</param>
-    public static string? Missing(bool isThere, string packages) =>
-        isThere || Environment.GetEnvironmentVariable("REGCACHE_ALL_TOOLS") == "1"
-            ? null
+    /// <param name="packages">Debian's packages of it; null for the tool that `dotnet tool restore` fetches.</param>
+    public static string? Missing(bool isThere, string? packages = null) =>
+        isThere || Environment.GetEnvironmentVariable("REGCACHE_ALL_TOOLS") == "1" ? null
+            : packages is null ? "Not installed (dotnet tool restore)."
             : $"Not installed (Debian: apt-get install {packages}).";
-
-    public static bool HasZeroMq { get; } = NativeLibrary.TryLoad("libzmq.so.5", out _);
 
     public static bool HasJupyterClient { get; } = Imports("nbconvert, jupyter_client");
 
@@ -28,14 +25,19 @@ internal static class Tools
 
     public static bool HasChromium { get; } = File.Exists(Chromium);
 
-    private static bool Imports(string modules)
-    {
-        if (!File.Exists(Python))
-        {
-            return false;
-        }
+    /// <summary>Whether the registry has .NET Interactive's own kernel, which the tool manifest names.</summary>
+    public static bool HasInteractiveKernel { get; } = Succeeds("dotnet", "tool", "restore");
 
-        using var process = Process.Start(new ProcessStartInfo(Python, ["-c", $"import {modules}"]) { RedirectStandardError = true })!;
+    private static bool Imports(string modules) => File.Exists(Python) && Succeeds(Python, "-c", $"import {modules}");
+
+    private static bool Succeeds(string program, params string[] words)
+    {
+        using var process = Process.Start(new ProcessStartInfo(program, words)
+        {
+            WorkingDirectory = Goldens.RepositoryRoot, RedirectStandardError = true, RedirectStandardOutput = true,
+        })!;
+        process.OutputDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
         process.StandardError.ReadToEnd();
         process.WaitForExit();
         return process.ExitCode == 0;

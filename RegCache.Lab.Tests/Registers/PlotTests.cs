@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Notebooks.Plots;
 using RegCache.Lab.Registers;
 using XPlot.Plotly;
 

@@ -1,3 +1,4 @@
+using RegCache.Lab.Notebooks;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Tests.Reports;
