@@ -154,7 +154,7 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
         return result.Succeeded
             ? [.. result.ResolvedReferences]
             : throw new UserException(
-                $"The package {package.PackageName} cannot be had: {result.Errors.First().Split(" : error ")[^1].Trim()} "
+                $"The package {package.PackageName} cannot be had: {result.Errors.First().Split(" : error ")[^1].Trim().TrimEnd('.')}. "
                 + "Name a version that a registry has, or reference a built assembly with #r \"path\".");
     }
 
