@@ -7,7 +7,7 @@ namespace RegCache.Lab.Tests.Notebooks;
 [Collection(NotebookTests.Name)]
 public sealed class LessonTests
 {
-    private const string FirstCell = "#r \"../artifacts/lab/RegCache.Lab.dll\"";
+    private const string FirstCell = "#r \"../artifacts/lab/RegCache.Lab.Notebooks.dll\"";
     private const int LargestFile = 3_000_000;
 
     public static TheoryData<string> Names => [.. Lesson.All.Select(lesson => lesson.Name)];
