@@ -28,12 +28,13 @@ public sealed class MergingPropertyTests : IDisposable
 
         using var scope = torch.NewDisposeScope();
         var stream = Run(configuration with { TrackSources = true }, _images);
+        var tokens = Tower.Config.Patches + 1;
         if (stream.Sources is not { } sources || stream.Sizes is not { } sizes)
         {
-            return configuration.ApplyTo(Plain).Equals(Plain);
+            // Nothing merged: no block merges, or protected outliers leave no pair in any window.
+            return stream.Length == tokens;
         }
 
-        var tokens = Tower.Config.Patches + 1;
         return AllEqual(sources.sum(1), 1)
             && AllEqual(sources.sum(2, keepdim: true) - sizes, 0)
             && AllEqual(sizes.sum(1), tokens)
