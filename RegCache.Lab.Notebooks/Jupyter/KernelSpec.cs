@@ -19,8 +19,8 @@ internal static class KernelSpec
     // What `lab` and the bundle's launcher set; a front end starts the kernel without them.
     private static readonly string[] KeptVariables =
     [
-        "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "LIBTORCH", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "REGCACHE_KATEX",
-        "REGCACHE_PLOTLY", "REGCACHE_ROOT",
+        "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "LD_LIBRARY_PATH", "LIBTORCH", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_", "REGCACHE_KATEX",
+        "REGCACHE_MKL", "REGCACHE_PLOTLY", "REGCACHE_ROOT",
     ];
 
     private static readonly JsonSerializerOptions Written = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };

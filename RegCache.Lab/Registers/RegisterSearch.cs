@@ -59,15 +59,15 @@ public static class RegisterSearch
         return [.. settings.Select(setting =>
         {
             // regcache.md, 8.3: in the first of two passes one calibration stands for all settings of a block.
-            var standIn = PlanOf(recalibration switch
+            var representative = PlanOf(recalibration switch
             {
                 Recalibration.Never => setting with { PrefixCount = 0, DeleteCount = 0 },
                 Recalibration.TwoPass => setting with { PrefixCount = 1, DeleteCount = mostDeleted },
                 _ => setting,
             });
-            if (!calibrated.TryGetValue(standIn, out var quantizer))
+            if (!calibrated.TryGetValue(representative, out var quantizer))
             {
-                calibrated.Add(standIn, quantizer = calibration.Calibrate(standIn));
+                calibrated.Add(representative, quantizer = calibration.Calibrate(representative));
             }
 
             return quantizer.ApplyTo(PlanOf(setting));
