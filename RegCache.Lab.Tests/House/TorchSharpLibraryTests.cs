@@ -60,6 +60,11 @@ public sealed class TorchSharpLibraryTests
     [InlineData(null, "by MKL, chosen by the instruction set")]
     public void DoctorSaysHowMklChooses(string? variable, string expectedOnAmd)
     {
+        var processor = File.ReadAllText("/proc/cpuinfo");
+        Assert.Equal(
+            processor.Contains("AuthenticAMD", StringComparison.Ordinal) && processor.Contains(" avx2 ", StringComparison.Ordinal)
+            && Environment.GetEnvironmentVariable("REGCACHE_MKL") != "untouched",
+            TensorLibrary.IsMklFreed);
         var (code, output, _) = ExternalProcess.Run(ExternalProcess.Regcache, ["doctor"], ("REGCACHE_MKL", variable));
         Assert.Equal(0, code);
         var line = Assert.Single(output.Split('\n'), line => line.TrimStart().StartsWith("products ", StringComparison.Ordinal)).Split(" : ")[1];
