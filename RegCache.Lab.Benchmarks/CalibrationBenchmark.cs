@@ -61,7 +61,7 @@ internal static class CalibrationBenchmark
         CalibrationCost.Print("PTQ4ViT", searches, layers);
         if (isWhole)
         {
-            var seconds = PairedTiming.Seconds(() => new Ptq4VitCalibration(model.Vision, classifier, calibration, options).Calibrate(EncoderPlan.Plain(layers)));
+            var seconds = PairedTiming.Seconds(() => new Ptq4VitCalibrator(model.Vision, classifier, calibration, options).Calibrate(EncoderPlan.Plain(layers)));
             Console.WriteLine($"  the whole encoder, measured: {seconds / 60:0.0} minutes");
         }
 
@@ -145,7 +145,7 @@ internal static class CalibrationBenchmark
         return [.. left is null ? found.Select(head => head.LeftIndex) : [], .. found.Select(head => head.RightIndex)];
     }
 
-    private static float[] Scales(UniformGrid grid) => grid.Scale.flatten().data<float>().ToArray();
+    private static float[] Scales(UniformQuantizer grid) => grid.Scale.flatten().data<float>().ToArray();
 
     private static ILinear Layer(BlockLayers layers, LinearKind kind) => kind switch
     {
@@ -164,18 +164,18 @@ internal static class CalibrationBenchmark
         Tensor Row() => torch.randn(tower.Config.Width);
         var prefixes = blocks.ToDictionary(block => block, block => new RegisterPrefix(
             $"t{block}", Enumerable.Range(0, layers).ToDictionary(layer => layer, _ => (Row(), Row()))));
-        EncoderPlan[] Plans(int maxPrefix, Func<RegCacheConfiguration, bool> isWanted) =>
+        EncoderPlan[] Plans(int maxPrefix, Func<RegCacheSetting, bool> isWanted) =>
         [
             .. RegisterSearch.Settings(blocks, SensitiveBlock, maxPrefix, new()).Where(isWanted)
                 .Select(setting => setting.ApplyTo(EncoderPlan.Plain(layers), prefixes[setting.ExtractionBlock])),
         ];
 
         var plans = Plans(1, setting => setting is { PrefixCount: 1, DeleteCount: 0 or 3 });
-        using var sharing = new RepqVitCalibration(tower, images, _bits);
+        using var sharing = new RepqVitCalibrator(tower, images, _bits);
         var shared = PairedTiming.Seconds(() => Array.ForEach(plans, plan => sharing.Calibrate(plan)));
         var alone = PairedTiming.Seconds(() => Array.ForEach(plans, plan =>
         {
-            using var calibration = new RepqVitCalibration(tower, images, _bits);
+            using var calibration = new RepqVitCalibrator(tower, images, _bits);
             calibration.Calibrate(plan);
         }));
         Console.WriteLine($"RepQ-ViT for every setting of a search, k = {SensitiveBlock}, {plans.Length} settings");

@@ -19,7 +19,7 @@ internal static class EncoderBenchmark
     {
         torch.set_num_threads(threads);
         var config = ClipConfigs.Get("ViT-B-16") with { Text = null };
-        using var engine = RandomModel.Create(config, new OneDnnExecution(ExecutionMode.Simulated));
+        using var engine = RandomModel.Create(config, new OneDnnBackend(ExecutionMode.Simulated));
         using var operators = RandomModel.Create(config);
         using var images = torch.randn(batch, 3, 224, 224);
         using var peer = PyTorchPeer.StartTower("vit.py", config, batch, threads);

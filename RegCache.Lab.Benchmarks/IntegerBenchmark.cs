@@ -34,8 +34,8 @@ internal static class IntegerBenchmark
         Console.WriteLine($"ViT-B/16, batch {batch}, {threads} threads, {rounds} rounds; {OneDnn.Support.Description}");
         var config = ClipConfigs.Get("ViT-B-16") with { Text = null };
         using var noGradient = torch.inference_mode();
-        using var integer = RandomModel.Create(config, new OneDnnExecution(ExecutionMode.Integer));
-        using var simulated = RandomModel.Create(config, new OneDnnExecution(ExecutionMode.Simulated));
+        using var integer = RandomModel.Create(config, new OneDnnBackend(ExecutionMode.Integer));
+        using var simulated = RandomModel.Create(config, new OneDnnBackend(ExecutionMode.Simulated));
         using var operators = RandomModel.Create(config);
         using var images = torch.randn(batch, 3, 224, 224);
         using var narrow = images.to(torch.ScalarType.BFloat16);
@@ -50,7 +50,7 @@ internal static class IntegerBenchmark
         contest.Add(Operators, () => PairedTiming.Seconds(() => operators.Vision.Encode(images).Dispose()));
         contest.Add(Float, () => PairedTiming.Seconds(() => integer.Vision.Encode(images).Dispose()));
         using var bfloat = OneDnn.Support.BfloatProblem is null
-            ? new ClipModel(config, RandomModel.Weights(config).Place(torch.CPU, torch.ScalarType.BFloat16), new OneDnnExecution(ExecutionMode.Simulated))
+            ? new ClipModel(config, RandomModel.Weights(config).Place(torch.CPU, torch.ScalarType.BFloat16), new OneDnnBackend(ExecutionMode.Simulated))
             : null;
         if (bfloat is not null)
         {
@@ -63,7 +63,7 @@ internal static class IntegerBenchmark
         contest.Add(Static, () => Encode(plans.Static, runner));
         contest.Add(Merged, () => Encode(plans.Merged, runner));
         var rows = batch * (config.Vision.Patches + 1);
-        void AddProducts(string name, IReadOnlyList<EngineLinear> layers) =>
+        void AddProducts(string name, IReadOnlyList<OneDnnLinear> layers) =>
             contest.Add(name, () => PairedTiming.Seconds(() => Multiply(layers, rows)));
         AddProducts(FloatBound, Layers(integer.Vision.Running[0]));
         if (bfloat is not null)
@@ -71,7 +71,7 @@ internal static class IntegerBenchmark
             AddProducts(BfloatBound, Layers(bfloat.Vision.Running[0]));
         }
 
-        AddProducts(Bound, Layers(integer.Vision.Execution!.Prepare(0, new NaiveQuantizer(new(8, 8)).Apply(0, integer.Vision.Blocks[0]))));
+        AddProducts(Bound, Layers(integer.Vision.Backend!.Prepare(0, new NaiveQuantizer(new(8, 8)).Apply(0, integer.Vision.Blocks[0]))));
         contest.Run(rounds);
         Report(contest, batch);
         ReportKinds(() => Encode(plans.Naive, runner), threads);
@@ -88,10 +88,10 @@ internal static class IntegerBenchmark
         return peer;
     }
 
-    private static IReadOnlyList<EngineLinear> Layers(BlockLayers prepared) =>
-        [.. LinearKinds.All.Select(kind => (EngineLinear)prepared.Linear(kind)!)];
+    private static IReadOnlyList<OneDnnLinear> Layers(BlockLayers prepared) =>
+        [.. LinearKinds.All.Select(kind => (OneDnnLinear)prepared.Linear(kind)!)];
 
-    private static void Multiply(IReadOnlyList<EngineLinear> layers, int rows)
+    private static void Multiply(IReadOnlyList<OneDnnLinear> layers, int rows)
     {
         var blocks = ClipConfigs.Get("ViT-B-16").Vision.Layers;
         for (var block = 0; block < blocks; block++)
@@ -170,10 +170,10 @@ internal static class IntegerBenchmark
             torch.Tensor Row() => torch.randn(tower.Config.Width);
             var prefix = new RegisterPrefix("random", Enumerable.Range(0, layers).ToDictionary(block => block, _ => (Row(), Row())));
             Naive = quantizer.ApplyTo(plain);
-            RegCached = quantizer.ApplyTo(new RegCacheConfiguration(SensitiveBlock - 1, PrefixTokens, SensitiveBlock, DeletedTokens).ApplyTo(plain, prefix));
+            RegCached = quantizer.ApplyTo(new RegCacheSetting(SensitiveBlock - 1, PrefixTokens, SensitiveBlock, DeletedTokens).ApplyTo(plain, prefix));
             Merged = quantizer.ApplyTo(MergingConfiguration.TokenMerging(MergedTokens).ApplyTo(plain));
             using var calibration = new CalibrationImages(images.narrow(0, 0, 1).clone(), "random");
-            Static = new StaticRangeCalibration(tower, calibration, new NaiveQuantizer(new(8, 8)), 1).Calibrate(plain).ApplyTo(plain);
+            Static = new StaticRangeCalibrator(tower, calibration, new NaiveQuantizer(new(8, 8)), 1).Calibrate(plain).ApplyTo(plain);
         }
 
         public EncoderPlan Naive { get; }

@@ -19,7 +19,7 @@ internal static class MergingBenchmark
     {
         torch.set_num_threads(threads);
         using var model = RandomModel.Create(
-            ClipConfigs.Get("ViT-B-16") with { Text = null }, new OneDnnExecution(ExecutionMode.Simulated));
+            ClipConfigs.Get("ViT-B-16") with { Text = null }, new OneDnnBackend(ExecutionMode.Simulated));
         using var noGradient = torch.inference_mode();
         MeasureStep(model.Vision, pairs);
         using var images = torch.randn(batch, 3, 224, 224);

@@ -10,7 +10,7 @@ internal static class RandomModel
     /// <summary>A vision tower of ViT-B/16 size.</summary>
     public static ClipModel VisionB16() => Create(ClipConfigs.Get("ViT-B-16") with { Text = null });
 
-    public static ClipModel Create(ClipConfig config, IExecution? execution = null) => new(config, Weights(config), execution);
+    public static ClipModel Create(ClipConfig config, IBackend? backend = null) => new(config, Weights(config), backend);
 
     public static WeightTable Weights(ClipConfig config)
     {

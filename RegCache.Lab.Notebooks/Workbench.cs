@@ -107,10 +107,10 @@ public sealed class Workbench : IDisposable
     /// <param name="baseline">The quantizer's family.</param>
     /// <param name="bits">Bit-widths.</param>
     /// <param name="images">Search images that ranges are calibrated on; the naive quantizer needs none.</param>
-    public ICalibration Calibration(Baseline baseline, QuantizationBits bits, int images = CalibrationImages.DefaultCount) => baseline switch
+    public ICalibrator Calibration(Baseline baseline, QuantizationBits bits, int images = CalibrationImages.DefaultCount) => baseline switch
     {
-        Baseline.Ptq4Vit => new Ptq4VitCalibration(Tower, Classifier, CalibrationSet(images), new(bits)),
-        Baseline.RepqVit => new RepqVitCalibration(Tower, CalibrationSet(images), bits),
+        Baseline.Ptq4Vit => new Ptq4VitCalibrator(Tower, Classifier, CalibrationSet(images), new(bits)),
+        Baseline.RepqVit => new RepqVitCalibrator(Tower, CalibrationSet(images), bits),
         _ => new NaiveQuantizer(bits),
     };
 
@@ -119,7 +119,7 @@ public sealed class Workbench : IDisposable
     /// <param name="calibrationImages">Images that ranges are calibrated on.</param>
     public RegCacheSubject Subject(Baseline baseline, int calibrationImages = CalibrationImages.DefaultCount)
     {
-        var made = new Dictionary<QuantizationBits, ICalibration>();
+        var made = new Dictionary<QuantizationBits, ICalibrator>();
         return new(
             Clip.Name,
             Clip.Pretrained,

@@ -24,7 +24,7 @@ internal static class ComputeSetup
         LiteralActivation = model.LiteralActivation,
         Device = Device(run.Device),
         Type = run.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
-        Execution = run.Device == ComputeDevice.Cpu ? new OneDnnExecution(ExecutionMode.Simulated) : null,
+        Backend = run.Device == ComputeDevice.Cpu ? new OneDnnBackend(ExecutionMode.Simulated) : null,
     };
 
     /// <summary>The device of that name.</summary>

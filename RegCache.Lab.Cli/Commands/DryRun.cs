@@ -39,7 +39,7 @@ internal static class DryRun
             $"Measured here: {1000 * seconds:0.00} ms a block and image at batch {subject.BatchSize}; decoding and quantizing come on top.");
     }
 
-    private static PlanTree Grid(int sensitiveBlock, int layers, ILayerScheme quantizer, RegCacheOptions options)
+    private static PlanTree Grid(int sensitiveBlock, int layers, ILayerTransform quantizer, RegCacheOptions options)
     {
         var blocks = CandidateExtraction.Blocks(sensitiveBlock);
         var settings = RegisterSearch.Settings(blocks, sensitiveBlock, options.MaxPrefix, options);

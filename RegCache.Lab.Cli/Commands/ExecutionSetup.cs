@@ -16,7 +16,7 @@ internal static class ExecutionSetup
     /// <param name="bits">Bit-widths of the run.</param>
     /// <param name="progress">Told when integers are not to be had.</param>
     /// <exception cref="UserException">Integers are asked for where they do not run.</exception>
-    public static OneDnnExecution? Choose(ExecutionMode? asked, RunSettings run, QuantizationBits bits, IWorkProgress progress)
+    public static OneDnnBackend? Choose(ExecutionMode? asked, RunSettings run, QuantizationBits bits, IWorkProgress progress)
     {
         if (run.Device != ComputeDevice.Cpu || run.Precision != ComputePrecision.Fp32)
         {

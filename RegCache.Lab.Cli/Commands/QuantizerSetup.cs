@@ -14,10 +14,10 @@ namespace RegCache.Lab.Cli.Commands;
 internal sealed class QuantizerSetup : IDisposable
 {
     private readonly CalibrationImages? _images;
-    private readonly Func<QuantizationBits, ICalibration> _make;
-    private readonly Dictionary<QuantizationBits, ICalibration> _made = [];
+    private readonly Func<QuantizationBits, ICalibrator> _make;
+    private readonly Dictionary<QuantizationBits, ICalibrator> _made = [];
 
-    private QuantizerSetup(CalibrationImages? images, Func<QuantizationBits, ICalibration> make) => (_images, _make) = (images, make);
+    private QuantizerSetup(CalibrationImages? images, Func<QuantizationBits, ICalibrator> make) => (_images, _make) = (images, make);
 
     /// <summary>Prepares the quantizer; nothing is calibrated yet.</summary>
     /// <param name="context">The command.</param>
@@ -57,17 +57,17 @@ internal sealed class QuantizerSetup : IDisposable
             Progress = directory.Progress,
             Cancellation = context.Cancellation,
         };
-        ICalibration Method(QuantizationBits bits) => baseline switch
+        ICalibrator Method(QuantizationBits bits) => baseline switch
         {
-            Baseline.Ptq4Vit => new Ptq4VitCalibration(tower, classifier, images, options.Calibration.ReadPtq4Vit(arguments, bits)),
-            Baseline.RepqVit => new RepqVitCalibration(tower, images, bits),
-            _ => new StaticRangeCalibration(tower, images, options.Search.Naive(arguments, bits), run.Batch),
+            Baseline.Ptq4Vit => new Ptq4VitCalibrator(tower, classifier, images, options.Calibration.ReadPtq4Vit(arguments, bits)),
+            Baseline.RepqVit => new RepqVitCalibrator(tower, images, bits),
+            _ => new StaticRangeCalibrator(tower, images, options.Search.Naive(arguments, bits), run.Batch),
         };
         return new(images, Method);
     }
 
     /// <summary>The calibration at given bit-widths; the same object every time, so that it can use what it did before.</summary>
-    public ICalibration At(QuantizationBits bits) =>
+    public ICalibrator At(QuantizationBits bits) =>
         _made.TryGetValue(bits, out var made) ? made : _made[bits] = _make(bits);
 
     public void Dispose()

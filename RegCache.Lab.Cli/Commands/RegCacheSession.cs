@@ -22,7 +22,7 @@ internal sealed class RegCacheSession : IDisposable
 
     private readonly Dictionary<Baseline, QuantizerSetup> _quantizers;
     private readonly Func<Baseline, QuantizerSetup> _makeQuantizer;
-    private readonly Dictionary<(Baseline Baseline, QuantizationBits Bits), ICalibration> _calibrations = [];
+    private readonly Dictionary<(Baseline Baseline, QuantizationBits Bits), ICalibrator> _calibrations = [];
 
     private RegCacheSession(
         LoadedClip clip,
@@ -49,7 +49,7 @@ internal sealed class RegCacheSession : IDisposable
     public RegCacheOptions Options { get; }
 
     /// <summary>How the layers run; null: by the tensor operators.</summary>
-    public OneDnnExecution? Execution => Subject.Tower.Execution as OneDnnExecution;
+    public OneDnnBackend? Execution => Subject.Tower.Backend as OneDnnBackend;
 
     public static RegCacheSession Open(CommandContext context, SessionOptions options)
     {
@@ -68,7 +68,7 @@ internal sealed class RegCacheSession : IDisposable
 
         var model = options.Model.Read(arguments);
         var execution = ExecutionSetup.Choose(options.Execution.Read(arguments), run, settings.Bits, context.Progress);
-        var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model) with { Execution = execution });
+        var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model) with { Backend = execution });
         settings.Validate(clip.Model.Config.Vision.Patches);
         var name = $"{clip.Name}_{BaselineNames.NameOf(baseline)}_{settings.Bits}".ToLowerInvariant();
         var directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", name), run.Force, context.Progress);
@@ -118,10 +118,10 @@ internal sealed class RegCacheSession : IDisposable
     }
 
     /// <summary>The calibration at given bit-widths, kept in the run directory.</summary>
-    public ICalibration Calibration(QuantizationBits bits) => Calibration(Subject.Baseline, bits);
+    public ICalibrator Calibration(QuantizationBits bits) => Calibration(Subject.Baseline, bits);
 
     /// <summary>The same of any family.</summary>
-    public ICalibration Calibration(Baseline baseline, QuantizationBits bits)
+    public ICalibrator Calibration(Baseline baseline, QuantizationBits bits)
     {
         if (!_calibrations.TryGetValue((baseline, bits), out var calibration))
         {
@@ -131,7 +131,7 @@ internal sealed class RegCacheSession : IDisposable
             }
 
             calibration = new StoredCalibration(
-                new RememberedCalibration(quantizer.At(bits)),
+                new RememberedCalibrator(quantizer.At(bits)),
                 Directory.PathOf("calibration"),
                 Subject.Tower,
                 Subject.ModelHash,

@@ -94,7 +94,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
     private List<Cell> Cells(
         ParseResult arguments,
         RegCacheSession session,
-        RegCacheConfiguration setting,
+        RegCacheSetting setting,
         RegisterPrefix? prefix,
         int outliers,
         Func<QuantizationBits, EncoderPlan, IQuantizer> quantizer)

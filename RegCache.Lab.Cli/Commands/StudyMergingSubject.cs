@@ -73,7 +73,7 @@ internal sealed class StudyMergingSubject : IDisposable
     {
         var placement = ComputeSetup.LoadOptions(run, model);
         var vit = VitClassifierLoader.Load(
-            model.Path, new() { Heads = options.Heads(context.Arguments), Device = placement.Device, Type = placement.Type, Execution = placement.Execution });
+            model.Path, new() { Heads = options.Heads(context.Arguments), Device = placement.Device, Type = placement.Type, Backend = placement.Backend });
         var (classes, name) = (vit.Config.EmbedDim, Path.GetFileNameWithoutExtension(model.Path));
         return Finish(context, run, dataset, vit, vit.Vision, name, ContentHash.OfFile(model.Path),
             options.Preprocess(context.Arguments, vit.Config.Vision.ImageSize),

@@ -110,7 +110,7 @@ internal sealed class StudyRangesCommand : KitCommand
         RegCacheSession session,
         Baseline[] baselines,
         QuantizationBits[] bits,
-        RegCacheConfiguration setting,
+        RegCacheSetting setting,
         RegisterPrefix? prefix,
         bool isQuantized)
     {

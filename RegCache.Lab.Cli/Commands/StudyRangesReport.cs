@@ -41,7 +41,7 @@ internal static class StudyRangesReport
         }
     }
 
-    public static void Write(string path, string model, RegCacheConfiguration setting, string stream, IReadOnlyList<RangeRow> rows)
+    public static void Write(string path, string model, RegCacheSetting setting, string stream, IReadOnlyList<RangeRow> rows)
     {
         var page = new ReportPage($"Ranges of {model} with and without RegCache");
         page.Paragraph(

@@ -83,7 +83,7 @@ internal static class DemoReport
         PrefixOnly = $"{row.PrefixOnly:0.00}",
         DeleteOnly = $"{row.DeleteOnly:0.00}",
         Both = $"{row.Both:0.00}",
-        Setting = new RegCacheConfiguration(row.ExtractionBlock, row.PrefixCount, row.DeleteBlock, row.DeleteCount).InWords(),
+        Setting = new RegCacheSetting(row.ExtractionBlock, row.PrefixCount, row.DeleteBlock, row.DeleteCount).InWords(),
     }).ToDataFrame();
 
     private static void AddPicture(ReportPage page, LoadedClip clip, IImageSource images, int block)

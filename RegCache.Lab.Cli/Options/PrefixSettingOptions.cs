@@ -35,7 +35,7 @@ internal sealed class PrefixSettingOptions
 
     /// <summary>The setting.</summary>
     /// <exception cref="UserException">It does not fit the model.</exception>
-    public RegCacheConfiguration Read(ParseResult arguments, PrefixCache? cache, VisionTower tower)
+    public RegCacheSetting Read(ParseResult arguments, PrefixCache? cache, VisionTower tower)
     {
         var (layers, deleteCount) = (tower.Blocks.Count, arguments.GetValue(_deleteCount));
         var deleteBlock = arguments.GetValue(_deleteBlock);

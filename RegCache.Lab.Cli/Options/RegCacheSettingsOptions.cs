@@ -55,7 +55,7 @@ internal sealed class RegCacheSettingsOptions
         "Activation by which register candidates are ranked.",
         ScoreTensor.BlockInput,
         ("block_input", ScoreTensor.BlockInput),
-        ("fc2_input", ScoreTensor.Fc2Input));
+        ("fc2_input", ScoreTensor.MlpHidden));
 
     private readonly Option<int> _topTokens = OptionOf.Number("--topn", "Candidates that are averaged.", 100, 1, 1_000_000);
 

@@ -33,7 +33,7 @@ internal sealed class SharpnessOption
     /// <param name="arguments">The command line.</param>
     /// <param name="configured">The settings without these options; null trains the ordinary way.</param>
     /// <exception cref="UserException">Adaptive, but without a radius.</exception>
-    public SharpnessOptions? Read(ParseResult arguments, SharpnessOptions? configured)
+    public SamOptions? Read(ParseResult arguments, SamOptions? configured)
     {
         var isAdaptive = arguments.GetValue(_adaptive);
         return (arguments.GetValue(_radius) ?? configured?.Radius) switch

@@ -23,7 +23,7 @@ internal static class PlanFormat
                 HtmlCell.Words(string.Join(", ", run.Block.Before)),
                 HtmlCell.Words(string.Join(", ", Attention(run.Block))),
                 HtmlCell.Words(string.Join(", ", run.Block.Between)),
-                HtmlCell.Words(run.Block.Scheme?.ToString() ?? "float"),
+                HtmlCell.Words(run.Block.Transform?.ToString() ?? "float"),
             ]));
     }
 
@@ -32,7 +32,7 @@ internal static class PlanFormat
         var parts = run.Block.Before.Select(stage => $"before: {stage}")
             .Concat(Attention(run.Block))
             .Concat(run.Block.Between.Select(stage => $"between: {stage}"))
-            .Append(run.Block.Scheme?.ToString() ?? "float");
+            .Append(run.Block.Transform?.ToString() ?? "float");
         return $"{(run.First == run.Last ? $"block {run.First}" : $"blocks {run.First} to {run.Last}")}: {string.Join(", ", parts)}";
     }));
 

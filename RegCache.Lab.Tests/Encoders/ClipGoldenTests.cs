@@ -20,7 +20,7 @@ public sealed class ClipGoldenTests
         {
             using var noGradient = torch.no_grad();
             using var scope = torch.NewDisposeScope();
-            using var model = TinyClip.Load(config => config with { QuickGelu = quickGelu }, new OneDnnExecution(ExecutionMode.Simulated));
+            using var model = TinyClip.Load(config => config with { QuickGelu = quickGelu }, new OneDnnBackend(ExecutionMode.Simulated));
             GoldenTensors.AssertClose(_expected[$"{variant}.image_features_raw"], model.Vision.Encode(_expected["in.image"]), 1e-4);
             GoldenTensors.AssertClose(_expected[$"{variant}.text_features_raw"], model.Text!.Encode(_expected["in.text"]), 1e-4);
         }

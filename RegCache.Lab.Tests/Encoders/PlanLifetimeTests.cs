@@ -13,7 +13,7 @@ public sealed class PlanLifetimeTests
         using var model = RandomModels.Create(RandomModels.Tiny);
         using var images = torch.randn(5, 3, 32, 24);
         var rows = Enumerable.Range(0, 4).ToDictionary(block => block, _ => (torch.randn(24), torch.randn(24)));
-        var plan = new RegCacheConfiguration(1, 3, 2, 2)
+        var plan = new RegCacheSetting(1, 3, 2, 2)
             .ApplyTo(EncoderPlan.Uniform(4, new NaiveQuantizer(new(6, 6))), new RegisterPrefix("p", rows));
         using var runner = new PlanRunner(model.Vision);
         runner.Run(images, plan).Dispose();

@@ -119,7 +119,7 @@ public sealed class PlanRunnerTests : IDisposable
         }
 
         var start = random.Next(Tower.Blocks.Count);
-        return new RegCacheConfiguration(start, random.Next(3), random.Next(Tower.Blocks.Count), random.Next(4))
+        return new RegCacheSetting(start, random.Next(3), random.Next(Tower.Blocks.Count), random.Next(4))
             .ApplyTo(plan, prefixes[random.Next(prefixes.Length)]);
     }
 }

@@ -10,11 +10,11 @@ internal static class TinyClip
 {
     public static ClipConfig Config => ClipConfigJson.Load(Goldens.Path("clip", "tiny_clip_config.json"));
 
-    public static ClipModel Load(Func<ClipConfig, ClipConfig>? change = null, IExecution? execution = null)
+    public static ClipModel Load(Func<ClipConfig, ClipConfig>? change = null, IBackend? backend = null)
     {
         var config = change?.Invoke(Config) ?? Config;
         using var file = WeightFile.Open(Goldens.Path("clip", "tiny_clip.safetensors"));
-        return new(config, StateDictLoader.Fit(StateDictLoader.Load(file), config).ToWeightTable(), execution);
+        return new(config, StateDictLoader.Fit(StateDictLoader.Load(file), config).ToWeightTable(), backend);
     }
 
     /// <summary>Tokenizes with the golden's truncated vocabulary.</summary>

@@ -67,10 +67,10 @@ public sealed class CollectionTests
         var prefixes = new Dictionary<int, RegisterPrefix> { [1] = subject.Prefix };
         AssertSame<GridCell>(() =>
         {
-            using var repqVit = new RepqVitCalibration(subject.Tower, subject.Calibration, _bits);
-            ICalibration[] calibrations =
+            using var repqVit = new RepqVitCalibrator(subject.Tower, subject.Calibration, _bits);
+            ICalibrator[] calibrations =
             [
-                new NaiveQuantizer(_bits), repqVit, new Ptq4VitCalibration(subject.Tower, subject.Classifier, subject.Calibration, new(_bits)),
+                new NaiveQuantizer(_bits), repqVit, new Ptq4VitCalibrator(subject.Tower, subject.Classifier, subject.Calibration, new(_bits)),
             ];
             return
             [
@@ -92,7 +92,7 @@ public sealed class CollectionTests
             MergingConfiguration.TokenMerging(2).ApplyTo(plain),
             new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)).ApplyTo(plain),
             new MergingConfiguration(MergingMethod.AttentionPruning, MergeSchedule.Constant(2)).ApplyTo(plain),
-            new RegCacheConfiguration(1, 1, 2, 1).ApplyTo(EncoderPlan.Uniform(Blocks, new NaiveQuantizer(_bits)), subject.Prefix),
+            new RegCacheSetting(1, 1, 2, 1).ApplyTo(EncoderPlan.Uniform(Blocks, new NaiveQuantizer(_bits)), subject.Prefix),
         ];
         AssertSame<PlanScore>(() => [.. PlanEvaluation.Run(subject.Tower, subject.Classifier, subject.Images, new(plans), new("scores", 3), reference: 0)]);
     }

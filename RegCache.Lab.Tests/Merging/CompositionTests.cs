@@ -28,7 +28,7 @@ public sealed class CompositionTests : IDisposable
     [InlineData(1, 5)]
     public void MergesWithPrefixDeletionAndQuantizer(int localStart, int globalStart)
     {
-        var registers = new RegCacheConfiguration(1, 3, 2, 2)
+        var registers = new RegCacheSetting(1, 3, 2, 2)
             .ApplyTo(EncoderPlan.Uniform(Layers, new NaiveQuantizer(new(8, 8))), RandomPrefix());
         var plan = (MergingConfiguration.LocalGlobal(6, localStart, globalStart) with { TrackSources = true }).ApplyTo(registers);
         using var runner = new PlanRunner(Tower);

@@ -45,7 +45,7 @@ public sealed class CalibrationTests : IDisposable
     {
         foreach (var bits in new[] { 2, 4, 8 })
         {
-            var plan = new RegCacheConfiguration(1, 3, DeleteBlock, 2).ApplyTo(Plain, _prefix);
+            var plan = new RegCacheSetting(1, 3, DeleteBlock, 2).ApplyTo(Plain, _prefix);
             var quantizer = Make(method, new(bits, bits)).Calibrate(plan);
             using var features = Run(quantizer.ApplyTo(plan));
             Assert.True(features.isfinite().all().item<bool>());
@@ -55,7 +55,7 @@ public sealed class CalibrationTests : IDisposable
             foreach (var kind in LinearKinds.All)
             {
                 var only = quantizer.Only(kind);
-                var one = plan.With(1, block => block with { Scheme = only });
+                var one = plan.With(1, block => block with { Transform = only });
                 using var partial = Run(one);
                 Assert.True(partial.isfinite().all().item<bool>());
             }
@@ -66,7 +66,7 @@ public sealed class CalibrationTests : IDisposable
     [MemberData(nameof(Methods))]
     public void CalibrationRepeatsAndSurvivesItsFile(string method)
     {
-        var plan = new RegCacheConfiguration(1, 2, DeleteBlock, 1).ApplyTo(Plain, _prefix);
+        var plan = new RegCacheSetting(1, 2, DeleteBlock, 1).ApplyTo(Plain, _prefix);
         var first = (CalibratedQuantizer)Make(method, new(6, 6)).Calibrate(plan);
         var second = (CalibratedQuantizer)Make(method, new(6, 6)).Calibrate(plan);
         var path = Path.Combine(_folder, method);
@@ -98,7 +98,7 @@ public sealed class CalibrationTests : IDisposable
     {
         var inner = new CountingCalibration(Make("repqvit", new(8, 8)));
         var stored = new StoredCalibration(inner, _folder, Tower, "hash", SilentProgress.Instance);
-        var deleted = new RegCacheConfiguration(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
+        var deleted = new RegCacheSetting(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
         foreach (var plan in new[] { Plain, deleted, Plain, deleted })
         {
             stored.Calibrate(plan);
@@ -113,11 +113,11 @@ public sealed class CalibrationTests : IDisposable
     public void AForcedRunCalibratesEverySettingOnce()
     {
         var inner = new CountingCalibration(Make("repqvit", new(8, 8)));
-        var deleted = new RegCacheConfiguration(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
+        var deleted = new RegCacheSetting(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
         // Two runs into one folder; each has stages of its own that calibrate the same plans.
         for (var run = 1; run <= 2; run++)
         {
-            var remembered = new RememberedCalibration(inner);
+            var remembered = new RememberedCalibrator(inner);
             StoredCalibration Stage() => new(remembered, _folder, Tower, "hash", SilentProgress.Instance, force: true);
             foreach (var plan in new[] { Plain, deleted, Plain, deleted })
             {
@@ -135,11 +135,11 @@ public sealed class CalibrationTests : IDisposable
     public void PrefixRowsStayOutsideTheRanges(string method)
     {
         // Rows of the second prefix are huge, but attention never looks at a key that points away from every query.
-        var plan = new RegCacheConfiguration(3, 2, DeleteBlock, 0).ApplyTo(Plain, Prefix("small", 1));
-        var huge = new RegCacheConfiguration(3, 2, DeleteBlock, 0).ApplyTo(Plain, Prefix("huge", 1000));
+        var plan = new RegCacheSetting(3, 2, DeleteBlock, 0).ApplyTo(Plain, Prefix("small", 1));
+        var huge = new RegCacheSetting(3, 2, DeleteBlock, 0).ApplyTo(Plain, Prefix("huge", 1000));
         var small = ((CalibratedQuantizer)Make(method, new(8, 8)).Calibrate(plan)).Blocks[3].Attention!;
         var large = ((CalibratedQuantizer)Make(method, new(8, 8)).Calibrate(huge)).Blocks[3].Attention!;
-        float Largest(ITensorQuantizer grid) => ((UniformGrid)grid).Scale.max().item<float>();
+        float Largest(ITensorQuantizer grid) => ((UniformQuantizer)grid).Scale.max().item<float>();
         Assert.InRange(Largest(large.Value) / Largest(small.Value), 0.5, 2);
         Assert.InRange(Largest(large.Key) / Largest(small.Key), 0.5, 2);
     }
@@ -147,7 +147,7 @@ public sealed class CalibrationTests : IDisposable
     [Fact]
     public void RepqVitRedoesOnlyWhatChanged()
     {
-        using var calibration = new RepqVitCalibration(Tower, _images, new(6, 6));
+        using var calibration = new RepqVitCalibrator(Tower, _images, new(6, 6));
         ValueList<int> blocks = [0, 1, 2];
         var prefixes = blocks.ToDictionary(block => block, block => Prefix($"t{block}", 1));
         var settings = RegisterSearch.Settings(blocks, DeleteBlock, 2, new() { MaxDelete = 2 });
@@ -156,7 +156,7 @@ public sealed class CalibrationTests : IDisposable
         Assert.InRange(calibration.BlockCalibrations, 1, (plans.Length * Tower.Blocks.Count * 2 / 3) - 1);
         foreach (var index in new[] { 0, plans.Length / 2, plans.Length - 1 })
         {
-            using var alone = new RepqVitCalibration(Tower, _images, new(6, 6));
+            using var alone = new RepqVitCalibrator(Tower, _images, new(6, 6));
             using var expected = Run(alone.Calibrate(plans[index]).ApplyTo(plans[index]));
             using var actual = Run(shared[index].ApplyTo(plans[index]));
             GoldenTensors.AssertIdentical(expected, actual);
@@ -217,7 +217,7 @@ public sealed class CalibrationTests : IDisposable
         var options = new Ptq4VitOptions(new(8, 8)) { Loss = HessianLoss.Kl, Range = new(0.3, 1.2, 4), Rounds = 1 };
         try
         {
-            new Ptq4VitCalibration(Tower, _classifier, _images, options).Calibrate(Plain);
+            new Ptq4VitCalibrator(Tower, _classifier, _images, options).Calibrate(Plain);
         }
         catch (UserException exception)
         {
@@ -229,8 +229,8 @@ public sealed class CalibrationTests : IDisposable
     public void StaticRangesCoverTheCalibrationImages()
     {
         var quantizer = new NaiveQuantizer(new(8, 8));
-        var found = (CalibratedQuantizer)new StaticRangeCalibration(Tower, _images, quantizer, 4).Calibrate(Plain);
-        var input = (UniformGrid)found.Blocks[0].Linears[LinearKind.AttentionIn].Input;
+        var found = (CalibratedQuantizer)new StaticRangeCalibrator(Tower, _images, quantizer, 4).Calibrate(Plain);
+        var input = (UniformQuantizer)found.Blocks[0].Linears[LinearKind.AttentionIn].Input;
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         var normalised = Tower.Blocks[0].AttentionNorm.Apply(Tower.Embed(_images.All).Tokens);
@@ -248,7 +248,7 @@ public sealed class CalibrationTests : IDisposable
             (new(new(8, 8)) { BackwardBatch = 0 }, "--backward-batch"),
         })
         {
-            var error = Assert.Throws<UserException>(() => new Ptq4VitCalibration(Tower, _classifier, _images, options));
+            var error = Assert.Throws<UserException>(() => new Ptq4VitCalibrator(Tower, _classifier, _images, options));
             Assert.Contains(option, error.Message);
         }
 
@@ -262,9 +262,9 @@ public sealed class CalibrationTests : IDisposable
         var images = _images.All.clone();
         images[4, 0, 0, 0] = float.NaN;
         using var damaged = new CalibrationImages(images, "damaged");
-        using var repq = new RepqVitCalibration(Tower, damaged, new(8, 8));
+        using var repq = new RepqVitCalibrator(Tower, damaged, new(8, 8));
         Assert.Contains("image 4", Assert.Throws<UserException>(() => repq.Calibrate(Plain)).Message);
-        var ptq = new Ptq4VitCalibration(Tower, _classifier, damaged, new(new(8, 8)));
+        var ptq = new Ptq4VitCalibrator(Tower, _classifier, damaged, new(new(8, 8)));
         Assert.Contains("image 4", Assert.Throws<UserException>(() => ptq.Calibrate(Plain)).Message);
     }
 
@@ -277,18 +277,18 @@ public sealed class CalibrationTests : IDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
-    private ICalibration Make(string method, QuantizationBits bits)
+    private ICalibrator Make(string method, QuantizationBits bits)
     {
         // A short list of candidates keeps the tests quick.
         var options = new Ptq4VitOptions(bits) { Range = new(0.3, 1.2, 12) };
-        ICalibration Search(Ptq4VitOptions chosen) => new Ptq4VitCalibration(Tower, _classifier, _images, chosen);
+        ICalibrator Search(Ptq4VitOptions chosen) => new Ptq4VitCalibrator(Tower, _classifier, _images, chosen);
         return method switch
         {
-            "repqvit" => new RepqVitCalibration(Tower, _images, bits),
+            "repqvit" => new RepqVitCalibrator(Tower, _images, bits),
             "ptq4vit" => Search(options),
             "ptq4vit-paper" => Search(options with { SoftmaxTwin = SoftmaxTwin.Paper }),
             "base" => Search(Ptq4VitOptions.BasePtq(bits)),
-            _ => new StaticRangeCalibration(Tower, _images, new(bits), 4),
+            _ => new StaticRangeCalibrator(Tower, _images, new(bits), 4),
         };
     }
 
@@ -307,7 +307,7 @@ public sealed class CalibrationTests : IDisposable
                 block => block, _ => (torch.randn(Tower.Config.Width) * 0.1, torch.randn(Tower.Config.Width) * size)));
     }
 
-    private sealed class CountingCalibration(ICalibration inner) : ICalibration
+    private sealed class CountingCalibration(ICalibrator inner) : ICalibrator
     {
         public int Calls { get; private set; }
 

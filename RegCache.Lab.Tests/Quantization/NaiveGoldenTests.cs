@@ -96,7 +96,7 @@ public sealed partial class NaiveGoldenTests
         Assert.True(beside <= 1e-5 * values, $"{beside} of {values} codes differ");
     }
 
-    private static void AssertGrid(string name, torch.Tensor values, UniformGrid grid)
+    private static void AssertGrid(string name, torch.Tensor values, UniformQuantizer grid)
     {
         GoldenTensors.AssertClose(_golden[$"{name}.scale"], grid.Scale, 0, 1e-6);
         var codes = grid.Encode(values);

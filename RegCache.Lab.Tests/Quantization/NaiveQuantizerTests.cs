@@ -75,7 +75,7 @@ public sealed class NaiveQuantizerTests
         var images = torch.randn(3, 3, 32, 24);
         images[2, 0, 0, 0] = damage;
         using var runner = new PlanRunner(model.Vision);
-        var plan = EncoderPlan.Plain(4).With(1, it => it with { Scheme = new NaiveQuantizer(new(8, 8)).Only(LinearKind.MlpIn) });
+        var plan = EncoderPlan.Plain(4).With(1, it => it with { Transform = new NaiveQuantizer(new(8, 8)).Only(LinearKind.MlpIn) });
         var error = Assert.Throws<UserException>(() => runner.Run(images, plan));
         Assert.Contains("visual.transformer.resblocks.1.mlp.c_fc", error.Message);
         Assert.Contains("image 2", error.Message);
@@ -110,7 +110,7 @@ public sealed class NaiveQuantizerTests
         }
     }
 
-    private static UniformGrid Grid(torch.Tensor values, int bits, ActivationScope scope, bool asymmetric) => asymmetric
+    private static UniformQuantizer Grid(torch.Tensor values, int bits, ActivationScope scope, bool asymmetric) => asymmetric
         ? MinMaxRange.Asymmetric(values, bits, scope)
         : MinMaxRange.Symmetric(values, bits, scope);
 }

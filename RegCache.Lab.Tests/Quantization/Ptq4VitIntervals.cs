@@ -13,7 +13,7 @@ internal static class Ptq4VitIntervals
     public static IEnumerable<KeyValuePair<string, float[]>> Of(CalibratedQuantizer quantizer, string prefix)
     {
         KeyValuePair<string, float[]> Entry(string name, params float[] values) => new($"{prefix}.{name}", values);
-        float[] Scales(ITensorQuantizer grid) => [.. ((UniformGrid)grid).Scale.data<float>()];
+        float[] Scales(ITensorQuantizer grid) => [.. ((UniformQuantizer)grid).Scale.data<float>()];
         yield return Entry("conv1.w_interval", Scales(quantizer.Patches!.Weight));
         foreach (var (index, block) in quantizer.Blocks.Index())
         {
@@ -47,7 +47,7 @@ internal static class Ptq4VitIntervals
     public static CalibratedQuantizer Inject(VisionGolden golden, string prefix, QuantizationBits bits)
     {
         float[] Floats(string name) => [.. golden.Values[$"{prefix}.{name}"].data<float>()];
-        UniformGrid Rows(string name, long rows, int width, params long[] ones)
+        UniformQuantizer Rows(string name, long rows, int width, params long[] ones)
         {
             var groups = Floats(name);
             return SearchRange.Grid(
@@ -66,7 +66,7 @@ internal static class Ptq4VitIntervals
                 Rows($"{name}.w_interval", golden.Values[$"{kind.FullName(block)}{suffix}"].shape[0], bits.Weights, 1));
         }
 
-        UniformGrid Heads(string name) => Rows(name, Floats(name).Length, bits.Activations, 1, 1);
+        UniformQuantizer Heads(string name) => Rows(name, Floats(name).Length, bits.Activations, 1, 1);
         return new(
             "golden",
             new(null, Rows("conv1.w_interval", golden.Values["visual.conv1.weight"].shape[0], bits.Weights, 1, 1, 1)),

@@ -127,7 +127,7 @@ public sealed partial class Ptq4VitLayerGoldenTests
             var isQueryKey = match.Groups["kind"].Value == "qk";
             var (left, right) = isQueryKey ? ("in.q", "in.k") : ("in.attn", "in.v");
             var bits = options.Bits.Activations;
-            UniformGrid PerHead(string key) => SearchRange.Grid(Floats(key), bits, torch.CPU, _golden[key].NumberOfElements, 1, 1);
+            UniformQuantizer PerHead(string key) => SearchRange.Grid(Floats(key), bits, torch.CPU, _golden[key].NumberOfElements, 1, 1);
             ITensorQuantizer leftQuantizer = match.Groups["kind"].Value == "av_twin"
                 ? new SoftmaxTwinQuantizer(_golden[$"{name}.split"].item<float>(), bits, SoftmaxTwin.Released)
                 : PerHead($"{name}.A_interval");
@@ -217,7 +217,7 @@ public sealed partial class Ptq4VitLayerGoldenTests
             : SearchRange.Grid([scale], options.Bits.Activations, torch.CPU);
     }
 
-    private static UniformGrid RowGrid(float[] groups, torch.Tensor weight, int bits)
+    private static UniformQuantizer RowGrid(float[] groups, torch.Tensor weight, int bits)
     {
         var rows = weight.shape[0];
         return SearchRange.Grid(
@@ -226,7 +226,7 @@ public sealed partial class Ptq4VitLayerGoldenTests
 
     private static void AssertInput(float expected, ITensorQuantizer found)
     {
-        var scale = found is PostGeluQuantizer twin ? twin.Scale : ((UniformGrid)found).Scale.item<float>();
+        var scale = found is PostGeluQuantizer twin ? twin.Scale : ((UniformQuantizer)found).Scale.item<float>();
         Assert.Equal(expected, scale, expected * 1e-6);
     }
 

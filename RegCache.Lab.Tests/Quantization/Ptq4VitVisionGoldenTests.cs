@@ -68,7 +68,7 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
         foreach (var (prefix, bits) in _golden.Cases())
         {
             var options = Options(bits);
-            var found = (CalibratedQuantizer)new Ptq4VitCalibration(_golden.Tower, _golden.Classifier, images, options)
+            var found = (CalibratedQuantizer)new Ptq4VitCalibrator(_golden.Tower, _golden.Classifier, images, options)
                 .Calibrate(_golden.Plain);
             var entries = Ptq4VitIntervals.Of(found, prefix).ToArray();
             string[] suffixes = ["_interval", ".split"];
@@ -109,7 +109,7 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
     [IntegerFact]
     public void InjectedIntervalsGiveTheLogitsInIntegers()
     {
-        var execution = new OneDnnExecution(ExecutionMode.Integer);
+        var execution = new OneDnnBackend(ExecutionMode.Integer);
         using var golden = new VisionGolden("ptq4vit_vit.safetensors", execution);
         AssertInjected(golden);
         // The two ranges behind GELU are no bytes of one step.

@@ -22,7 +22,7 @@ public sealed class RangeStudyTests : IDisposable
 
     private EncoderPlan Plain => EncoderPlan.Plain(Tower.Blocks.Count);
 
-    private EncoderPlan Deleted => new RegCacheConfiguration(0, 0, DeleteBlock: 1, DeleteCount: 2).ApplyTo(Plain, null);
+    private EncoderPlan Deleted => new RegCacheSetting(0, 0, DeleteBlock: 1, DeleteCount: 2).ApplyTo(Plain, null);
 
     [Fact]
     public void RowsAreThoseOfTheDefinitions()
@@ -67,7 +67,7 @@ public sealed class RangeStudyTests : IDisposable
     public void TogetherIsAsAlone()
     {
         using var calibrationImages = new CalibrationImages(_pixels.clone(), "random");
-        using var calibration = new RepqVitCalibration(Tower, calibrationImages, new(6, 6));
+        using var calibration = new RepqVitCalibrator(Tower, calibrationImages, new(6, 6));
         IQuantizer naive = new NaiveQuantizer(new(8, 8));
         var cases = new List<RangeCase>();
         foreach (var (registers, plan) in new[] { (false, Plain), (true, Deleted) })
@@ -95,7 +95,7 @@ public sealed class RangeStudyTests : IDisposable
     public void AReparameterisedLayerIsMeasuredInItsOwnUnits()
     {
         using var calibrationImages = new CalibrationImages(_pixels.clone(), "random");
-        using var calibration = new RepqVitCalibration(Tower, calibrationImages, new(8, 8));
+        using var calibration = new RepqVitCalibrator(Tower, calibrationImages, new(8, 8));
         var repq = calibration.Calibrate(Plain);
         var rows = Run(new(RangeCase.Float, null, false, null, Plain), new("repqvit", new(8, 8), false, repq, repq.ApplyTo(Plain)));
         var (plain, shifted) = (rows[..(rows.Count / 2)], rows[(rows.Count / 2)..]);
@@ -157,7 +157,7 @@ public sealed class RangeStudyTests : IDisposable
         private static LinearKind? LayerOf(ActivationKind kind) => kind switch
         {
             ActivationKind.AttentionNorm => LinearKind.AttentionIn,
-            ActivationKind.AttentionMixed => LinearKind.AttentionOut,
+            ActivationKind.AttentionContext => LinearKind.AttentionOut,
             ActivationKind.MlpNorm => LinearKind.MlpIn,
             ActivationKind.MlpHidden => LinearKind.MlpOut,
             _ => null,

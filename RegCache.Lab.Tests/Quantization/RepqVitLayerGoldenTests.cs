@@ -29,7 +29,7 @@ public sealed partial class RepqVitLayerGoldenTests
             Assert.Equal(delta.NumberOfElements, grid.Scale.NumberOfElements);
             GoldenTensors.AssertClose(delta.flatten(), grid.Scale.flatten(), 0, 1e-4);
             GoldenTensors.AssertClose(zeroPoint.flatten(), grid.ZeroPoint!.flatten(), 0);
-            var injected = new UniformGrid(
+            var injected = new UniformQuantizer(
                 delta.reshape(grid.Scale.shape), zeroPoint.reshape(grid.Scale.shape), grid.Lowest, grid.Highest);
             var expected = _golden[$"{name}.dq"];
             GoldenTensors.AssertClose(expected, injected.FakeQuantize(values), expected.abs().max().item<float>() * 1e-6, 1e-6);

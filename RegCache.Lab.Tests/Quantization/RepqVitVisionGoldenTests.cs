@@ -27,7 +27,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
         foreach (var (prefix, bits) in _golden.Cases())
         {
             using var scope = torch.NewDisposeScope();
-            using var calibration = new RepqVitCalibration(_golden.Tower, images, bits);
+            using var calibration = new RepqVitCalibrator(_golden.Tower, images, bits);
             var found = (CalibratedQuantizer)calibration.Calibrate(_golden.Plain);
             var seen = new HashSet<string>();
             void Assert(string phase, string layer, string operand, ITensorQuantizer quantizer)
@@ -41,7 +41,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
                     seen.Add($"{name}.{suffix}");
                 }
 
-                if (quantizer is UniformGrid grid)
+                if (quantizer is UniformQuantizer grid)
                 {
                     Close("delta", grid.Scale, 0);
                     Close("zero_point", grid.ZeroPoint!, 1);
@@ -148,7 +148,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
     [IntegerFact]
     public void InjectedScalesGiveTheLogitsInIntegers()
     {
-        var execution = new OneDnnExecution(ExecutionMode.Integer);
+        var execution = new OneDnnBackend(ExecutionMode.Integer);
         using var golden = new VisionGolden("repqvit_vit.safetensors", execution);
         AssertInjected(golden);
         Assert.Equal(LinearKinds.All.Count * golden.Tower.Blocks.Count, execution.IntegerLayers.Count);
@@ -180,10 +180,10 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
         Assert.InRange((actual - expected).norm().item<float>(), 0, 1e-5 * expected.norm().item<float>());
     }
 
-    private UniformGrid Grid(string name, int bits, params long[] shape) => new(
+    private UniformQuantizer Grid(string name, int bits, params long[] shape) => new(
         _golden.Values[$"{name}.delta"].reshape(shape), _golden.Values[$"{name}.zero_point"].reshape(shape), 0, (1 << bits) - 1);
 
-    private (UniformGrid Grid, ChannelShift Shift) Shift(string prefix, QuantizationBits bits, int block, LinearKind kind) =>
+    private (UniformQuantizer Grid, ScaleReparameterization Shift) Shift(string prefix, QuantizationBits bits, int block, LinearKind kind) =>
         Reparameterization.Of(Grid($"{prefix}.init.block{block}.{kind.Name()}.input", bits.Activations, 1, 1, -1));
 
     private CalibratedQuantizer Inject(string prefix, QuantizationBits bits)
@@ -197,7 +197,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
             };
         }
 
-        UniformGrid Operand(int block, string name) => Grid($"{prefix}.final.block{block}.attn.{name}", bits.Activations, -1);
+        UniformQuantizer Operand(int block, string name) => Grid($"{prefix}.final.block{block}.attn.{name}", bits.Activations, -1);
         return new(
             "golden",
             new(Grid($"{prefix}.final.conv1.input", 8, -1), Grid($"{prefix}.final.conv1.weight", bits.Weights, -1, 1, 1, 1)),
@@ -210,11 +210,11 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
                     Operand(block, "av.B"))))]);
     }
 
-    private sealed class FloatReparameterized(RepqVitVisionGoldenTests owner, string prefix, QuantizationBits bits) : ILayerScheme
+    private sealed class FloatReparameterized(RepqVitVisionGoldenTests owner, string prefix, QuantizationBits bits) : ILayerTransform
     {
         public BlockLayers Apply(int block, BlockLayers plain)
         {
-            ChannelShift Shift(LinearKind kind) => owner.Shift(prefix, bits, block, kind).Shift;
+            ScaleReparameterization Shift(LinearKind kind) => owner.Shift(prefix, bits, block, kind).Shift;
             var layers = plain.With(LinearKind.AttentionIn, Shift(LinearKind.AttentionIn).Apply).With(LinearKind.MlpIn, Shift(LinearKind.MlpIn).Apply);
             return layers with
             {

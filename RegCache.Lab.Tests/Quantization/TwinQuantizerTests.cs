@@ -78,7 +78,7 @@ public sealed class TwinQuantizerTests
         ITensorQuantizer[] quantizers =
         [
             new PostGeluQuantizer(0.1f, 4), new SoftmaxTwinQuantizer(0.1f, 4, SoftmaxTwin.Released),
-            new LogSqrt2Quantizer(1, 4), new UniformGrid(torch.ones(1), null, -8, 7),
+            new LogSqrt2Quantizer(1, 4), new UniformQuantizer(torch.ones(1), null, -8, 7),
         ];
         Assert.All(quantizers, quantizer => Assert.True(quantizer.FakeQuantize(values).isnan().all().item<bool>(), quantizer.ToString()));
     }

@@ -11,7 +11,7 @@ internal sealed class VisionGolden : IDisposable
     // The goldens' README: logits = 20 normalize(feature) C.
     public const double LogitScale = 20;
 
-    public VisionGolden(string file, IExecution? execution = null)
+    public VisionGolden(string file, IBackend? backend = null)
     {
         Values = GoldenTensors.Load("quantizers", file);
         var weights = Values.Where(pair => pair.Key.StartsWith("visual.", StringComparison.Ordinal))
@@ -34,7 +34,7 @@ internal sealed class VisionGolden : IDisposable
                 },
             },
             new WeightTable(file, weights),
-            execution);
+            backend);
         Classifier = new(Values["classifier"].clone());
     }
 

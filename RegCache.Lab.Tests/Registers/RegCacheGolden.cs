@@ -19,7 +19,7 @@ public class RegCacheGolden : IDisposable
     {
     }
 
-    protected RegCacheGolden(IExecution? execution)
+    protected RegCacheGolden(IBackend? backend)
     {
         _settings = JsonDocument.Parse(File.ReadAllText(Goldens.Path("regcache", "config.json"))).RootElement;
         _expected = GoldenTensors.Load("regcache", "expected.safetensors");
@@ -43,7 +43,7 @@ public class RegCacheGolden : IDisposable
                 },
             },
             new WeightTable("the golden model", tensors),
-            execution);
+            backend);
         Classifier = new(classifier.clone());
         Search = Source(images["search_images"], images["search_labels"]);
         Validation = Source(images["val_images"], images["val_labels"]);

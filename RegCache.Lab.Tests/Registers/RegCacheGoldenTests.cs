@@ -138,7 +138,7 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
     public void Stage6EvaluatesTheBestSetting()
     {
         var best = golden.Expected("stage5.best").data<long>().ToArray();
-        var selected = new RegCacheConfiguration((int)best[1], (int)best[2], (int)golden.ExpectedNumber("stage1.k"), (int)best[3]);
+        var selected = new RegCacheSetting((int)best[1], (int)best[2], (int)golden.ExpectedNumber("stage1.k"), (int)best[3]);
         var prefix = Prefixes()[selected.ExtractionBlock];
         var scores = FinalScores.Run(
             golden.Tower, golden.Classifier, golden.Validation, golden.Quantizer, selected, prefix, golden.Pass());
@@ -199,7 +199,7 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
         }
     }
 
-    private void AssertDeletion(RegCacheConfiguration selected, RegisterPrefix prefix)
+    private void AssertDeletion(RegCacheSetting selected, RegisterPrefix prefix)
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();

@@ -11,5 +11,5 @@ public sealed class RegCacheIntegerGoldenTests(RegCacheIntegerGoldenTests.Intege
     : RegCacheGoldenTests(golden), IClassFixture<RegCacheIntegerGoldenTests.IntegerGolden>
 {
     public sealed class IntegerGolden() : RegCacheGolden(
-        OneDnn.Support.IntegerProblem is null ? new OneDnnExecution(ExecutionMode.Integer) : null);
+        OneDnn.Support.IntegerProblem is null ? new OneDnnBackend(ExecutionMode.Integer) : null);
 }

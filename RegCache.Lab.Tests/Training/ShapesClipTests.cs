@@ -48,7 +48,7 @@ public sealed class ShapesClipTests : IDisposable
         Assert.True((plain - still).abs().max().item<float>() < 1e-5f);
         Assert.True((plain - uphill).abs().max().item<float>() > 1e-4f);
 
-        static Tensor Weight(SharpnessOptions? sharpness)
+        static Tensor Weight(SamOptions? sharpness)
         {
             var phase = new ShapesClipPhase { Steps = 3, BatchSize = 16, WarmupSteps = 0, MaxTokens = 30 };
             using var task = new ShapesClipTask(new() { TrainImages = 64, ValidationImages = 48, Phases = [phase], Sharpness = sharpness });

@@ -31,8 +31,8 @@ public sealed class SharpnessGoldenTests : IDisposable
         Action<int> update = settings.TryGetProperty("momentum", out var momentum)
             ? new Momentum(parameters, Setting("lr"), momentum.GetDouble(), Setting("weight_decay")).Step
             : new Adam(parameters, Setting("lr"), Setting("weight_decay")).Step;
-        var options = new SharpnessOptions(Setting("rho"), settings.GetProperty("adaptive").GetBoolean());
-        var sharpness = new SharpnessAware(parameters, options);
+        var options = new SamOptions(Setting("rho"), settings.GetProperty("adaptive").GetBoolean());
+        var sharpness = new SamTraining(parameters, options);
         var steps = 0;
         for (; _golden.ContainsKey($"{run}/step{steps}/losses"); steps++)
         {
@@ -72,7 +72,7 @@ public sealed class SharpnessGoldenTests : IDisposable
         Action<int> update = settings.TryGetProperty("momentum", out var momentum)
             ? new Momentum(parameters, Setting("lr"), momentum.GetDouble(), Setting("weight_decay")).Step
             : new Adam(parameters, Setting("lr"), Setting("weight_decay")).Step;
-        var sharpness = new SharpnessAware(parameters, new(Setting("rho"), settings.GetProperty("adaptive").GetBoolean()));
+        var sharpness = new SamTraining(parameters, new(Setting("rho"), settings.GetProperty("adaptive").GetBoolean()));
         var loss = sharpness.Step(() => Loss(parameters), () => update(1));
         GoldenTensors.AssertClose(_golden[$"{run}/step0/losses"][0], loss, Tolerance);
         AssertAll($"{run}/step0", "after", parameters);
@@ -84,7 +84,7 @@ public sealed class SharpnessGoldenTests : IDisposable
     {
         var (used, unused) = (ones(3).requires_grad_(), ones(3).requires_grad_());
         used.square().sum().backward();
-        using (new SharpnessAware([used, unused], new()).Climb())
+        using (new SamTraining([used, unused], new()).Climb())
         {
             Assert.Equal(1f, unused[0].item<float>());
             Assert.NotEqual(1f, used[0].item<float>());
@@ -97,7 +97,7 @@ public sealed class SharpnessGoldenTests : IDisposable
     [InlineData(-1)]
     [InlineData(double.NaN)]
     public void BadRadiusIsRefused(double radius) =>
-        Assert.Throws<UserException>(() => new SharpnessAware([], new(radius)));
+        Assert.Throws<UserException>(() => new SamTraining([], new(radius)));
 
     public void Dispose() => _scope.Dispose();
 

@@ -13,7 +13,7 @@ public enum ActivationKind
     AttentionProbabilities,
 
     /// <summary>Weighted values of all heads, the input of `attn.out_proj` [B,N,C].</summary>
-    AttentionMixed,
+    AttentionContext,
 
     /// <summary>Output of `attn.out_proj` [B,N,C].</summary>
     AttentionOut,

@@ -1,7 +1,7 @@
 namespace RegCache.Lab.Encoders;
 
 /// <summary>
-/// Everything that one pre-norm block computes with. A plan's <see cref="ILayerScheme"/> turns the plain layers of a
+/// Everything that one pre-norm block computes with. A plan's <see cref="ILayerTransform"/> turns the plain layers of a
 /// block into the ones that run.
 /// </summary>
 /// <param name="Heads">Number of attention heads H.</param>
@@ -21,10 +21,10 @@ public sealed record BlockLayers(
     IMlp Mlp)
 {
     /// <summary>Gain of the attention branch (`ls_1.gamma`) [C]; null without layer scale.</summary>
-    public Tensor? AttentionGain { get; init; }
+    public Tensor? LayerScale1 { get; init; }
 
     /// <summary>Gain of the MLP branch (`ls_2.gamma`) [C]; null without layer scale.</summary>
-    public Tensor? MlpGain { get; init; }
+    public Tensor? LayerScale2 { get; init; }
 
     /// <summary>One of the four linear layers; null for those of the MLP where a memory layer is in its place.</summary>
     public ILinear? Linear(LinearKind kind) => kind switch

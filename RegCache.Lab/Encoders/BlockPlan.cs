@@ -22,5 +22,5 @@ public sealed record BlockPlan
     public bool ProportionalAttention { get; init; }
 
     /// <summary>Seams 4 and 5: how the layers run; null runs the plain float layers.</summary>
-    public ILayerScheme? Scheme { get; init; }
+    public ILayerTransform? Transform { get; init; }
 }

@@ -19,5 +19,5 @@ public sealed record ClipLoadOptions
     public torch.ScalarType Type { get; init; } = torch.ScalarType.Float32;
 
     /// <summary>How blocks run where no gradients are wanted; null runs the tensor operators, as training must.</summary>
-    public IExecution? Execution { get; init; }
+    public IBackend? Backend { get; init; }
 }

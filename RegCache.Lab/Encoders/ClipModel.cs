@@ -6,14 +6,14 @@ public sealed class ClipModel : IDisposable
     /// <summary>Builds the towers on named tensors (OpenCLIP names) and takes ownership of them.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="weights">The named tensors.</param>
-    /// <param name="execution">How blocks run where no gradients are wanted; null runs the tensor operators. The weights must then stay as they are.</param>
+    /// <param name="backend">How blocks run where no gradients are wanted; null runs the tensor operators. The weights must then stay as they are.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public ClipModel(ClipConfig config, WeightTable weights, IExecution? execution = null)
+    public ClipModel(ClipConfig config, WeightTable weights, IBackend? backend = null)
     {
         Config = config;
         Weights = weights;
-        Vision = new(config, weights, execution);
-        Text = config.Text is null ? null : new(config, weights, execution);
+        Vision = new(config, weights, backend);
+        Text = config.Text is null ? null : new(config, weights, backend);
     }
 
     /// <summary>The architecture.</summary>

@@ -8,7 +8,7 @@ namespace RegCache.Lab.Encoders;
 public sealed record EncoderPlan(ValueList<BlockPlan> Blocks)
 {
     /// <summary>How the patch embedding runs; null runs it in float.</summary>
-    public ILayerScheme? Embedding { get; init; }
+    public ILayerTransform? Embedding { get; init; }
 
     /// <summary>The encoder as trained.</summary>
     public static EncoderPlan Plain(int blocks) => Uniform(blocks, BlockPlan.Plain);
@@ -17,9 +17,9 @@ public sealed record EncoderPlan(ValueList<BlockPlan> Blocks)
     public static EncoderPlan Uniform(int blocks, BlockPlan block) =>
         new([.. Enumerable.Repeat(block, blocks)]);
 
-    /// <summary>All blocks under one scheme, for example a quantizer, the patch embedding included.</summary>
-    public static EncoderPlan Uniform(int blocks, ILayerScheme scheme) =>
-        Uniform(blocks, BlockPlan.Plain with { Scheme = scheme }) with { Embedding = scheme };
+    /// <summary>All blocks under one transform, for example a quantizer, the patch embedding included.</summary>
+    public static EncoderPlan Uniform(int blocks, ILayerTransform transform) =>
+        Uniform(blocks, BlockPlan.Plain with { Transform = transform }) with { Embedding = transform };
 
     /// <summary>Changes one block.</summary>
     public EncoderPlan With(int block, Func<BlockPlan, BlockPlan> change) =>

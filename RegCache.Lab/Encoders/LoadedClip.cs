@@ -64,7 +64,7 @@ public sealed class LoadedClip : IDisposable
         }
 
         using var scope = torch.NewDisposeScope();
-        var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type), options.Execution);
+        var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type), options.Backend);
         return new(
             folder,
             model,

@@ -10,12 +10,12 @@ public sealed class PlanRunner : IDisposable
 
     private readonly VisionTower _tower;
     private readonly long _mostKeptBytes;
-    private readonly Dictionary<(ILayerScheme Scheme, int Block), BlockLayers> _boundLayers = [];
+    private readonly Dictionary<(ILayerTransform Transform, int Block), BlockLayers> _boundLayers = [];
     private readonly List<IDisposable> _owned = [];
     private long _keptBytes;
     private int _states;
 
-    /// <summary>Creates a runner; it keeps the layers that schemes make (quantized weights) until disposed.</summary>
+    /// <summary>Creates a runner; it keeps the layers that transforms make (quantized weights) until disposed.</summary>
     /// <param name="tower">The encoder.</param>
     /// <param name="mostKeptBytes">
     /// Layers beyond this many bytes are made again for every batch, so that a search over many calibrations fits in memory.
@@ -102,32 +102,32 @@ public sealed class PlanRunner : IDisposable
         _keptBytes = 0;
     }
 
-    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe, int? wanted = null)
+    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe, int? keepTokens = null)
     {
-        if (plan.Scheme is not { } scheme)
+        if (plan.Transform is not { } transform)
         {
-            return TransformerBlock.Forward(state, block, _tower.Running[block], plan, probe: probe, wanted: wanted);
+            return TransformerBlock.Forward(state, block, _tower.Running[block], plan, probe: probe, keepTokens: keepTokens);
         }
 
-        if (_boundLayers.TryGetValue((scheme, block), out var layers))
+        if (_boundLayers.TryGetValue((transform, block), out var layers))
         {
-            return TransformerBlock.Forward(state, block, layers, plan, probe: probe, wanted: wanted);
+            return TransformerBlock.Forward(state, block, layers, plan, probe: probe, keepTokens: keepTokens);
         }
 
         using var scope = torch.NewDisposeScope();
-        layers = _tower.Running.Under(scheme, block);
+        layers = _tower.Running.Under(transform, block);
         Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
         var bytes = made.Sum(tensor => tensor.NumberOfElements * tensor.ElementSize);
         if (_keptBytes + bytes <= _mostKeptBytes)
         {
-            // What a scheme makes outlives every scope; the runner owns it.
+            // What a transform makes outlives every scope; the runner owns it.
             scope.Detach(made);
             _owned.AddRange(made);
             _keptBytes += bytes;
-            _boundLayers[(scheme, block)] = layers;
+            _boundLayers[(transform, block)] = layers;
         }
 
-        return TransformerBlock.Forward(state, block, layers, plan, probe: probe, wanted: wanted).MoveToOuterDisposeScope(state);
+        return TransformerBlock.Forward(state, block, layers, plan, probe: probe, keepTokens: keepTokens).MoveToOuterDisposeScope(state);
     }
 
     private TokenBatch Arrive(TokenBatch state)

@@ -16,7 +16,7 @@ public sealed class PlanTree
         }
 
         Plans = plans;
-        var roots = new List<(ILayerScheme? Embedding, Builder Node)>();
+        var roots = new List<(ILayerTransform? Embedding, Builder Node)>();
         for (var index = 0; index < plans.Count; index++)
         {
             var plan = plans[index];
@@ -47,7 +47,7 @@ public sealed class PlanTree
     /// <summary>Block forwards per image when every plan runs alone.</summary>
     public int BlockForwardsAlone => Plans.Count * Plans[0].Blocks.Count;
 
-    internal IReadOnlyList<(ILayerScheme? Embedding, Node Node)> Roots { get; }
+    internal IReadOnlyList<(ILayerTransform? Embedding, Node Node)> Roots { get; }
 
     internal sealed record Node(IReadOnlyList<int> PlansHere, IReadOnlyList<(BlockPlan Block, Node Node)> Children)
     {

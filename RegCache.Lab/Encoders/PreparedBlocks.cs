@@ -1,23 +1,23 @@
 namespace RegCache.Lab.Encoders;
 
-/// <summary>The float blocks of a tower as an execution runs them; prepared when they first run, and kept.</summary>
+/// <summary>The float blocks of a tower as a backend runs them; prepared when they first run, and kept.</summary>
 /// <param name="plain">The plain layers.</param>
-/// <param name="execution">How they run; null runs them as they are.</param>
-internal sealed class PreparedBlocks(IReadOnlyList<BlockLayers> plain, IExecution? execution) : IDisposable
+/// <param name="backend">How they run; null runs them as they are.</param>
+internal sealed class PreparedBlocks(IReadOnlyList<BlockLayers> plain, IBackend? backend) : IDisposable
 {
     private readonly BlockLayers?[] _prepared = new BlockLayers?[plain.Count];
     private readonly List<Tensor> _owned = [];
 
     /// <summary>The layers that run: the plain ones under gradients.</summary>
-    public BlockLayers this[int block] => execution is null || torch.is_grad_enabled()
+    public BlockLayers this[int block] => backend is null || torch.is_grad_enabled()
         ? plain[block]
-        : _prepared[block] ??= Keep(() => execution.Prepare(block, plain[block]));
+        : _prepared[block] ??= Keep(() => backend.Prepare(block, plain[block]));
 
-    /// <summary>The layers that run under a scheme. Those that it leaves alone are the float blocks' own.</summary>
-    public BlockLayers Under(ILayerScheme scheme, int block)
+    /// <summary>The layers that run under a transform. Those that it leaves alone are the float blocks' own.</summary>
+    public BlockLayers Under(ILayerTransform transform, int block)
     {
-        var layers = scheme.Apply(block, plain[block]);
-        if (execution is null)
+        var layers = transform.Apply(block, plain[block]);
+        if (backend is null)
         {
             return layers;
         }
@@ -25,7 +25,7 @@ internal sealed class PreparedBlocks(IReadOnlyList<BlockLayers> plain, IExecutio
         var running = this[block];
         layers = LinearKinds.All.Aggregate(layers, (current, kind) => current.With(
             kind, linear => ReferenceEquals(linear, plain[block].Linear(kind)) ? running.Linear(kind)! : linear));
-        return execution.Prepare(block, layers);
+        return backend.Prepare(block, layers);
     }
 
     public void Dispose()

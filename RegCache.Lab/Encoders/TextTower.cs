@@ -12,9 +12,9 @@ public sealed class TextTower
     /// <summary>Builds the tower on its named tensors.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="weights">The named tensors.</param>
-    /// <param name="execution">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
+    /// <param name="backend">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public TextTower(ClipConfig config, WeightTable weights, IExecution? execution = null)
+    public TextTower(ClipConfig config, WeightTable weights, IBackend? backend = null)
     {
         Config = config.Text ?? throw new ArgumentException("The configuration has no text tower.", nameof(config));
         var prefix = config.CustomText ? "text." : "";
@@ -26,7 +26,7 @@ public sealed class TextTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"{prefix}transformer.resblocks.{block}", Config.Width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
-        Running = new(Blocks, execution);
+        Running = new(Blocks, backend);
         FinalNorm = TowerWeights.LayerNorm(weights, $"{prefix}ln_final", Config.Width, Config.Epsilon);
         if (Config.HasProjection)
         {

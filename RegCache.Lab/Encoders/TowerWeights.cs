@@ -23,8 +23,8 @@ internal static class TowerWeights
             new FeedForward(
                 Linear("mlp.c_fc", ".", mlpWidth, width), activation, Linear("mlp.c_proj", ".", width, mlpWidth)))
         {
-            AttentionGain = weights.TakeIfPresent($"{name}.ls_1.gamma", width),
-            MlpGain = weights.TakeIfPresent($"{name}.ls_2.gamma", width),
+            LayerScale1 = weights.TakeIfPresent($"{name}.ls_1.gamma", width),
+            LayerScale2 = weights.TakeIfPresent($"{name}.ls_2.gamma", width),
         };
     }
 }

@@ -9,11 +9,11 @@ public static class TransformerBlock
     /// <summary>Runs one block.</summary>
     /// <param name="input">The stream that enters, tokens [B,N,C].</param>
     /// <param name="block">The block's index, 0-based.</param>
-    /// <param name="layers">The layers that run, already under the plan's scheme.</param>
+    /// <param name="layers">The layers that run, already under the plan's transform.</param>
     /// <param name="plan">What is plugged into the seams.</param>
     /// <param name="mask">Added to the attention logits, broadcast to [B,H,N,N]; null for none.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
-    /// <param name="wanted">
+    /// <param name="keepTokens">
     /// Leading tokens that anyone looks at afterwards; null for all. Where each token passes the MLP by itself, the others
     /// do not, and do not leave.
     /// </param>
@@ -25,7 +25,7 @@ public static class TransformerBlock
         BlockPlan plan,
         Tensor? mask = null,
         IActivationProbe? probe = null,
-        int? wanted = null)
+        int? keepTokens = null)
     {
         using var scope = torch.NewDisposeScope();
         var observer = new BlockProbe(probe, block);
@@ -44,32 +44,32 @@ public static class TransformerBlock
             batch = plan.Between.Aggregate(batch, (stream, stage) => stage.Apply(stream, context));
         }
 
-        if (wanted is { } count && layers.Mlp.IsRowwise)
+        if (keepTokens is { } count && layers.Mlp.IsRowwise)
         {
             batch = batch.Leading(count);
         }
 
-        // The attention's result is a fresh tensor that nothing else reads, so an engine may work in place.
+        // The attention's result is a fresh tensor that nothing else reads, so a backend may work in place.
         var left = MlpEngine(batch.Tokens, layers, observer)?.Feed(layers, batch.Tokens) ?? Feed(batch.Tokens, layers, observer);
         batch = batch with { Tokens = left };
         observer.Observe(ActivationKind.BlockOutput, batch.Tokens);
         return batch.MoveToOuterDisposeScope(input);
     }
 
-    private static IBlockEngine? AttentionEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
-        layers.AttentionIn is IEngineLinear { Engine: var engine }
+    private static IBlockBackend? AttentionEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
+        layers.AttentionIn is IBackendLinear { Backend: var backend }
         && !torch.is_grad_enabled()
         && !probe.WantsAny(ActivationKind.AttentionNorm, ActivationKind.AttentionOut)
-        && engine.CanAttend(layers, tokens)
-            ? engine
+        && backend.CanAttend(layers, tokens)
+            ? backend
             : null;
 
-    private static IBlockEngine? MlpEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
-        layers.Mlp is FeedForward { In: IEngineLinear { Engine: var engine } }
+    private static IBlockBackend? MlpEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
+        layers.Mlp is FeedForward { In: IBackendLinear { Backend: var backend } }
         && !torch.is_grad_enabled()
         && !probe.WantsAny(ActivationKind.MlpNorm, ActivationKind.MlpOut)
-        && engine.CanFeed(layers, tokens)
-            ? engine
+        && backend.CanFeed(layers, tokens)
+            ? backend
             : null;
 
     private static AttentionExtras Extras(TokenBatch batch, BlockLayers layers, BlockPlan plan, Tensor? mask, int block)
@@ -96,10 +96,10 @@ public static class TransformerBlock
         var (queries, keys, values) = (heads[0], heads[1], heads[2]);
         using var mixedHeads = layers.Attention.Apply(queries, keys, values, extras, probe);
         using var mixed = mixedHeads.transpose(1, 2).reshape(images, length, -1);
-        probe.Observe(ActivationKind.AttentionMixed, mixed);
+        probe.Observe(ActivationKind.AttentionContext, mixed);
         var attended = layers.AttentionOut.Apply(mixed);
         probe.Observe(ActivationKind.AttentionOut, attended);
-        return (AddBranch(tokens, attended, layers.AttentionGain), queries, keys);
+        return (AddBranch(tokens, attended, layers.LayerScale1), queries, keys);
     }
 
     private static Tensor Feed(Tensor tokens, BlockLayers layers, BlockProbe probe)
@@ -108,7 +108,7 @@ public static class TransformerBlock
         probe.Observe(ActivationKind.MlpNorm, normalised);
         var transformed = layers.Mlp.Apply(normalised, probe);
         probe.Observe(ActivationKind.MlpOut, transformed);
-        return AddBranch(tokens, transformed, layers.MlpGain);
+        return AddBranch(tokens, transformed, layers.LayerScale2);
     }
 
     private static Tensor? AttentionBias(TokenBatch batch, BlockPlan plan, Tensor? mask)

@@ -16,9 +16,9 @@ public sealed class VisionTower
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="weights">The named tensors.</param>
-    /// <param name="execution">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
+    /// <param name="backend">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
-    public VisionTower(ClipConfig config, WeightTable weights, IExecution? execution = null)
+    public VisionTower(ClipConfig config, WeightTable weights, IBackend? backend = null)
     {
         Config = config.Vision;
         var (width, patch) = (Config.Width, Config.PatchSize);
@@ -33,8 +33,8 @@ public sealed class VisionTower
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
                 weights, $"visual.transformer.resblocks.{block}", width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
         ];
-        Execution = execution;
-        Running = new(Blocks, execution);
+        Backend = backend;
+        Running = new(Blocks, backend);
         FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
         var pooled = Config.PoolType == VisionPooling.ClassToken ? width * leading : width;
         _projection = weights.Take("visual.proj", pooled, config.EmbedDim);
@@ -48,7 +48,7 @@ public sealed class VisionTower
     public IReadOnlyList<BlockLayers> Blocks { get; }
 
     /// <summary>How the blocks run where no gradients are wanted; null runs the tensor operators.</summary>
-    public IExecution? Execution { get; }
+    public IBackend? Backend { get; }
 
     /// <summary>The float blocks as they run.</summary>
     internal PreparedBlocks Running { get; }
@@ -67,9 +67,9 @@ public sealed class VisionTower
 
     /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,k+N,C] with k class tokens.</summary>
     /// <param name="images">Normalised images.</param>
-    /// <param name="scheme">How the patch embedding runs; null runs it in float.</param>
+    /// <param name="transform">How the patch embedding runs; null runs it in float.</param>
     /// <exception cref="UserException">The images are not of the size that the model takes.</exception>
-    public TokenBatch Embed(Tensor images, ILayerScheme? scheme = null)
+    public TokenBatch Embed(Tensor images, ILayerTransform? transform = null)
     {
         var (height, width) = Config.ImageSize;
         if (images.Dimensions != 4 || images.shape[1] != 3 || images.shape[2] != height || images.shape[3] != width)
@@ -79,7 +79,7 @@ public sealed class VisionTower
         }
 
         using var scope = torch.NewDisposeScope();
-        var patches = scheme?.Apply(Patches) ?? Patches;
+        var patches = transform?.Apply(Patches) ?? Patches;
         var stream = Arrange((ReferenceEquals(patches, Patches) ? RunningPatches : patches).Apply(images));
         stream.Tokens.MoveToOuterDisposeScope();
         return stream;
@@ -139,13 +139,13 @@ public sealed class VisionTower
     internal int? WantedTokens(IActivationProbe? probe) =>
         Config.PoolType == VisionPooling.ClassToken && probe is null ? Config.ClassTokens : null;
 
-    private TokenBatch Run(Tensor images, int blocks, IActivationProbe? probe, int? wanted)
+    private TokenBatch Run(Tensor images, int blocks, IActivationProbe? probe, int? keepTokens)
     {
         using var scope = torch.NewDisposeScope();
         var stream = Embed(images);
         for (var block = 0; block < blocks; block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, probe: probe, wanted: block == blocks - 1 ? wanted : null);
+            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, probe: probe, keepTokens: block == blocks - 1 ? keepTokens : null);
             stream.Tokens.Dispose();
             stream = next;
         }
@@ -154,9 +154,9 @@ public sealed class VisionTower
         return stream;
     }
 
-    private PatchEmbedding RunningPatches => Execution is null || torch.is_grad_enabled()
+    private PatchEmbedding RunningPatches => Backend is null || torch.is_grad_enabled()
         ? Patches
-        : _preparedPatches ??= Running.Keep(() => Execution.Prepare(Patches));
+        : _preparedPatches ??= Running.Keep(() => Backend.Prepare(Patches));
 
     private static Tensor Average(TokenBatch output, Tensor tokens)
     {

@@ -9,7 +9,7 @@ namespace RegCache.Lab.Quantization;
 /// <param name="linears">The quantizers of the linear layers that are quantized.</param>
 /// <param name="attention">The quantizers of the attention products; null leaves them float.</param>
 public sealed class CalibratedBlock(
-    IReadOnlyDictionary<LinearKind, CalibratedLinear> linears, AttentionProducts? attention) : ILayerScheme
+    IReadOnlyDictionary<LinearKind, CalibratedLinear> linears, AttentionProducts? attention) : ILayerTransform
 {
     /// <summary>The quantizers of the linear layers that are quantized.</summary>
     public IReadOnlyDictionary<LinearKind, CalibratedLinear> Linears { get; } = linears;

@@ -5,10 +5,10 @@ namespace RegCache.Lab.Quantization;
 /// <summary>The calibrated quantizers of one linear layer.</summary>
 /// <param name="Input">Quantizer of the input activation.</param>
 /// <param name="Weight">Grid of the weights, after the shift if there is one.</param>
-public sealed record CalibratedLinear(ITensorQuantizer Input, UniformGrid Weight)
+public sealed record CalibratedLinear(ITensorQuantizer Input, UniformQuantizer Weight)
 {
     /// <summary>What moves between this layer and the LayerNorm before it; null for nothing.</summary>
-    public ChannelShift? Shift { get; init; }
+    public ScaleReparameterization? Shift { get; init; }
 
     /// <summary>The layer with its quantizers in place.</summary>
     internal ILinear Quantize(ILinear plain)

@@ -5,13 +5,13 @@ namespace RegCache.Lab.Quantization;
 /// <summary>The calibrated quantizers of the patch embedding. Compares by identity.</summary>
 /// <param name="input">Quantizer of the images; null leaves them float.</param>
 /// <param name="weight">Grid of the weights [C,3,p,p].</param>
-public sealed class CalibratedPatches(ITensorQuantizer? input, UniformGrid weight) : ILayerScheme
+public sealed class CalibratedPatches(ITensorQuantizer? input, UniformQuantizer weight) : ILayerTransform
 {
     /// <summary>Quantizer of the images; null leaves them float.</summary>
     public ITensorQuantizer? Input { get; } = input;
 
     /// <summary>Grid of the weights [C,3,p,p].</summary>
-    public UniformGrid Weight { get; } = weight;
+    public UniformQuantizer Weight { get; } = weight;
 
     /// <inheritdoc />
     public BlockLayers Apply(int block, BlockLayers plain) => plain;

@@ -24,18 +24,18 @@ public sealed class CalibratedQuantizer(string method, CalibratedPatches? patche
     public PatchEmbedding Apply(PatchEmbedding plain) => Patches?.Apply(plain) ?? plain;
 
     /// <inheritdoc />
-    public ILayerScheme Only(LinearKind layer) => new CalibratedQuantizer(
+    public ILayerTransform Only(LinearKind layer) => new CalibratedQuantizer(
         $"{Method}, {layer.Name()} alone", null, [.. Blocks.Select(block => block.Only(layer))]);
 
     /// <inheritdoc />
-    public (ITensorQuantizer Quantizer, ChannelShift? Shift)? InputOf(int block, LinearKind layer) =>
+    public (ITensorQuantizer Quantizer, ScaleReparameterization? Shift)? InputOf(int block, LinearKind layer) =>
         Blocks[block].Linears.TryGetValue(layer, out var linear) ? (linear.Input, linear.Shift) : null;
 
     /// <inheritdoc />
     public EncoderPlan ApplyTo(EncoderPlan plan) => plan with
     {
         Embedding = Patches,
-        Blocks = [.. plan.Blocks.Select((block, index) => block with { Scheme = Blocks[index] })],
+        Blocks = [.. plan.Blocks.Select((block, index) => block with { Transform = Blocks[index] })],
     };
 
     /// <inheritdoc />

@@ -9,7 +9,7 @@ public static class MinMaxRange
     /// <param name="values">The activation; its first axis is the image.</param>
     /// <param name="bits">Bit-width 2..8.</param>
     /// <param name="scope">Over which elements the maximum is taken.</param>
-    public static UniformGrid Symmetric(Tensor values, int bits, ActivationScope scope)
+    public static UniformQuantizer Symmetric(Tensor values, int bits, ActivationScope scope)
     {
         using var lifetime = torch.NewDisposeScope();
         var (low, high) = Extremes(values, scope);
@@ -23,7 +23,7 @@ public static class MinMaxRange
     /// <param name="values">The activation; its first axis is the image.</param>
     /// <param name="bits">Bit-width 2..8.</param>
     /// <param name="scope">Over which elements the range is taken.</param>
-    public static UniformGrid Asymmetric(Tensor values, int bits, ActivationScope scope)
+    public static UniformQuantizer Asymmetric(Tensor values, int bits, ActivationScope scope)
     {
         using var lifetime = torch.NewDisposeScope();
         var levels = (1 << bits) - 1;
@@ -40,14 +40,14 @@ public static class MinMaxRange
     /// <param name="weight">The weights.</param>
     /// <param name="bits">Bit-width 2..8.</param>
     /// <param name="granularity">One scale for each row [out,1], or one for all [1,1].</param>
-    public static UniformGrid Symmetric(Tensor weight, int bits, WeightGranularity granularity)
+    public static UniformQuantizer Symmetric(Tensor weight, int bits, WeightGranularity granularity)
     {
         using var lifetime = torch.NewDisposeScope();
         long[] axes = granularity == WeightGranularity.Row ? [1] : [0, 1];
         return SymmetricFrom(weight.abs().amax(axes, keepdim: true), bits);
     }
 
-    private static UniformGrid SymmetricFrom(Tensor largest, int bits)
+    private static UniformQuantizer SymmetricFrom(Tensor largest, int bits)
     {
         var highest = (1 << (bits - 1)) - 1;
         var scale = largest.clamp(min: SmallestRange) / highest;

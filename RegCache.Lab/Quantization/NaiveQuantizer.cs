@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization;
 /// static, on the four linear layers of every block (quantizers.md, section 1). Attention products stay float.
 /// </summary>
 /// <param name="Bits">Bit-widths of weights and activations.</param>
-public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibration
+public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibrator
 {
     /// <summary>Over which elements an activation's range is taken.</summary>
     public ActivationScope Scope { get; init; } = ActivationScope.Batch;
@@ -32,10 +32,10 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibr
         plain, (layers, kind) => layers.With(kind, linear => Quantize(linear, kind.FullName(block))));
 
     /// <inheritdoc />
-    public ILayerScheme Only(LinearKind layer) => this with { Layers = [layer] };
+    public ILayerTransform Only(LinearKind layer) => this with { Layers = [layer] };
 
     /// <inheritdoc />
-    public (ITensorQuantizer Quantizer, ChannelShift? Shift)? InputOf(int block, LinearKind layer) =>
+    public (ITensorQuantizer Quantizer, ScaleReparameterization? Shift)? InputOf(int block, LinearKind layer) =>
         Layers.Contains(layer) ? (new DynamicInput(this, layer.FullName(block)), null) : null;
 
     /// <summary>The fake-quantized form of one linear layer.</summary>
@@ -53,7 +53,7 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibr
     }
 
     /// <summary>The grid of one activation [B,..], from its own range.</summary>
-    public UniformGrid ActivationGrid(Tensor values) => AsymmetricActivations
+    public UniformQuantizer ActivationGrid(Tensor values) => AsymmetricActivations
         ? MinMaxRange.Asymmetric(values, Bits.Activations, Scope)
         : MinMaxRange.Symmetric(values, Bits.Activations, Scope);
 }

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization;
 /// <param name="WeightGrid">The grid that the weights are on.</param>
 /// <param name="Input">Quantizer of the input activation.</param>
 /// <param name="IsRowwise">Whether the input's grid does not depend on other rows.</param>
-internal sealed record QuantizedLinear(ILinear Product, UniformGrid WeightGrid, ITensorQuantizer Input, bool IsRowwise) : ILinear
+internal sealed record QuantizedLinear(ILinear Product, UniformQuantizer WeightGrid, ITensorQuantizer Input, bool IsRowwise) : ILinear
 {
     public Tensor Weight => Product.Weight;
 

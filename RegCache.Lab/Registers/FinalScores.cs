@@ -16,9 +16,9 @@ public sealed record FinalScores(
 {
     /// <summary>The five plans, in the order of this record, each with ranges calibrated for it.</summary>
     public static IReadOnlyList<EncoderPlan> Plans(
-        ICalibration calibration, int layers, RegCacheConfiguration selected, RegisterPrefix? prefix)
+        ICalibrator calibration, int layers, RegCacheSetting selected, RegisterPrefix? prefix)
     {
-        RegCacheConfiguration[] settings =
+        RegCacheSetting[] settings =
         [
             selected with { PrefixCount = 0, DeleteCount = 0 },
             selected with { DeleteCount = 0 },
@@ -37,8 +37,8 @@ public sealed record FinalScores(
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibration calibration,
-        RegCacheConfiguration selected,
+        ICalibrator calibration,
+        RegCacheSetting selected,
         RegisterPrefix? prefix,
         EvaluationRun run)
     {

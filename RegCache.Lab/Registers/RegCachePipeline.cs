@@ -17,7 +17,7 @@ public sealed class RegCachePipeline
     private readonly RegCacheOptions _options;
     private readonly RunDirectory _directory;
     private readonly CancellationToken _cancellation;
-    private readonly Dictionary<QuantizationBits, ICalibration> _calibrations = [];
+    private readonly Dictionary<QuantizationBits, ICalibrator> _calibrations = [];
 
     /// <summary>Prepares a run; nothing is computed yet.</summary>
     /// <exception cref="UserException">The options do not fit the encoder.</exception>
@@ -154,7 +154,7 @@ public sealed class RegCachePipeline
     }
 
     private SearchGrid SearchFinalists(
-        string stage, ICalibration calibration, SearchGrid first, Dictionary<int, RegisterPrefix> prefixes, StageKey firstKey)
+        string stage, ICalibrator calibration, SearchGrid first, Dictionary<int, RegisterPrefix> prefixes, StageKey firstKey)
     {
         var key = StageKey.Of(new { First = firstKey.Hash, _options.Finalists });
         if (!_directory.Stages.TryLoad<SearchGrid>(stage, key, out var grid))
@@ -175,11 +175,11 @@ public sealed class RegCachePipeline
     }
 
     // Files of earlier runs may be ignored (--force); what this run has calibrated is used by all its stages.
-    private ICalibration Remembered(QuantizationBits bits)
+    private ICalibrator Remembered(QuantizationBits bits)
     {
         if (!_calibrations.TryGetValue(bits, out var calibration))
         {
-            _calibrations.Add(bits, calibration = new RememberedCalibration(_subject.Calibration(bits)));
+            _calibrations.Add(bits, calibration = new RememberedCalibrator(_subject.Calibration(bits)));
         }
 
         return calibration;
@@ -197,7 +197,7 @@ public sealed class RegCachePipeline
         SensitivityTable table, SensitivityRow sensitive, ValueList<int> candidates, SearchGrid grid, PrefixStore prefixes, Stopwatch clock)
     {
         var best = grid.Best(_options.SearchMetric);
-        var selected = new RegCacheConfiguration(best.ExtractionBlock, best.PrefixCount, grid.DeleteBlock, best.DeleteCount)
+        var selected = new RegCacheSetting(best.ExtractionBlock, best.PrefixCount, grid.DeleteBlock, best.DeleteCount)
         {
             PrefixBlocks = _options.PrefixBlocks,
         };

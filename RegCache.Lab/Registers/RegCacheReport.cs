@@ -15,7 +15,7 @@ public sealed record RegCacheReport(
     int SensitiveBlock,
     string SensitiveLayer,
     ValueList<int> Candidates,
-    RegCacheConfiguration Selected,
+    RegCacheSetting Selected,
     ValueList<int> PrefixAddBlocks,
     double SearchAccuracy,
     string ResultCsv)

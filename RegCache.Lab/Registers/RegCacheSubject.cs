@@ -26,7 +26,7 @@ public sealed record RegCacheSubject(
     IImageSource SearchImages,
     IImageSource ValidationImages,
     Baseline Baseline,
-    Func<QuantizationBits, ICalibration> Calibration,
+    Func<QuantizationBits, ICalibrator> Calibration,
     int BatchSize,
     string Scope)
 {

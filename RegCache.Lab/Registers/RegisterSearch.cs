@@ -16,13 +16,13 @@ public static class RegisterSearch
     /// <param name="deleteBlock">Block k.</param>
     /// <param name="maxPrefix">Largest prefix count.</param>
     /// <param name="options">Ranges and prefix blocks.</param>
-    public static IReadOnlyList<RegCacheConfiguration> Settings(
+    public static IReadOnlyList<RegCacheSetting> Settings(
         ValueList<int> extractionBlocks, int deleteBlock, int maxPrefix, RegCacheOptions options) =>
     [
         .. from extraction in extractionBlocks
            from prefixCount in Enumerable.Range(0, maxPrefix + 1)
            from deleteCount in Enumerable.Range(0, options.MaxDelete + 1)
-           select new RegCacheConfiguration(extraction, prefixCount, deleteBlock, deleteCount)
+           select new RegCacheSetting(extraction, prefixCount, deleteBlock, deleteCount)
            {
                PrefixBlocks = options.PrefixBlocks,
            },
@@ -34,7 +34,7 @@ public static class RegisterSearch
     /// <param name="prefixes">The prefix of every extraction block.</param>
     public static IReadOnlyList<EncoderPlan> Plans(
         EncoderPlan quantized,
-        IReadOnlyList<RegCacheConfiguration> settings,
+        IReadOnlyList<RegCacheSetting> settings,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes) =>
         [.. settings.Select(setting => setting.ApplyTo(quantized, prefixes[setting.ExtractionBlock]))];
 
@@ -45,16 +45,16 @@ public static class RegisterSearch
     /// <param name="settings">The settings.</param>
     /// <param name="prefix">The prefix of an extraction block.</param>
     public static IReadOnlyList<EncoderPlan> Plans(
-        ICalibration calibration,
+        ICalibrator calibration,
         Recalibration recalibration,
         int layers,
-        IReadOnlyList<RegCacheConfiguration> settings,
+        IReadOnlyList<RegCacheSetting> settings,
         Func<int, RegisterPrefix?> prefix)
     {
         var plain = EncoderPlan.Plain(layers);
         var mostDeleted = settings.Max(setting => setting.DeleteCount);
         var calibrated = new Dictionary<EncoderPlan, IQuantizer>();
-        EncoderPlan PlanOf(RegCacheConfiguration setting) => setting.ApplyTo(plain, prefix(setting.ExtractionBlock));
+        EncoderPlan PlanOf(RegCacheSetting setting) => setting.ApplyTo(plain, prefix(setting.ExtractionBlock));
 
         return [.. settings.Select(setting =>
         {
@@ -87,8 +87,8 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibration calibration,
-        IReadOnlyList<RegCacheConfiguration> settings,
+        ICalibrator calibration,
+        IReadOnlyList<RegCacheSetting> settings,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
         EvaluationRun run)
@@ -112,16 +112,16 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibration calibration,
+        ICalibrator calibration,
         SearchGrid grid,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
         EvaluationRun run)
     {
         var best = grid.Ranked(options.SearchMetric).Take(options.Finalists).ToHashSet();
-        RegCacheConfiguration[] settings =
+        RegCacheSetting[] settings =
         [
-            .. grid.Cells.Where(best.Contains).Select(cell => new RegCacheConfiguration(
+            .. grid.Cells.Where(best.Contains).Select(cell => new RegCacheSetting(
                 cell.ExtractionBlock, cell.PrefixCount, grid.DeleteBlock, cell.DeleteCount) { PrefixBlocks = options.PrefixBlocks }),
         ];
         return grid with
@@ -135,9 +135,9 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibration calibration,
+        ICalibrator calibration,
         Recalibration recalibration,
-        IReadOnlyList<RegCacheConfiguration> settings,
+        IReadOnlyList<RegCacheSetting> settings,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
         EvaluationRun run)
@@ -166,7 +166,7 @@ public static class RegisterSearch
 
     // A cell is dropped when even a perfect rest leaves it strictly behind, so ties stay exact (regcache.md, 11.4).
     private static Func<IReadOnlyList<PlanScore>, int, int, bool> CannotWin(
-        IReadOnlyList<RegCacheConfiguration> settings, SearchMetric metric) => (scores, plan, remaining) =>
+        IReadOnlyList<RegCacheSetting> settings, SearchMetric metric) => (scores, plan, remaining) =>
     {
         if (plan >= settings.Count || settings[plan].PrefixCount == 0)
         {

@@ -7,5 +7,5 @@ public enum ScoreTensor
     BlockInput,
 
     /// <summary>The input of the block's second MLP layer.</summary>
-    Fc2Input,
+    MlpHidden,
 }

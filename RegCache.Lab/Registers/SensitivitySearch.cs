@@ -15,12 +15,12 @@ public static class SensitivitySearch
     public static PlanTree Plans(int layers, IQuantizer quantizer)
     {
         var plain = EncoderPlan.Plain(layers);
-        var schemes = LinearKinds.All.Select(quantizer.Only).ToArray();
+        var transforms = LinearKinds.All.Select(quantizer.Only).ToArray();
         return new(
         [
             plain,
-            .. Enumerable.Range(0, layers).SelectMany(block => schemes.Select(
-                scheme => plain.With(block, it => it with { Scheme = scheme }))),
+            .. Enumerable.Range(0, layers).SelectMany(block => transforms.Select(
+                transform => plain.With(block, it => it with { Transform = transform }))),
         ]);
     }
 

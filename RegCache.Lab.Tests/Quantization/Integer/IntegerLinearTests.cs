@@ -41,7 +41,7 @@ public sealed class IntegerLinearTests
         var random = new Random(setting.Seed);
         // Zero points between codes, as RepQ-ViT has them, and ranges that clip some of the values.
         var (bits, largest) = (setting.Quantizer.Bits, input.abs().max().item<float>());
-        var grid = new UniformGrid(
+        var grid = new UniformQuantizer(
             torch.tensor(new[] { (float)(largest / (1 << bits.Activations) * (0.5 + random.NextDouble())) }),
             torch.tensor(new[] { (float)((random.NextDouble() * 1.4) - 0.2) * (1 << bits.Activations) }),
             0,
@@ -58,7 +58,7 @@ public sealed class IntegerLinearTests
         var groups = MinMaxRange.Symmetric(plain.Weight, 8, WeightGranularity.Row);
         foreach (var zero in new float?[] { null, 0, 17, 200, -40 })
         {
-            var grid = new UniformGrid(
+            var grid = new UniformQuantizer(
                 torch.tensor(new[] { 0.01f }), zero is { } point ? torch.tensor(new[] { point }) : null, zero is null ? -128 : 0, zero is null ? 127 : 255);
             AssertSame((QuantizedLinear)new CalibratedLinear(grid, groups).Quantize(plain), grid, input);
         }
@@ -71,7 +71,7 @@ public sealed class IntegerLinearTests
         var (plain, _) = Random(seed: 3);
         foreach (var grid in new[] { MinMaxRange.Symmetric(plain.Weight, 8, WeightGranularity.Row), PercentileRange.OfWeights(plain.Weight, 6) })
         {
-            var simulated = (QuantizedLinear)new CalibratedLinear(new UniformGrid(torch.tensor(new[] { 0.1f }), null, -128, 127), grid).Quantize(plain);
+            var simulated = (QuantizedLinear)new CalibratedLinear(new UniformQuantizer(torch.tensor(new[] { 0.1f }), null, -128, 127), grid).Quantize(plain);
             var integer = IntegerLinear.TryCreate(simulated, Name)!;
             GoldenTensors.AssertClose(simulated.Weight, integer.Weight, 0);
         }
@@ -119,7 +119,7 @@ public sealed class IntegerLinearTests
         var dynamic = Enum.GetValues<ActivationScope>().Select(
             over => (QuantizedLinear)new NaiveQuantizer(new(8, 8)) { Scope = over }.Quantize(plain, Name));
         var fixedGrid = new CalibratedLinear(
-            new UniformGrid(torch.tensor(new[] { 0.1f }), null, -128, 127), MinMaxRange.Symmetric(plain.Weight, 8, WeightGranularity.Row)).Quantize(plain);
+            new UniformQuantizer(torch.tensor(new[] { 0.1f }), null, -128, 127), MinMaxRange.Symmetric(plain.Weight, 8, WeightGranularity.Row)).Quantize(plain);
         foreach (var simulated in dynamic.Append((QuantizedLinear)fixedGrid))
         {
             var input = torch.randn(3, 5, width);
@@ -140,19 +140,19 @@ public sealed class IntegerLinearTests
         [
             new PostGeluQuantizer(0.1f, 8),
             new LogSqrt2Quantizer(1, 8),
-            new UniformGrid(torch.ones(1, 1, width), torch.zeros(1, 1, width), 0, 255),
-            new UniformGrid(torch.tensor(new[] { 1f }), torch.tensor(new[] { 1e6f }), 0, 255),
-            new UniformGrid(torch.tensor(new[] { 1f }), null, -256, 255),
+            new UniformQuantizer(torch.ones(1, 1, width), torch.zeros(1, 1, width), 0, 255),
+            new UniformQuantizer(torch.tensor(new[] { 1f }), torch.tensor(new[] { 1e6f }), 0, 255),
+            new UniformQuantizer(torch.tensor(new[] { 1f }), null, -256, 255),
         ];
         Assert.All(inputs, input => Assert.Null(
             IntegerLinear.TryCreate((QuantizedLinear)new CalibratedLinear(input, weights).Quantize(plain), Name)));
-        var fine = new UniformGrid(torch.tensor(new[] { 1f }), null, -128, 127);
-        var betweenCodes = new UniformGrid(torch.ones(plain.Weight.shape[0], 1), torch.full([plain.Weight.shape[0], 1], 0.5f), 0, 255);
+        var fine = new UniformQuantizer(torch.tensor(new[] { 1f }), null, -128, 127);
+        var betweenCodes = new UniformQuantizer(torch.ones(plain.Weight.shape[0], 1), torch.full([plain.Weight.shape[0], 1], 0.5f), 0, 255);
         Assert.Null(IntegerLinear.TryCreate((QuantizedLinear)new CalibratedLinear(fine, betweenCodes).Quantize(plain), Name));
     }
 
     // The integers of the kernel against those of the grids, and the output, in exact arithmetic.
-    private static void AssertSame(QuantizedLinear simulated, UniformGrid grid, Tensor input)
+    private static void AssertSame(QuantizedLinear simulated, UniformQuantizer grid, Tensor input)
     {
         var weight = simulated.Weight;
         var weights = IntegerWeights.Of(weight, simulated.WeightGrid)!;

@@ -21,7 +21,7 @@ public sealed class OneDnnLifetimeTests
         long[] counts = new long[4];
         for (var round = 0; round < counts.Length; round++)
         {
-            using (var model = new ClipModel(config, RandomModels.Weights(config), new OneDnnExecution(ExecutionMode.Integer)))
+            using (var model = new ClipModel(config, RandomModels.Weights(config), new OneDnnBackend(ExecutionMode.Integer)))
             using (var runner = new PlanRunner(model.Vision))
             {
                 runner.Run(images, new PlanTree(plans), (_, _) => { });

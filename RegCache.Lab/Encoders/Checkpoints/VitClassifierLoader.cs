@@ -51,7 +51,7 @@ public static class VitClassifierLoader
         var weights = names.ToOpenClip().Place(options.Device, options.Type);
         try
         {
-            return new ClipModel(Configure(source, names, options), weights, options.Execution);
+            return new ClipModel(Configure(source, names, options), weights, options.Backend);
         }
         catch
         {

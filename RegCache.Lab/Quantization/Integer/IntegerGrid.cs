@@ -20,11 +20,11 @@ internal sealed record IntegerGrid(
     {
         DynamicInput { Quantizer: var naive } => new(
             naive.Scope, naive.AsymmetricActivations, (1 << naive.Bits.Activations) - 1),
-        UniformGrid { Scale.NumberOfElements: 1 } grid when grid.ZeroPoint is not { NumberOfElements: not 1 } => Of(grid),
+        UniformQuantizer { Scale.NumberOfElements: 1 } grid when grid.ZeroPoint is not { NumberOfElements: not 1 } => Of(grid),
         _ => null,
     };
 
-    private static IntegerGrid? Of(UniformGrid grid)
+    private static IntegerGrid? Of(UniformQuantizer grid)
     {
         var (step, zero) = (Value(grid.Scale), grid.ZeroPoint is { } point ? Value(point) : 0);
         // Codes count from the lowest. The zero point of RepQ-ViT is no whole number: values on the grid are whole steps from

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization.Integer;
 /// points are taken off the sums, then <c>y = sum * step * scale + bias</c>. The result is that of the simulated layer up to
 /// the rounding of the latter's float sums.
 /// </summary>
-internal sealed unsafe class IntegerLinear : EngineLinear
+internal sealed unsafe class IntegerLinear : OneDnnLinear
 {
     private readonly Tensor _scale;
     private readonly Tensor? _offset;

@@ -12,7 +12,7 @@ internal sealed record IntegerWeights(Tensor Codes, Tensor Scale, Tensor? Offset
     /// <summary>Finds the integers of dequantized weights; null where their grid is none of bytes a row.</summary>
     /// <param name="weight">Dequantized weights [out,in], float32.</param>
     /// <param name="grid">The grid that they are on.</param>
-    public static IntegerWeights? Of(Tensor weight, UniformGrid grid)
+    public static IntegerWeights? Of(Tensor weight, UniformQuantizer grid)
     {
         using var scope = torch.NewDisposeScope();
         var outputs = weight.shape[0];

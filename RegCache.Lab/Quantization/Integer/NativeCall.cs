@@ -47,7 +47,7 @@ internal static unsafe class NativeCall
     /// <param name="length">Rows of an image.</param>
     /// <param name="layers">The layers of the call.</param>
     /// <exception cref="UserException">An activation is not finite; the message names its layer and image.</exception>
-    public static void Check(int status, NativePlace place, int length, params ReadOnlySpan<EngineLinear> layers)
+    public static void Check(int status, NativePlace place, int length, params ReadOnlySpan<OneDnnLinear> layers)
     {
         if (status == Native.NotFinite)
         {

@@ -3,14 +3,14 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Quantization.Integer;
 
 /// <summary>Halves of blocks whose linear layers have packed weights, float or integer: one call each (Native/block.cpp).</summary>
-internal sealed unsafe class OneDnnBlock : IBlockEngine
+internal sealed unsafe class OneDnnBlock : IBlockBackend
 {
     /// <summary>The one instance: the engine has no state.</summary>
     public static OneDnnBlock Instance { get; } = new();
 
     /// <inheritdoc />
     public bool CanAttend(BlockLayers layers, Tensor tokens) =>
-        layers is { AttentionIn: EngineLinear into, Attention: Attention, AttentionOut: EngineLinear outOf }
+        layers is { AttentionIn: OneDnnLinear into, Attention: Attention, AttentionOut: OneDnnLinear outOf }
         && Fits(into, outOf, layers.AttentionNorm, tokens);
 
     /// <inheritdoc />
@@ -18,7 +18,7 @@ internal sealed unsafe class OneDnnBlock : IBlockEngine
         BlockLayers layers, Tensor tokens, AttentionExtras extras, bool keepHeads)
     {
         using var scope = torch.NewDisposeScope();
-        var (into, outOf) = ((EngineLinear)layers.AttentionIn, (EngineLinear)layers.AttentionOut);
+        var (into, outOf) = ((OneDnnLinear)layers.AttentionIn, (OneDnnLinear)layers.AttentionOut);
         var dense = tokens.contiguous();
         var result = torch.empty_like(dense);
         long[] shape = [dense.shape[0], layers.Heads, dense.shape[1], dense.shape[2] / layers.Heads];
@@ -28,7 +28,7 @@ internal sealed unsafe class OneDnnBlock : IBlockEngine
         var attention = new NativeAttention { Heads = layers.Heads, Queries = NativeCall.Floats(queries), Keys = NativeCall.Floats(keys) };
         AddPrefix(ref attention, extras);
         AddBias(ref attention, extras.Bias, shape);
-        var gain = layers.AttentionGain?.to(torch.ScalarType.Float32);
+        var gain = layers.LayerScale1?.to(torch.ScalarType.Float32);
         var (first, second, place) = (into.Layer, outOf.Layer, default(NativePlace));
         if (dense.NumberOfElements > 0)
         {
@@ -45,17 +45,17 @@ internal sealed unsafe class OneDnnBlock : IBlockEngine
 
     /// <inheritdoc />
     public bool CanFeed(BlockLayers layers, Tensor tokens) =>
-        layers.Mlp is FeedForward { In: EngineLinear into, Out: EngineLinear outOf } && Fits(into, outOf, layers.MlpNorm, tokens);
+        layers.Mlp is FeedForward { In: OneDnnLinear into, Out: OneDnnLinear outOf } && Fits(into, outOf, layers.MlpNorm, tokens);
 
     /// <inheritdoc />
     public Tensor Feed(BlockLayers layers, Tensor tokens)
     {
         using var scope = torch.NewDisposeScope();
         var mlp = (FeedForward)layers.Mlp;
-        var (into, outOf) = ((EngineLinear)mlp.In, (EngineLinear)mlp.Out);
+        var (into, outOf) = ((OneDnnLinear)mlp.In, (OneDnnLinear)mlp.Out);
         var dense = tokens.is_contiguous() ? tokens : tokens.contiguous();
         var (stream, norm) = (StreamOf(dense, dense), NormOf(layers.MlpNorm));
-        var gain = layers.MlpGain?.to(torch.ScalarType.Float32);
+        var gain = layers.LayerScale2?.to(torch.ScalarType.Float32);
         var (first, second, place) = (into.Layer, outOf.Layer, default(NativePlace));
         if (dense.NumberOfElements > 0)
         {
@@ -68,7 +68,7 @@ internal sealed unsafe class OneDnnBlock : IBlockEngine
         return ReferenceEquals(dense, tokens) ? tokens : dense.MoveToOuterDisposeScope();
     }
 
-    private static bool Fits(EngineLinear into, EngineLinear outOf, LayerNorm norm, Tensor tokens) =>
+    private static bool Fits(OneDnnLinear into, OneDnnLinear outOf, LayerNorm norm, Tensor tokens) =>
         tokens.dtype == into.StreamType
         && tokens.dtype == outOf.StreamType
         && NativeCall.CanRead(tokens)

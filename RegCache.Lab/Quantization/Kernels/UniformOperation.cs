@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics;
 
 namespace RegCache.Lab.Quantization.Kernels;
 
-/// <summary><see cref="UniformGrid.FakeQuantize"/> with one scale and zero point; the same bits as the tensor operators.</summary>
+/// <summary><see cref="UniformQuantizer.FakeQuantize"/> with one scale and zero point; the same bits as the tensor operators.</summary>
 internal readonly struct UniformOperation : IVectorOperation
 {
     private readonly Vector512<float> _scale, _shift, _unshift, _lowest, _highest;

@@ -27,7 +27,7 @@ internal sealed class FloatRecording : IDisposable
     /// <param name="classifier">Turns features into the logits of the loss.</param>
     /// <param name="images">The calibration images.</param>
     /// <param name="options">Loss and mini-batch.</param>
-    /// <param name="plan">Token stages and prefixes; its schemes are ignored.</param>
+    /// <param name="plan">Token stages and prefixes; its transforms are ignored.</param>
     public FloatRecording(
         VisionTower tower, ZeroShotClassifier classifier, CalibrationImages images, Ptq4VitOptions options, EncoderPlan plan)
     {

@@ -197,7 +197,7 @@ internal sealed class LayerSearch(Ptq4VitOptions options, long memory)
     // A grid's tensors outlive the search that made them.
     private static ITensorQuantizer Kept(ITensorQuantizer quantizer)
     {
-        if (quantizer is UniformGrid grid)
+        if (quantizer is UniformQuantizer grid)
         {
             grid.Scale.MoveToOuterDisposeScope();
         }

@@ -48,7 +48,7 @@ public sealed record SearchRange(double Lowest, double Highest, int Count)
     /// <param name="bits">Bit-width b.</param>
     /// <param name="device">Where the grid is used.</param>
     /// <param name="shape">Shape of the scale tensor; by default as many axes of length one as the scales need.</param>
-    internal static UniformGrid Grid(float[] scales, int bits, torch.Device device, params long[] shape)
+    internal static UniformQuantizer Grid(float[] scales, int bits, torch.Device device, params long[] shape)
     {
         var half = 1 << (bits - 1);
         var tensor = torch.tensor(scales, device: device).reshape(shape.Length == 0 ? [1] : shape);

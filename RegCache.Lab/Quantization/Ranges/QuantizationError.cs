@@ -16,7 +16,7 @@ internal sealed record QuantizationError(double Squared, double Decibels, long T
     /// <param name="values">The activation [B,N,C], before the shift.</param>
     /// <param name="quantizer">The quantizer.</param>
     /// <param name="shift">What moves out of the activation before it is quantized, and back into it afterwards.</param>
-    public static QuantizationError Of(Tensor values, ITensorQuantizer quantizer, ChannelShift? shift)
+    public static QuantizationError Of(Tensor values, ITensorQuantizer quantizer, ScaleReparameterization? shift)
     {
         using var scope = torch.NewDisposeScope();
         var shifted = shift?.Move(values) ?? values;

@@ -13,7 +13,7 @@ public static class RangeStudy
     private static readonly Dictionary<ActivationKind, LinearKind> _inputs = new()
     {
         [ActivationKind.AttentionNorm] = LinearKind.AttentionIn,
-        [ActivationKind.AttentionMixed] = LinearKind.AttentionOut,
+        [ActivationKind.AttentionContext] = LinearKind.AttentionOut,
         [ActivationKind.MlpNorm] = LinearKind.MlpIn,
         [ActivationKind.MlpHidden] = LinearKind.MlpOut,
     };
@@ -64,7 +64,7 @@ public static class RangeStudy
             // Behind a reparameterised LayerNorm all quantizers are compared in the channels' own units.
             var first = cases[_sharing[0]];
             var values = QuantizedLinear.Wide(value);
-            values = first.Plan.Blocks[block].Scheme is null ? values : first.Quantizer?.InputOf(block, layer)?.Shift?.Undo(values) ?? values;
+            values = first.Plan.Blocks[block].Transform is null ? values : first.Quantizer?.InputOf(block, layer)?.Shift?.Undo(values) ?? values;
             var range = ActivationSums.Of(values);
             var errors = new Dictionary<ITensorQuantizer, QuantizationError>(ReferenceEqualityComparer.Instance);
             foreach (var index in _sharing)
@@ -98,7 +98,7 @@ public static class RangeStudy
 
         // Cases that share a block's calibration share its errors.
         private static QuantizationError ErrorOf(
-            Tensor values, ITensorQuantizer quantizer, ChannelShift? shift, Dictionary<ITensorQuantizer, QuantizationError> known)
+            Tensor values, ITensorQuantizer quantizer, ScaleReparameterization? shift, Dictionary<ITensorQuantizer, QuantizationError> known)
         {
             if (!known.TryGetValue(quantizer, out var error))
             {

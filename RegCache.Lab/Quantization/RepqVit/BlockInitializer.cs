@@ -10,13 +10,13 @@ namespace RegCache.Lab.Quantization.RepqVit;
 /// <param name="bits">Bit-widths.</param>
 /// <param name="weightGrid">The grid of a layer's own weights, which no calibration changes.</param>
 internal sealed class BlockInitializer(
-    int block, QuantizationBits bits, Func<LinearKind, Tensor, UniformGrid> weightGrid)
+    int block, QuantizationBits bits, Func<LinearKind, Tensor, UniformQuantizer> weightGrid)
 {
-    private readonly Dictionary<LinearKind, (UniformGrid Input, UniformGrid Weight, ILinear Plain)> _linears = [];
+    private readonly Dictionary<LinearKind, (UniformQuantizer Input, UniformQuantizer Weight, ILinear Plain)> _linears = [];
     private AttentionProducts? _attention;
 
     /// <summary>The grids of the linear layers as first taken; those behind a LayerNorm are per channel.</summary>
-    public IReadOnlyDictionary<LinearKind, (UniformGrid Input, UniformGrid Weight, ILinear Plain)> Linears => _linears;
+    public IReadOnlyDictionary<LinearKind, (UniformQuantizer Input, UniformQuantizer Weight, ILinear Plain)> Linears => _linears;
 
     /// <summary>The quantizers of the attention products.</summary>
     public AttentionProducts Attention => _attention!;
@@ -102,5 +102,5 @@ internal sealed class BlockInitializer(
 
     private QuantizationBits Bits => bits;
 
-    private UniformGrid WeightGrid(LinearKind kind, Tensor weight) => weightGrid(kind, weight);
+    private UniformQuantizer WeightGrid(LinearKind kind, Tensor weight) => weightGrid(kind, weight);
 }

@@ -17,7 +17,7 @@ public static class PercentileRange
     /// <param name="bits">Bit-width.</param>
     /// <param name="name">What is quantized, for messages.</param>
     /// <exception cref="UserException">A value is not finite.</exception>
-    public static UniformGrid OfTensor(Tensor values, int bits, string name)
+    public static UniformQuantizer OfTensor(Tensor values, int bits, string name)
     {
         RequireFinite(values, name);
         using var scope = torch.NewDisposeScope();
@@ -29,7 +29,7 @@ public static class PercentileRange
     /// <param name="bits">Bit-width.</param>
     /// <param name="name">What is quantized, for messages.</param>
     /// <exception cref="UserException">A value is not finite.</exception>
-    public static UniformGrid OfChannels(Tensor values, int bits, string name)
+    public static UniformQuantizer OfChannels(Tensor values, int bits, string name)
     {
         RequireFinite(values, name);
         using var scope = torch.NewDisposeScope();
@@ -37,7 +37,7 @@ public static class PercentileRange
     }
 
     /// <summary>A grid for every row or output channel of weights [out,..], scale [out,1,..].</summary>
-    public static UniformGrid OfWeights(Tensor weight, int bits)
+    public static UniformQuantizer OfWeights(Tensor weight, int bits)
     {
         using var scope = torch.NewDisposeScope();
         long[] shape = [weight.shape[0], .. Enumerable.Repeat(1L, weight.shape.Length - 1)];
@@ -64,7 +64,7 @@ public static class PercentileRange
     }
 
     // rows [R,n]
-    private static UniformGrid OfRows(Tensor rows, int bits, params long[] shape)
+    private static UniformQuantizer OfRows(Tensor rows, int bits, params long[] shape)
     {
         var highest = (1 << bits) - 1;
         double[] fractions = [.. _percentiles.SelectMany(percentile => new[] { percentile, 1 - percentile })];
@@ -108,7 +108,7 @@ public static class PercentileRange
             using var scope = torch.NewDisposeScope();
             Tensor Column(Func<(float Scale, float ZeroPoint), float> value) =>
                 torch.tensor(candidates.Select(set => value(set[candidate])).ToArray(), device: rows.device).unsqueeze(1);
-            var found = Error(rows, new UniformGrid(Column(grid => grid.Scale), Column(grid => grid.ZeroPoint), 0, highest));
+            var found = Error(rows, new UniformQuantizer(Column(grid => grid.Scale), Column(grid => grid.ZeroPoint), 0, highest));
             for (var row = 0; row < errors.Length; row++)
             {
                 errors[row][candidate] = found[row];

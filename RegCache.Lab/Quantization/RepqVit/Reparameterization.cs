@@ -8,7 +8,7 @@ internal static class Reparameterization
 {
     /// <summary>The grid of the tensor, with the means of scale and zero point, and what has to be moved.</summary>
     /// <param name="channels">Grids of the channels, scale [1,1,C].</param>
-    public static (UniformGrid Grid, ChannelShift Shift) Of(UniformGrid channels)
+    public static (UniformQuantizer Grid, ScaleReparameterization Shift) Of(UniformQuantizer channels)
     {
         using var scope = torch.NewDisposeScope();
         var (scales, zeroPoints) = (channels.Scale.flatten(), channels.ZeroPoint!.flatten());

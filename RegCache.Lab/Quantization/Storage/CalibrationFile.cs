@@ -144,7 +144,7 @@ public static class CalibrationFile
             }
         }
 
-        private UniformGrid Grid(ITensorQuantizer? quantizer, string name) => quantizer as UniformGrid
+        private UniformQuantizer Grid(ITensorQuantizer? quantizer, string name) => quantizer as UniformQuantizer
             ?? throw new UserException($"{path}: the weights of `{name}` have no grid; calibrate again.");
 
         private Tensor? Tensor(string name) => _tensors.TryGetValue(name, out var entry)

@@ -3,7 +3,7 @@ namespace RegCache.Lab.Quantization.Storage;
 /// <summary>The quantizers that a calibration file may hold.</summary>
 internal enum QuantizerKind
 {
-    /// <summary><see cref="UniformGrid"/>.</summary>
+    /// <summary><see cref="UniformQuantizer"/>.</summary>
     Uniform,
 
     /// <summary><see cref="Ptq4Vit.PostGeluQuantizer"/>.</summary>

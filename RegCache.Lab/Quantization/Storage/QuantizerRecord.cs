@@ -17,7 +17,7 @@ internal sealed record QuantizerRecord(QuantizerKind Kind, int Lowest, int Highe
         void KeepScale(float scale) => keep("scale", torch.tensor(new[] { scale }));
         switch (quantizer)
         {
-            case UniformGrid grid:
+            case UniformQuantizer grid:
                 keep("scale", grid.Scale);
                 if (grid.ZeroPoint is { } zeroPoint)
                 {
@@ -49,7 +49,7 @@ internal sealed record QuantizerRecord(QuantizerKind Kind, int Lowest, int Highe
         if (Kind == QuantizerKind.Uniform)
         {
             return Lowest < Highest && Highest - Lowest < 1 << QuantizationBits.Maximum
-                ? new UniformGrid(scale, find("zero_point"), Lowest, Highest)
+                ? new UniformQuantizer(scale, find("zero_point"), Lowest, Highest)
                 : throw new UserException($"codes {Lowest} to {Highest} are no grid");
         }
 

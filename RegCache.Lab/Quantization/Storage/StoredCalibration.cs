@@ -11,7 +11,7 @@ namespace RegCache.Lab.Quantization.Storage;
 /// <param name="progress">Told of files that are used again.</param>
 /// <param name="force">Whether to calibrate even if a file is there.</param>
 public sealed class StoredCalibration(
-    ICalibration calibration, string folder, VisionTower tower, string modelHash, IWorkProgress progress, bool force = false) : ICalibration
+    ICalibrator calibration, string folder, VisionTower tower, string modelHash, IWorkProgress progress, bool force = false) : ICalibrator
 {
     private const int NameLength = 16;
 
@@ -59,6 +59,6 @@ public sealed class StoredCalibration(
     {
         Model = modelHash,
         Method = ToString(),
-        Plan = string.Join("; ", plan.Blocks.Select(block => (block with { Scheme = null }).ToString())),
+        Plan = string.Join("; ", plan.Blocks.Select(block => (block with { Transform = null }).ToString())),
     });
 }

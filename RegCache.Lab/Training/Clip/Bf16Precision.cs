@@ -6,7 +6,7 @@ namespace RegCache.Lab.Training.Clip;
 /// Mixed precision (clip.md, section 13.5): inputs and weights of linear layers and attention products are cast to bfloat16;
 /// the residual stream, norms, softmax and the weights themselves stay float32.
 /// </summary>
-public sealed record Bf16Precision : ILayerScheme
+public sealed record Bf16Precision : ILayerTransform
 {
     /// <inheritdoc />
     public BlockLayers Apply(int block, BlockLayers plain) => Enum.GetValues<LinearKind>().Aggregate(

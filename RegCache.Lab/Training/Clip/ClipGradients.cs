@@ -153,6 +153,6 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
     private static Tensor Normalize(Tensor features) =>
         torch.nn.functional.normalize(features.to(torch.ScalarType.Float32), p: 2, dim: -1, eps: 1e-12);
 
-    private static BlockLayers[] Bind(IReadOnlyList<BlockLayers> blocks, ILayerScheme? scheme) =>
-        [.. blocks.Select((layers, block) => scheme?.Apply(block, layers) ?? layers)];
+    private static BlockLayers[] Bind(IReadOnlyList<BlockLayers> blocks, ILayerTransform? transform) =>
+        [.. blocks.Select((layers, block) => transform?.Apply(block, layers) ?? layers)];
 }

@@ -21,5 +21,5 @@ public sealed record ClipStepOptions
     public double PatchDropout { get; init; }
 
     /// <summary>How the layers of both towers run; null runs them in float32.</summary>
-    public ILayerScheme? Precision { get; init; }
+    public ILayerTransform? Precision { get; init; }
 }

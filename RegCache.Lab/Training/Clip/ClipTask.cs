@@ -17,7 +17,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
     private readonly ClipTrainingConfig _config;
     private readonly ClipBatchReader _reader;
     private readonly ClipGradients _gradients;
-    private readonly SharpnessAware? _sharpness;
+    private readonly SamTraining? _sharpness;
     private readonly AdamW _optimizer;
     private readonly LearningRateSchedule _schedule;
     private readonly WeightAverage? _average;

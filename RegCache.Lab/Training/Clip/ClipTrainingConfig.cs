@@ -131,7 +131,7 @@ public sealed record ClipTrainingConfig
 
     /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
     [JsonIgnore]
-    public SharpnessOptions? Sharpness => SamRho is { } radius ? new(radius, SamAdaptive) : null;
+    public SamOptions? Sharpness => SamRho is { } radius ? new(radius, SamAdaptive) : null;
 
     /// <summary>Refuses impossible values.</summary>
     /// <param name="source">The file, for messages.</param>

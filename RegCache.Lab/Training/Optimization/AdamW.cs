@@ -55,9 +55,9 @@ public sealed class AdamW : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         var gradients = Updates().Select(update => update.Gradient).ToArray();
-        if (gradients.All(DenseUpdate.IsDirect))
+        if (gradients.All(AdamWKernel.IsDirect))
         {
-            return torch.tensor(Math.Sqrt(DenseUpdate.SquaredNorm(gradients))).MoveToOuterDisposeScope();
+            return torch.tensor(Math.Sqrt(AdamWKernel.SquaredNorm(gradients))).MoveToOuterDisposeScope();
         }
 
         using var noGradient = torch.no_grad();
@@ -80,7 +80,7 @@ public sealed class AdamW : IDisposable
         if (updates.TrueForAll(update => update.IsDirect))
         {
             var factor = isClipped ? Math.Min(1, maxGradientNorm / (gradientNorm!.ToDouble() + 1e-6)) : 1;
-            DenseUpdate.Apply(updates, rule, (float)factor);
+            AdamWKernel.Apply(updates, rule, (float)factor);
             return;
         }
 

@@ -10,5 +10,5 @@ internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor Fir
 {
     /// <summary>Whether plain loops over memory can do the step.</summary>
     public bool IsDirect =>
-        DenseUpdate.IsDirect(Value) && DenseUpdate.IsDirect(Gradient) && DenseUpdate.IsDirect(First) && DenseUpdate.IsDirect(Second);
+        AdamWKernel.IsDirect(Value) && AdamWKernel.IsDirect(Gradient) && AdamWKernel.IsDirect(First) && AdamWKernel.IsDirect(Second);
 }

@@ -22,7 +22,7 @@ public sealed record ShapesClipOptions
 
     /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public SharpnessOptions? Sharpness { get; init; }
+    public SamOptions? Sharpness { get; init; }
 
     /// <summary>The phases, in order.</summary>
     public required IReadOnlyList<ShapesClipPhase> Phases { get; init; }

@@ -19,7 +19,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     private readonly ShapesClipSampler _sampler;
     private readonly ShapesClipEvaluation _evaluation;
     private readonly PlantedRegisters _registers;
-    private readonly SharpnessAware? _sharpness;
+    private readonly SamTraining? _sharpness;
     private AdamW? _optimizer;
     private int _phase = -1;
 

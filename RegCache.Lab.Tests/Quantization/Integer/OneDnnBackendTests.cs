@@ -9,7 +9,7 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Quantization.Integer;
 
 [Collection(ProcessWide.Name)]
-public sealed class OneDnnExecutionTests : IDisposable
+public sealed class OneDnnBackendTests : IDisposable
 {
     // Float sums in another order.
     private const double Rounding = 2e-5;
@@ -55,13 +55,13 @@ public sealed class OneDnnExecutionTests : IDisposable
             gain => KeyValuePair.Create($"visual.transformer.resblocks.{block}.{gain}.gamma", Gain())));
         var table = new WeightTable("random weights", weights.Names.Select(name => KeyValuePair.Create(name, weights[name])).Concat(gains));
         using var plain = new ClipModel(config, table);
-        using var packed = new ClipModel(config, table, new OneDnnExecution(ExecutionMode.Simulated));
+        using var packed = new ClipModel(config, table, new OneDnnBackend(ExecutionMode.Simulated));
         torch.manual_seed(1);
         var images = torch.randn(2, 3, 32, 24);
         GoldenTensors.AssertClose(plain.Vision.Encode(images), packed.Vision.Encode(images), Rounding);
-        var scheme = EncoderPlan.Uniform(config.Vision.Layers, new NaiveQuantizer(new(8, 8)) { Scope = ActivationScope.Token });
-        var integer = new ClipModel(config, table, new OneDnnExecution(ExecutionMode.Integer));
-        AssertNear(Run(plain, scheme, images), Run(integer, scheme, images), 0.02);
+        var transform = EncoderPlan.Uniform(config.Vision.Layers, new NaiveQuantizer(new(8, 8)) { Scope = ActivationScope.Token });
+        var integer = new ClipModel(config, table, new OneDnnBackend(ExecutionMode.Integer));
+        AssertNear(Run(plain, transform, images), Run(integer, transform, images), 0.02);
         integer.Vision.Running.Dispose();
     }
 
@@ -88,9 +88,9 @@ public sealed class OneDnnExecutionTests : IDisposable
                 {
                     foreach (var kind in LinearKinds.All)
                     {
-                        BlockLayers Quantized() => plan.Blocks[block].Scheme!.Apply(block, plain.Vision.Blocks[block]);
+                        BlockLayers Quantized() => plan.Blocks[block].Transform!.Apply(block, plain.Vision.Blocks[block]);
                         var expected = Quantized().Linear(kind)!.Apply(inputs.Seen[(block, kind)]);
-                        var integer = new OneDnnExecution(ExecutionMode.Integer).Prepare(block, Quantized()).Linear(kind)!;
+                        var integer = new OneDnnBackend(ExecutionMode.Integer).Prepare(block, Quantized()).Linear(kind)!;
                         Assert.IsType<IntegerLinear>(integer);
                         AssertNear(expected, integer.Apply(inputs.Seen[(block, kind)]), 1e-5);
                     }
@@ -105,8 +105,8 @@ public sealed class OneDnnExecutionTests : IDisposable
         foreach (var config in _configs)
         {
             var plain = Model(config, null);
-            var execution = new OneDnnExecution(ExecutionMode.Integer);
-            var integer = Model(config, execution);
+            var execution = new OneDnnBackend(ExecutionMode.Integer);
+            var integer = Model(config, backend);
             using var scope = torch.NewDisposeScope();
             using var noGradient = torch.no_grad();
             torch.manual_seed(1);
@@ -132,7 +132,7 @@ public sealed class OneDnnExecutionTests : IDisposable
     [IntegerFact]
     public void TreesEqualPlansAloneBitForBit()
     {
-        var integer = Model(RandomModels.Tiny, new OneDnnExecution(ExecutionMode.Integer));
+        var integer = Model(RandomModels.Tiny, new OneDnnBackend(ExecutionMode.Integer));
         using var scope = torch.NewDisposeScope();
         torch.manual_seed(1);
         var images = torch.randn(5, 3, 32, 24);
@@ -151,7 +151,7 @@ public sealed class OneDnnExecutionTests : IDisposable
     [IntegerFact]
     public void ImagesDoNotDependOnTheirBatch()
     {
-        var integer = Model(RandomModels.Tiny, new OneDnnExecution(ExecutionMode.Integer));
+        var integer = Model(RandomModels.Tiny, new OneDnnBackend(ExecutionMode.Integer));
         using var scope = torch.NewDisposeScope();
         torch.manual_seed(1);
         var images = torch.randn(5, 3, 32, 24);
@@ -167,7 +167,7 @@ public sealed class OneDnnExecutionTests : IDisposable
     [IntegerFact]
     public void ProbesSeeTheLayersAndChangeNothingButRounding()
     {
-        var integer = Model(RandomModels.Tiny, new OneDnnExecution(ExecutionMode.Integer));
+        var integer = Model(RandomModels.Tiny, new OneDnnBackend(ExecutionMode.Integer));
         using var scope = torch.NewDisposeScope();
         torch.manual_seed(1);
         var images = torch.randn(3, 3, 32, 24);
@@ -181,7 +181,7 @@ public sealed class OneDnnExecutionTests : IDisposable
     [IntegerFact]
     public void GradientsFlowThroughThePlainLayers()
     {
-        var packed = Model(RandomModels.Tiny, new OneDnnExecution(ExecutionMode.Simulated));
+        var packed = Model(RandomModels.Tiny, new OneDnnBackend(ExecutionMode.Simulated));
         using var scope = torch.NewDisposeScope();
         torch.manual_seed(1);
         var images = torch.randn(2, 3, 32, 24).requires_grad_(true);
@@ -192,7 +192,7 @@ public sealed class OneDnnExecutionTests : IDisposable
     [IntegerFact]
     public void DamagedActivationsAreRefusedByLayerAndImage()
     {
-        var integer = Model(RandomModels.Tiny, new OneDnnExecution(ExecutionMode.Integer));
+        var integer = Model(RandomModels.Tiny, new OneDnnBackend(ExecutionMode.Integer));
         using var scope = torch.NewDisposeScope();
         torch.manual_seed(1);
         var images = torch.randn(4, 3, 32, 24);
@@ -209,9 +209,9 @@ public sealed class OneDnnExecutionTests : IDisposable
         {
             using var scope = torch.NewDisposeScope();
             using var noGradient = torch.no_grad();
-            ClipModel Place(IExecution? execution)
+            ClipModel Place(IBackend? backend)
             {
-                _models.Add(new(config, RandomModels.Weights(config).Place(torch.CPU, torch.ScalarType.BFloat16), execution));
+                _models.Add(new(config, RandomModels.Weights(config).Place(torch.CPU, torch.ScalarType.BFloat16), backend));
                 return _models[^1];
             }
 
@@ -221,7 +221,7 @@ public sealed class OneDnnExecutionTests : IDisposable
             var exact = wide.Vision.Encode(images);
             double Error(ClipModel model) => ((model.Vision.Encode(images.bfloat16()).@float() - exact).norm() / exact.norm()).item<float>();
             // Fewer intermediate results are rounded to bfloat16, so the error must not be larger than that of the operators.
-            Assert.InRange(Error(Place(new OneDnnExecution(ExecutionMode.Simulated))), 0, Math.Max(0.01, 1.2 * Error(Place(null))));
+            Assert.InRange(Error(Place(new OneDnnBackend(ExecutionMode.Simulated))), 0, Math.Max(0.01, 1.2 * Error(Place(null))));
         }
     }
 
@@ -251,7 +251,7 @@ public sealed class OneDnnExecutionTests : IDisposable
         yield return new NaiveQuantizer(new(8, 8)) { AsymmetricActivations = true };
         yield return new NaiveQuantizer(new(6, 7)) { Granularity = WeightGranularity.Tensor };
         using var calibration = new CalibrationImages(images.clone(), "random");
-        yield return new StaticRangeCalibration(tower, calibration, new NaiveQuantizer(new(8, 8)), 2).Calibrate(EncoderPlan.Plain(tower.Blocks.Count));
+        yield return new StaticRangeCalibrator(tower, calibration, new NaiveQuantizer(new(8, 8)), 2).Calibrate(EncoderPlan.Plain(tower.Blocks.Count));
     }
 
     // Prefixes, deletions, merging with sizes, in random places.
@@ -277,15 +277,15 @@ public sealed class OneDnnExecutionTests : IDisposable
         {
             using var scope = torch.NewDisposeScope();
             using var noGradient = torch.no_grad();
-            var (plain, packed) = (Model(config, null), Model(config, new OneDnnExecution(ExecutionMode.Simulated)));
+            var (plain, packed) = (Model(config, null), Model(config, new OneDnnBackend(ExecutionMode.Simulated)));
             torch.manual_seed(1);
             check(plain, packed, torch.randn([5, 3, config.Vision.ImageSize.Height, config.Vision.ImageSize.Width]));
         }
     }
 
-    private ClipModel Model(ClipConfig config, IExecution? execution)
+    private ClipModel Model(ClipConfig config, IBackend? backend)
     {
-        _models.Add(new(config, RandomModels.Weights(config), execution));
+        _models.Add(new(config, RandomModels.Weights(config), backend));
         return _models[^1];
     }
 
@@ -294,7 +294,7 @@ public sealed class OneDnnExecutionTests : IDisposable
         private static readonly Dictionary<ActivationKind, LinearKind> _kinds = new()
         {
             [ActivationKind.AttentionNorm] = LinearKind.AttentionIn,
-            [ActivationKind.AttentionMixed] = LinearKind.AttentionOut,
+            [ActivationKind.AttentionContext] = LinearKind.AttentionOut,
             [ActivationKind.MlpNorm] = LinearKind.MlpIn,
             [ActivationKind.MlpHidden] = LinearKind.MlpOut,
         };

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Registers;
 /// <param name="PrefixCount">Number of prefix tokens, tau; 0 for none.</param>
 /// <param name="DeleteBlock">Block k before which tokens are deleted, the quantization-sensitive one.</param>
 /// <param name="DeleteCount">Number of deleted tokens; 0 for none.</param>
-public sealed record RegCacheConfiguration(int ExtractionBlock, int PrefixCount, int DeleteBlock, int DeleteCount)
+public sealed record RegCacheSetting(int ExtractionBlock, int PrefixCount, int DeleteBlock, int DeleteCount)
 {
     /// <summary>Which blocks see the prefix.</summary>
     public PrefixBlocks PrefixBlocks { get; init; } = PrefixBlocks.FromT;

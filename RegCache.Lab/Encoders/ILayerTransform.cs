@@ -1,10 +1,10 @@
 namespace RegCache.Lab.Encoders;
 
 /// <summary>
-/// How a plan wants layers to run: a function from plain layers to layers, for example a quantizer. Schemes are
-/// records or compare by identity, so that plans with equal schemes share the computation.
+/// How a plan wants layers to run: a function from plain layers to layers, for example a quantizer. Transforms are
+/// records or compare by identity, so that plans with equal transforms share the computation.
 /// </summary>
-public interface ILayerScheme
+public interface ILayerTransform
 {
     /// <summary>Returns the layers that run in place of the plain ones of a block.</summary>
     BlockLayers Apply(int block, BlockLayers plain);

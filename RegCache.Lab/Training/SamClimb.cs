@@ -1,11 +1,11 @@
 namespace RegCache.Lab.Training;
 
 /// <summary>Parameters that have been moved uphill; disposing moves them back and keeps their new gradients.</summary>
-public sealed class SharpnessClimb : IDisposable
+public sealed class SamClimb : IDisposable
 {
     private readonly IReadOnlyList<(Tensor Parameter, Tensor Original)> _originals;
 
-    internal SharpnessClimb(IReadOnlyList<(Tensor Parameter, Tensor Original)> originals, Tensor gradientNorm)
+    internal SamClimb(IReadOnlyList<(Tensor Parameter, Tensor Original)> originals, Tensor gradientNorm)
     {
         _originals = originals;
         GradientNorm = gradientNorm;

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization.Integer;
 /// asked. Layers whose values are not those of 8-bit integers stay simulated, with their float products on oneDNN.
 /// </summary>
 /// <param name="mode">How quantized layers run.</param>
-public sealed class OneDnnExecution(ExecutionMode mode) : IExecution
+public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
 {
     private readonly HashSet<string> _integer = [], _simulated = [];
 

@@ -5,14 +5,14 @@ namespace RegCache.Lab.Training;
 /// gradient not where the parameters are but where, nearby, the loss is highest. Parameters without a gradient are left
 /// alone. Nothing waits for the device.
 /// </summary>
-public sealed class SharpnessAware
+public sealed class SamTraining
 {
     private readonly IReadOnlyList<Tensor> _parameters;
-    private readonly SharpnessOptions _options;
+    private readonly SamOptions _options;
 
     /// <summary>Wraps the training of these parameters.</summary>
     /// <exception cref="UserException">The radius is negative or not finite.</exception>
-    public SharpnessAware(IReadOnlyList<Tensor> parameters, SharpnessOptions options)
+    public SamTraining(IReadOnlyList<Tensor> parameters, SamOptions options)
     {
         if (!double.IsFinite(options.Radius) || options.Radius < 0)
         {
@@ -47,7 +47,7 @@ public sealed class SharpnessAware
     /// Moves the parameters uphill, <c>w += rho g / (n + 1e-12)</c>, times <c>w^2</c> when adaptive, with n the norm of all
     /// gradients (each times |w| when adaptive), and clears the gradients. Disposing the result moves them back exactly.
     /// </summary>
-    public SharpnessClimb Climb()
+    public SamClimb Climb()
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();

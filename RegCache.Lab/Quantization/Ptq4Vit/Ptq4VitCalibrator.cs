@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization.Ptq4Vit;
 /// PTQ4ViT and BasePTQ (quantizers.md, section 2): every layer sees float inputs, with the token stages and prefixes of the
 /// plan active, and is searched on its own.
 /// </summary>
-public sealed class Ptq4VitCalibration : ICalibration
+public sealed class Ptq4VitCalibrator : ICalibrator
 {
     private const int RowGroupsOfAttentionIn = 3;
 
@@ -23,7 +23,7 @@ public sealed class Ptq4VitCalibration : ICalibration
     /// <param name="images">The calibration images.</param>
     /// <param name="options">Bits and search.</param>
     /// <exception cref="UserException">The options are out of range.</exception>
-    public Ptq4VitCalibration(
+    public Ptq4VitCalibrator(
         VisionTower tower, ZeroShotClassifier classifier, CalibrationImages images, Ptq4VitOptions options)
     {
         options.Validate();
@@ -103,7 +103,7 @@ public sealed class Ptq4VitCalibration : ICalibration
             using var scope = torch.NewDisposeScope();
             return _search.Head(product.Head(head), prefix, left, name);
         }).ToArray();
-        UniformGrid Grid(IEnumerable<float> scales) => SearchRange.Grid(
+        UniformQuantizer Grid(IEnumerable<float> scales) => SearchRange.Grid(
             [.. scales], _options.Bits.Activations, product.Left.device, heads, 1, 1);
         return (left ?? Grid(found.Select(head => head.LeftScale)), Grid(found.Select(head => head.RightScale)));
     }
@@ -146,7 +146,7 @@ public sealed class Ptq4VitCalibration : ICalibration
     private static T Kept<T>(T quantizer)
         where T : ITensorQuantizer
     {
-        if (quantizer is UniformGrid grid)
+        if (quantizer is UniformQuantizer grid)
         {
             grid.Scale.DetachFromDisposeScope();
             grid.ZeroPoint?.DetachFromDisposeScope();

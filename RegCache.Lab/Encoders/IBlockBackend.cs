@@ -4,9 +4,9 @@ namespace RegCache.Lab.Encoders;
 /// Computes half a block at once, residual stream to residual stream. The result is that of the single layers up to
 /// rounding; what lies between them never becomes a tensor.
 /// </summary>
-public interface IBlockEngine
+public interface IBlockBackend
 {
-    /// <summary>Whether the engine can do the attention half of these layers.</summary>
+    /// <summary>Whether the backend can do the attention half of these layers.</summary>
     /// <param name="layers">The block's layers.</param>
     /// <param name="tokens">The stream that arrives [B,N,C].</param>
     bool CanAttend(BlockLayers layers, Tensor tokens);
@@ -20,7 +20,7 @@ public interface IBlockEngine
     (Tensor Tokens, Tensor? Queries, Tensor? Keys) Attend(
         BlockLayers layers, Tensor tokens, AttentionExtras extras, bool keepHeads);
 
-    /// <summary>Whether the engine can do the MLP half of these layers.</summary>
+    /// <summary>Whether the backend can do the MLP half of these layers.</summary>
     /// <param name="layers">The block's layers.</param>
     /// <param name="tokens">The stream that arrives [B,N,C].</param>
     bool CanFeed(BlockLayers layers, Tensor tokens);

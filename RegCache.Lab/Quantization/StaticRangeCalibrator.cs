@@ -10,13 +10,13 @@ namespace RegCache.Lab.Quantization;
 /// <param name="images">The calibration images.</param>
 /// <param name="quantizer">Bits, weight granularity and symmetry; ranges are taken over the tensor whatever its scope.</param>
 /// <param name="batchSize">Images in a batch.</param>
-public sealed class StaticRangeCalibration(
-    VisionTower tower, CalibrationImages images, NaiveQuantizer quantizer, int batchSize) : ICalibration
+public sealed class StaticRangeCalibrator(
+    VisionTower tower, CalibrationImages images, NaiveQuantizer quantizer, int batchSize) : ICalibrator
 {
     private static readonly Dictionary<ActivationKind, LinearKind> _inputs = new()
     {
         [ActivationKind.AttentionNorm] = LinearKind.AttentionIn,
-        [ActivationKind.AttentionMixed] = LinearKind.AttentionOut,
+        [ActivationKind.AttentionContext] = LinearKind.AttentionOut,
         [ActivationKind.MlpNorm] = LinearKind.MlpIn,
         [ActivationKind.MlpHidden] = LinearKind.MlpOut,
     };
@@ -28,7 +28,7 @@ public sealed class StaticRangeCalibration(
     public IQuantizer Calibrate(EncoderPlan plan)
     {
         var ranges = new Ranges();
-        var plain = new EncoderPlan([.. plan.Blocks.Select(block => block with { Scheme = null })]);
+        var plain = new EncoderPlan([.. plan.Blocks.Select(block => block with { Transform = null })]);
         using var runner = new PlanRunner(tower);
         foreach (var batch in images.Batches(batchSize))
         {
@@ -65,7 +65,7 @@ public sealed class StaticRangeCalibration(
         return linears;
     }
 
-    private static UniformGrid Kept(UniformGrid grid)
+    private static UniformQuantizer Kept(UniformQuantizer grid)
     {
         grid.Scale.DetachFromDisposeScope();
         grid.ZeroPoint?.DetachFromDisposeScope();

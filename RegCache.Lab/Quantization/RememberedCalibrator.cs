@@ -7,7 +7,7 @@ namespace RegCache.Lab.Quantization;
 /// same quantizer, so that plans made from it share their computation.
 /// </summary>
 /// <param name="calibration">Finds the ranges.</param>
-public sealed class RememberedCalibration(ICalibration calibration) : ICalibration
+public sealed class RememberedCalibrator(ICalibrator calibration) : ICalibrator
 {
     private readonly Dictionary<EncoderPlan, IQuantizer> _found = [];
 
@@ -17,7 +17,7 @@ public sealed class RememberedCalibration(ICalibration calibration) : ICalibrati
     /// <inheritdoc />
     public IQuantizer Calibrate(EncoderPlan plan)
     {
-        var key = plan with { Embedding = null, Blocks = [.. plan.Blocks.Select(block => block with { Scheme = null })] };
+        var key = plan with { Embedding = null, Blocks = [.. plan.Blocks.Select(block => block with { Transform = null })] };
         if (!_found.TryGetValue(key, out var quantizer))
         {
             _found.Add(key, quantizer = calibration.Calibrate(plan));

@@ -3,14 +3,14 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Quantization.Integer;
 
 /// <summary>A linear layer with packed weights.</summary>
-internal abstract unsafe class EngineLinear : IEngineLinear
+internal abstract unsafe class OneDnnLinear : IBackendLinear
 {
     private readonly List<Tensor> _memory = [];
 
     /// <param name="name">The layer's name, for messages.</param>
     /// <param name="matrix">The packed weights.</param>
     /// <param name="bias">The bias [out], or null.</param>
-    protected EngineLinear(string name, PackedMatrix matrix, Tensor? bias)
+    protected OneDnnLinear(string name, PackedMatrix matrix, Tensor? bias)
     {
         (Name, Matrix, Bias) = (name, matrix, bias);
         Layer = new()
@@ -27,7 +27,7 @@ internal abstract unsafe class EngineLinear : IEngineLinear
     public string Name { get; }
 
     /// <inheritdoc />
-    public IBlockEngine Engine => OneDnnBlock.Instance;
+    public IBlockBackend Backend => OneDnnBlock.Instance;
 
     /// <inheritdoc />
     public abstract Tensor Weight { get; }

@@ -10,7 +10,7 @@ namespace RegCache.Lab.Quantization;
 /// <param name="ZeroPoint">Code z of the value zero, in the shape of the scale; null for a symmetric grid.</param>
 /// <param name="Lowest">Smallest code.</param>
 /// <param name="Highest">Largest code.</param>
-public sealed record UniformGrid(Tensor Scale, Tensor? ZeroPoint, int Lowest, int Highest) : ITensorQuantizer
+public sealed record UniformQuantizer(Tensor Scale, Tensor? ZeroPoint, int Lowest, int Highest) : ITensorQuantizer
 {
     // Below this many values under one scale the tensor operators are as fast.
     private const long SmallestGroup = 8;

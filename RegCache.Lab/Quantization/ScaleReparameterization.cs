@@ -8,7 +8,7 @@ namespace RegCache.Lab.Quantization;
 /// </summary>
 /// <param name="Ratio">r [C].</param>
 /// <param name="Offset">t [C].</param>
-public sealed record ChannelShift(Tensor Ratio, Tensor Offset)
+public sealed record ScaleReparameterization(Tensor Ratio, Tensor Offset)
 {
     /// <summary>The LayerNorm whose output is divided by r and lowered by t.</summary>
     public LayerNorm Apply(LayerNorm norm)

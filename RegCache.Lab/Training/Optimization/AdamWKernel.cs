@@ -7,7 +7,7 @@ namespace RegCache.Lab.Training.Optimization;
 /// AdamW on CPU memory: one pass that reads and writes every value once. Work is cut into chunks of a fixed size, so the
 /// numbers do not depend on the number of threads.
 /// </summary>
-internal static class DenseUpdate
+internal static class AdamWKernel
 {
     private const int ChunkSize = 1 << 15;
 

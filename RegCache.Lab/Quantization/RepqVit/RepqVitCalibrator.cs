@@ -11,7 +11,7 @@ namespace RegCache.Lab.Quantization.RepqVit;
 /// Calibrating one plan after another does again only what changed: blocks before the first difference to the plan
 /// before keep their ranges, and plans made from them share the computation (regcache.md, section 8.3).
 /// </remarks>
-public sealed class RepqVitCalibration : ICalibration, IDisposable
+public sealed class RepqVitCalibrator : ICalibrator, IDisposable
 {
     // quantizers.md, section 0: the one activation whose width is fixed.
     private const int ImageBits = 8;
@@ -19,7 +19,7 @@ public sealed class RepqVitCalibration : ICalibration, IDisposable
     private readonly VisionTower _tower;
     private readonly CalibrationImages _images;
     private readonly QuantizationBits _bits;
-    private readonly Dictionary<(int Block, LinearKind Kind), UniformGrid> _weightGrids = [];
+    private readonly Dictionary<(int Block, LinearKind Kind), UniformQuantizer> _weightGrids = [];
     private readonly List<Step> _path = [];
     private CalibratedPatches? _patches;
     private TokenBatch? _embedded;
@@ -28,7 +28,7 @@ public sealed class RepqVitCalibration : ICalibration, IDisposable
     /// <param name="tower">The float encoder.</param>
     /// <param name="images">The calibration images; they run as one batch.</param>
     /// <param name="bits">Bit-widths of the run.</param>
-    public RepqVitCalibration(VisionTower tower, CalibrationImages images, QuantizationBits bits) =>
+    public RepqVitCalibrator(VisionTower tower, CalibrationImages images, QuantizationBits bits) =>
         (_tower, _images, _bits) = (tower, images, bits);
 
     /// <inheritdoc />
@@ -48,7 +48,7 @@ public sealed class RepqVitCalibration : ICalibration, IDisposable
         for (var block = shared; block < plan.Blocks.Count; block++)
         {
             _images.Cancellation.ThrowIfCancellationRequested();
-            _path.Add(CalibrateBlock(block, plan.Blocks[block] with { Scheme = null }));
+            _path.Add(CalibrateBlock(block, plan.Blocks[block] with { Transform = null }));
             progress.Report(block + 1);
         }
 
@@ -72,7 +72,7 @@ public sealed class RepqVitCalibration : ICalibration, IDisposable
     private int SharedBlocks(EncoderPlan plan)
     {
         var shared = 0;
-        while (shared < _path.Count && _path[shared].Plan == plan.Blocks[shared] with { Scheme = null })
+        while (shared < _path.Count && _path[shared].Plan == plan.Blocks[shared] with { Transform = null })
         {
             shared++;
         }
@@ -117,7 +117,7 @@ public sealed class RepqVitCalibration : ICalibration, IDisposable
         return new(plan, initial, initial.Finish(), output);
     }
 
-    private UniformGrid WeightGrid(int block, LinearKind kind, Tensor weight)
+    private UniformQuantizer WeightGrid(int block, LinearKind kind, Tensor weight)
     {
         if (!_weightGrids.TryGetValue((block, kind), out var grid))
         {

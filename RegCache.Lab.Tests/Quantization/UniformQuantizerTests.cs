@@ -6,7 +6,7 @@ using TorchSharp;
 
 namespace RegCache.Lab.Tests.Quantization;
 
-public sealed class UniformGridTests
+public sealed class UniformQuantizerTests
 {
     private static readonly float[] _special =
         [0, -0f, float.NaN, float.PositiveInfinity, float.NegativeInfinity, float.MaxValue, -float.MaxValue, float.Epsilon, 0.5f, -0.5f, 1.5f, 2.5f];
@@ -32,8 +32,8 @@ public sealed class UniformGridTests
             var zeroPoint = layout.hasZeroPoint ? Fill(scaleShape, () => random.Next(1 << layout.bits)) : null;
             var half = 1 << (layout.bits - 1);
             var grid = layout.hasZeroPoint
-                ? new UniformGrid(scale, zeroPoint, 0, (2 * half) - 1)
-                : new UniformGrid(scale, null, -half, half - 1);
+                ? new UniformQuantizer(scale, zeroPoint, 0, (2 * half) - 1)
+                : new UniformQuantizer(scale, null, -half, half - 1);
             var values = Fill(layout.Shape, () => random.Next(8) == 0
                 ? _special[random.Next(_special.Length)]
                 : (random.NextSingle() - 0.5f) * MathF.Exp((random.NextSingle() * 20) - 8));
@@ -51,7 +51,7 @@ public sealed class UniformGridTests
         {
             using var scope = torch.NewDisposeScope();
             var values = torch.randn(shape);
-            var grid = new UniformGrid(torch.rand(scaleShape) + 0.01, null, -8, 7);
+            var grid = new UniformQuantizer(torch.rand(scaleShape) + 0.01, null, -8, 7);
             Assert.NotNull(grid.LeadingGroups(values));
             AssertSameBits(grid.Decode(grid.Encode(values)), grid.FakeQuantize(values));
         }
@@ -62,12 +62,12 @@ public sealed class UniformGridTests
     {
         using var scope = torch.NewDisposeScope();
         var values = torch.randn(4, 6);
-        var perColumn = new UniformGrid(torch.rand(1, 6) + 0.1, null, -8, 7);
+        var perColumn = new UniformQuantizer(torch.rand(1, 6) + 0.1, null, -8, 7);
         Assert.Null(perColumn.LeadingGroups(values));
-        Assert.Null(new UniformGrid(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.t()));
-        Assert.Null(new UniformGrid(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.to(torch.ScalarType.Float64)));
+        Assert.Null(new UniformQuantizer(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.t()));
+        Assert.Null(new UniformQuantizer(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.to(torch.ScalarType.Float64)));
         var transposed = torch.randn(4, 3, 16).transpose(0, 1);
-        var perRow = new UniformGrid(torch.rand(3, 1, 1) + 0.1, null, -8, 7);
+        var perRow = new UniformQuantizer(torch.rand(3, 1, 1) + 0.1, null, -8, 7);
         AssertSameBits(perRow.Decode(perRow.Encode(transposed)), perRow.FakeQuantize(transposed));
         AssertSameBits(perColumn.Decode(perColumn.Encode(values)), perColumn.FakeQuantize(values));
     }
@@ -77,7 +77,7 @@ public sealed class UniformGridTests
     {
         using var scope = torch.NewDisposeScope();
         var values = torch.randn(4, 6).requires_grad_();
-        var grid = new UniformGrid(torch.ones(1, 1), null, -8, 7);
+        var grid = new UniformQuantizer(torch.ones(1, 1), null, -8, 7);
         Assert.Null(grid.LeadingGroups(values));
         using var noGradient = torch.no_grad();
         Assert.NotNull(grid.LeadingGroups(values));
