@@ -82,3 +82,57 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
         return this;
     }
 }
+
+/// <summary>
+/// Says what the positions of a token sequence hold: first the class tokens, then the register tokens, then the patch
+/// tokens. Stages that insert, remove or reorder tokens return a new layout; nobody else guesses positions.
+/// </summary>
+/// <param name="ClassTokens">Number of leading class (and distillation) tokens.</param>
+/// <param name="RegisterTokens">Number of register tokens that follow the class tokens.</param>
+/// <param name="GridRows">Rows of the patch grid that the image was cut into.</param>
+/// <param name="GridColumns">Columns of that grid.</param>
+public sealed record TokenLayout(int ClassTokens, int RegisterTokens, int GridRows, int GridColumns)
+{
+    /// <summary>Number of leading tokens that no stage may delete, prune or merge.</summary>
+    public int ProtectedTokens => ClassTokens + RegisterTokens;
+
+    /// <summary>How the patch tokens lie in windows; null while they do not.</summary>
+    public WindowRuns? Windows { get; init; }
+}
+
+/// <summary>
+/// Patch tokens that lie in windows: after the protected tokens come the tokens of window 0, then those of window 1, and
+/// so on.
+/// </summary>
+/// <param name="AtLeast">Tokens of each window in the image that has the fewest there.</param>
+/// <param name="Tokens">Patch tokens of an image when this was noted; what is missing now has been deleted since.</param>
+public sealed record WindowRuns(ValueList<int> AtLeast, int Tokens);
+
+/// <summary>Rows of token sequences, picked for every image of a batch.</summary>
+internal static class TokenRows
+{
+    /// <summary>The rows at the given indices of every image: rows [B,N,C] and indices [B,M] to [B,M,C].</summary>
+    public static Tensor Take(Tensor rows, Tensor indices) => rows.gather(1, Along(indices, rows.shape[2]));
+
+    /// <summary>
+    /// Adds rows [B,R,C] to those of <paramref name="rows"/> [B,N,C] that the targets [B,R] name: in place, unless gradients
+    /// need the rows as they were.
+    /// </summary>
+    public static Tensor AddTo(Tensor rows, Tensor targets, Tensor added) => torch.is_grad_enabled()
+        ? rows.scatter_add(1, Along(targets, rows.shape[2]), added)
+        : rows.scatter_add_(1, Along(targets, rows.shape[2]), added);
+
+    private static Tensor Along(Tensor indices, long channels) => indices.unsqueeze(-1).expand(-1, -1, channels);
+}
+
+/// <summary>How much of an outlier a token is: the l-infinity norm of its row.</summary>
+internal static class OutlierScore
+{
+    /// <summary>Largest magnitude of every row in float32, [B,N,C] to [B,N].</summary>
+    public static Tensor Of(Tensor rows)
+    {
+        using var scope = torch.NewDisposeScope();
+        var wide = rows.to(torch.ScalarType.Float32);
+        return torch.maximum(wide.amax([-1]), wide.amin([-1]).neg()).MoveToOuterDisposeScope();
+    }
+}

@@ -1,5 +1,6 @@
 using System.Collections;
 using System.Runtime.CompilerServices;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace RegCache.Lab.Encoders;
@@ -62,4 +63,24 @@ public static class ValueList
     /// <summary>Copies the elements into a new list.</summary>
     public static ValueList<T> Create<T>(ReadOnlySpan<T> items)
         where T : notnull => new(items.ToArray());
+}
+
+/// <summary>Writes and reads a <see cref="ValueList{T}"/> as a JSON array.</summary>
+internal sealed class ValueListJsonConverter : JsonConverterFactory
+{
+    public override bool CanConvert(Type typeToConvert) =>
+        typeToConvert.IsGenericType && typeToConvert.GetGenericTypeDefinition() == typeof(ValueList<>);
+
+    public override JsonConverter CreateConverter(Type typeToConvert, JsonSerializerOptions options) =>
+        (JsonConverter)Activator.CreateInstance(typeof(Converter<>).MakeGenericType(typeToConvert.GetGenericArguments()))!;
+
+    private sealed class Converter<T> : JsonConverter<ValueList<T>>
+        where T : notnull
+    {
+        public override ValueList<T>? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            JsonSerializer.Deserialize<T[]>(ref reader, options) is { } items ? [.. items] : null;
+
+        public override void Write(Utf8JsonWriter writer, ValueList<T> value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, value.ToArray(), options);
+    }
 }

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Evaluation;
 
@@ -106,3 +107,44 @@ public static class PlanEvaluation
         }
     }
 }
+
+/// <summary>How a pass over a set of images is done.</summary>
+/// <param name="Title">What the progress display calls it.</param>
+/// <param name="BatchSize">Images in a batch.</param>
+public sealed record EvaluationRun(string Title, int BatchSize)
+{
+    /// <summary>Told of the images done.</summary>
+    public IWorkProgress Progress { get; init; } = SilentProgress.Instance;
+
+    /// <summary>Where the state of the pass is kept, so that a killed run goes on; null keeps none.</summary>
+    public StageCheckpoint<PassState>? Checkpoint { get; init; }
+
+    /// <summary>Stops the pass.</summary>
+    public CancellationToken Cancellation { get; init; }
+}
+
+/// <summary>What one plan achieved on a set of images.</summary>
+/// <param name="Images">Images that were run; fewer than the set when the plan was dropped early.</param>
+/// <param name="Correct">Images whose most likely class is right.</param>
+/// <param name="CorrectTop5">Images whose right class is among the five most likely.</param>
+/// <param name="SquaredError">Sum over images of the mean over channels of the squared difference between the
+/// normalised feature and the reference plan's; zero without a reference.</param>
+public sealed record PlanScore(int Images, long Correct, long CorrectTop5, double SquaredError)
+{
+    /// <summary>Nothing run yet.</summary>
+    public static PlanScore None { get; } = new(0, 0, 0, 0);
+
+    /// <summary>Top-1 accuracy in percent.</summary>
+    public double Accuracy => 100.0 * Correct / Images;
+
+    /// <summary>Top-5 accuracy in percent.</summary>
+    public double AccuracyTop5 => 100.0 * CorrectTop5 / Images;
+
+    /// <summary>Mean squared error of the normalised features against the reference plan.</summary>
+    public double FeatureMse => SquaredError / Images;
+}
+
+/// <summary>What a pass has counted after some batches; going on from it gives the numbers of an unbroken pass.</summary>
+/// <param name="Batches">Batches done.</param>
+/// <param name="Scores">One entry for each plan.</param>
+public sealed record PassState(int Batches, IReadOnlyList<PlanScore> Scores);

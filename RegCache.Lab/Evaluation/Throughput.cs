@@ -78,3 +78,21 @@ public static class Throughput
         return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }
+
+/// <summary>The protocol of a throughput measurement (token-merging.md, section 11).</summary>
+public sealed record ThroughputOptions
+{
+    /// <summary>Images in a batch.</summary>
+    public int Batch { get; init; } = 64;
+
+    /// <summary>Forward passes of a repeat; the first quarter warms up and is not timed.</summary>
+    public int Runs { get; init; } = 40;
+
+    /// <summary>Repeats, of which the median counts.</summary>
+    public int Repeats { get; init; } = 3;
+}
+
+/// <summary>How fast a plan runs.</summary>
+/// <param name="ImagesPerSecond">Median over the repeats.</param>
+/// <param name="Ratio">Median over the repeats of its speed relative to the first plan's in the same repeat.</param>
+public sealed record ThroughputResult(double ImagesPerSecond, double Ratio);

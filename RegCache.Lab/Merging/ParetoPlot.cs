@@ -3,6 +3,15 @@ using System.Text;
 
 namespace RegCache.Lab.Merging;
 
+/// <summary>One line of a <see cref="ParetoPlot"/>.</summary>
+/// <param name="Name">Shown in the legend.</param>
+/// <param name="Points">Cost and accuracy in percent.</param>
+public sealed record ParetoSeries(string Name, IReadOnlyList<(double Cost, double Accuracy)> Points)
+{
+    /// <summary>Whether the numbers come from a paper: drawn dashed, with open circles.</summary>
+    public bool IsPublished { get; init; }
+}
+
 /// <summary>Accuracy against cost as an SVG file: one line a series, side by side for each cost.</summary>
 public sealed class ParetoPlot
 {

@@ -57,3 +57,17 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibr
         ? MinMaxRange.Asymmetric(values, Bits.Activations, Scope)
         : MinMaxRange.Symmetric(values, Bits.Activations, Scope);
 }
+
+/// <summary>Quantizes an activation on a grid that is taken from its own range.</summary>
+/// <param name="Quantizer">Bits, scope and symmetry.</param>
+/// <param name="Layer">The layer whose input it is, for messages.</param>
+internal sealed record DynamicInput(NaiveQuantizer Quantizer, string Layer) : ITensorQuantizer
+{
+    public Tensor FakeQuantize(Tensor values)
+    {
+        using var scope = torch.NewDisposeScope();
+        var grid = Quantizer.ActivationGrid(values);
+        FiniteCheck.Require(grid.Scale, values, Layer);
+        return grid.FakeQuantize(values).MoveToOuterDisposeScope();
+    }
+}

@@ -1,5 +1,9 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Registers;
 
@@ -41,4 +45,211 @@ public sealed record PrefixCache(
         Values.Dispose();
         Hidden.Dispose();
     }
+}
+
+/// <summary>What a prefix file was made from; a file with another key is not used.</summary>
+internal sealed record PrefixKey(
+    string Model,
+    string Pretrained,
+    string ModelHash,
+    int ExtractionBlock,
+    int TopTokens,
+    ScoreTensor ScoreTensor,
+    int Images,
+    string Dataset)
+{
+    /// <summary>The metadata of the file.</summary>
+    public IReadOnlyDictionary<string, string> ToMetadata() => new Dictionary<string, string>
+    {
+        ["model"] = Model,
+        ["pretrained"] = Pretrained,
+        ["model_hash"] = ModelHash,
+        ["t"] = ExtractionBlock.ToString(),
+        ["topn"] = TopTokens.ToString(),
+        ["score_tensor"] = ScoreTensor.ToString(),
+        ["images"] = Images.ToString(),
+        ["dataset_fingerprint"] = Dataset,
+        ["tool_version"] = Reports.KitVersions.Current["regcache"],
+    };
+}
+
+/// <summary>
+/// Stages 3 and 4 with their files: the averaged prefixes of the candidate blocks, kept in the run directory and used
+/// again when they belong to the same model, images and options. They do not depend on the quantizer.
+/// </summary>
+internal sealed class PrefixStore : IDisposable
+{
+    private readonly RegCacheSubject _subject;
+    private readonly RegCacheOptions _options;
+    private readonly RunDirectory _directory;
+    private readonly CancellationToken _cancellation;
+    private readonly Dictionary<int, PrefixCache> _caches = [];
+    private readonly Dictionary<int, RegisterPrefix> _prefixes = [];
+
+    public PrefixStore(
+        RegCacheSubject subject, RegCacheOptions options, RunDirectory directory, CancellationToken cancellation) =>
+        (_subject, _options, _directory, _cancellation) = (subject, options, directory, cancellation);
+
+    /// <summary>The prefix of a block that was prepared.</summary>
+    public RegisterPrefix Prefix(int block) => _prefixes[block];
+
+    /// <summary>Loads the prefixes of the blocks, and computes those that are not there.</summary>
+    public void Prepare(ValueList<int> blocks)
+    {
+        foreach (var block in blocks)
+        {
+            var cache = _directory.Force ? null : PrefixCacheFile.TryLoad(PathOf(block), Key(block), _directory.Progress);
+            if (cache is not null)
+            {
+                _caches[block] = cache;
+            }
+        }
+
+        ValueList<int> missing = [.. blocks.Where(block => !_caches.ContainsKey(block))];
+        if (missing.Count > 0)
+        {
+            Compute(missing);
+        }
+
+        foreach (var block in blocks)
+        {
+            _prefixes[block] = _caches[block].ToPrefix(_subject.Tower.Placement.Device);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var cache in _caches.Values)
+        {
+            cache.Dispose();
+        }
+    }
+
+    private void Compute(ValueList<int> blocks)
+    {
+        var candidates = CandidateExtraction.Run(
+            _subject.Tower, _subject.SearchImages, blocks, _options.TopTokens, _options.ScoreTensor, Pass("stage 3: candidates"));
+        foreach (var (block, cache) in PrefixAveraging.Run(
+            _subject.Tower, _subject.SearchImages, candidates, Pass("stage 4: averaging")))
+        {
+            PrefixCacheFile.Save(PathOf(block), cache, Key(block));
+            _caches[block] = cache;
+        }
+    }
+
+    private PrefixKey Key(int block) => new(
+        _subject.Model,
+        _subject.Pretrained,
+        _subject.ModelHash,
+        block,
+        _options.TopTokens,
+        _options.ScoreTensor,
+        _subject.SearchImages.Count,
+        _subject.SearchImages.Fingerprint);
+
+    private string PathOf(int block) =>
+        Path.Combine(_directory.PathOf(_subject.PrefixFolder), $"block{block:00}.safetensors");
+
+    private EvaluationRun Pass(string title) => new(title, _subject.BatchSize)
+    {
+        Progress = _directory.Progress,
+        Cancellation = _cancellation,
+    };
+}
+
+/// <summary>The safetensors file of a <see cref="PrefixCache"/> (regcache.md, section 7).</summary>
+internal static class PrefixCacheFile
+{
+    public static void Save(string path, PrefixCache cache, PrefixKey key)
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        var blocks = Enumerable.Range(0, (int)cache.Keys.shape[0]).ToArray();
+        WeightEntry Row(string name, Tensor rows, int index) => WeightEntry.FromValues<float>(
+            $"{name}.{cache.ExtractionBlock + index}", rows[index].data<float>().ToArray(), rows.shape[1]);
+
+        SafetensorsWriter.Write(
+            path,
+            [
+                .. blocks.Select(index => Row("key", cache.Keys, index)),
+                .. blocks.Select(index => Row("value", cache.Values, index)),
+                .. blocks.Select(index => Row("hidden", cache.Hidden, index)),
+                Column("score", cache, token => token.Score),
+                Column("image_index", cache, token => (long)token.Image),
+                Column("token_index", cache, token => (long)token.Token),
+            ],
+            key.ToMetadata());
+    }
+
+    /// <summary>The cache of a file that belongs to the key; null when there is none, or it is of another run.</summary>
+    public static PrefixCache? TryLoad(string path, PrefixKey key, IWorkProgress progress)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        try
+        {
+            using var file = WeightFile.Open(path);
+            if (key.ToMetadata().Any(pair => file.Metadata.GetValueOrDefault(pair.Key) != pair.Value))
+            {
+                progress.Message($"{path} was made from another model, other images or other options; it is computed again.");
+                return null;
+            }
+
+            var cache = Read(file, key.ExtractionBlock);
+            progress.Message($"{path}: prefix of block {key.ExtractionBlock} used again (--force computes it again).");
+            return cache;
+        }
+        catch (Exception exception) when (exception is UserException or KeyNotFoundException)
+        {
+            progress.Message($"{path} is damaged or incomplete; it is computed again.");
+            return null;
+        }
+    }
+
+    /// <summary>The cache of a file, whatever it was made from.</summary>
+    /// <exception cref="UserException">The file is missing, damaged, or no prefix file.</exception>
+    public static PrefixCache Load(string path)
+    {
+        using var file = WeightFile.Open(path);
+        try
+        {
+            return Read(file, int.Parse(file.Metadata["t"], CultureInfo.InvariantCulture));
+        }
+        catch (Exception exception) when (exception is KeyNotFoundException or FormatException or InvalidOperationException)
+        {
+            throw new UserException($"{path} is no prefix file; give one that `regcache extract` wrote (blockNN.safetensors).", exception);
+        }
+    }
+
+    private static PrefixCache Read(WeightFile file, int extractionBlock)
+    {
+        var tensors = file.Tensors.ToDictionary(entry => entry.Name);
+        Tensor Rows(string name)
+        {
+            using var scope = torch.NewDisposeScope();
+            var rows = new List<Tensor>();
+            while (tensors.TryGetValue($"{name}.{extractionBlock + rows.Count}", out var entry))
+            {
+                rows.Add(torch.tensor(entry.ToArray<float>()));
+            }
+
+            return torch.stack(rows).DetachFromDisposeScope();
+        }
+
+        var scores = tensors["score"].ToArray<float>();
+        var images = tensors["image_index"].ToArray<long>();
+        var positions = tensors["token_index"].ToArray<long>();
+        return new(
+            extractionBlock,
+            [.. scores.Select((score, index) => new OutlierToken(score, (int)images[index], (int)positions[index]))],
+            Rows("key"),
+            Rows("value"),
+            Rows("hidden"));
+    }
+
+    private static WeightEntry Column<T>(string name, PrefixCache cache, Func<OutlierToken, T> value)
+        where T : unmanaged =>
+        WeightEntry.FromValues<T>(name, cache.Tokens.Select(value).ToArray(), cache.Tokens.Count);
 }

@@ -1,3 +1,4 @@
+using System.Security;
 using System.Text;
 
 namespace RegCache.Lab.Reports;
@@ -78,6 +79,84 @@ public static class AtomicFile
         catch (Exception exception) when (FileErrors.IsFileError(exception))
         {
             // The first error is the one to tell; the next run in this folder removes the leftover.
+        }
+    }
+}
+
+/// <summary>Turns what the system says about files and disks into one sentence for the user.</summary>
+public static class FileErrors
+{
+    // errno values of Linux; on Unix, .NET hands them on as the HResult of an IOException that has no class of its own.
+    private const int NoSpace = 28;
+    private const int FileTooLarge = 27;
+    private const int QuotaExceeded = 122;
+    private const int ReadOnlyFileSystem = 30;
+    private const int WindowsDiskFull = unchecked((int)0x80070070);
+
+    /// <summary>Whether an exception is about a file, a folder or a disk, and so the user's to mend.</summary>
+    public static bool IsFileError(Exception exception) =>
+        exception is IOException or UnauthorizedAccessException or SecurityException;
+
+    /// <summary>The error as one sentence.</summary>
+    /// <param name="exception">What was caught; see <see cref="IsFileError"/>.</param>
+    /// <param name="what">What failed, as a clause: <c>The file runs/a/result.json cannot be written</c>.</param>
+    public static UserException ToUserException(Exception exception, string what)
+    {
+        var reason = exception switch
+        {
+            UnauthorizedAccessException or SecurityException => "permission is denied; check the owner and mode of the folder",
+            FileNotFoundException => "there is no such file",
+            DirectoryNotFoundException => "its folder does not exist",
+            PathTooLongException => "the path is too long",
+            { HResult: NoSpace or WindowsDiskFull } => "the disk is full; free some space or choose another folder",
+            { HResult: QuotaExceeded } => "the disk quota is used up; free some space or choose another folder",
+            { HResult: FileTooLarge } => "the file is larger than the system allows here",
+            { HResult: ReadOnlyFileSystem } => "the file system is read-only; choose another folder",
+            _ => exception.Message.TrimEnd('.'),
+        };
+        return new UserException($"{what}: {reason}.", exception);
+    }
+}
+
+/// <summary>Finds files of the kit from wherever it is used: the command, a notebook, a test.</summary>
+public static class KitFile
+{
+    /// <summary>The environment variable that names the kit's folder.</summary>
+    public const string RootVariable = "REGCACHE_ROOT";
+
+    /// <summary>
+    /// The file or folder of this relative path in the kit's folder (<see cref="RootVariable"/>), or in or above the working folder or
+    /// the program's; null where there is none.
+    /// </summary>
+    public static string? Find(string relativePath)
+    {
+        string?[] root = [Environment.GetEnvironmentVariable(RootVariable)];
+        return root.Where(folder => !string.IsNullOrEmpty(folder)).OfType<string>()
+            .Concat(Above(Environment.CurrentDirectory))
+            .Concat(Above(AppContext.BaseDirectory))
+            .Select(folder => Path.Combine(folder, relativePath))
+            .FirstOrDefault(Path.Exists);
+    }
+
+    /// <summary>The file that a variable names, else <see cref="Find(string)"/>.</summary>
+    /// <exception cref="UserException">The variable names a file that does not exist.</exception>
+    public static string? Find(string relativePath, string variable)
+    {
+        if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } named)
+        {
+            return File.Exists(named)
+                ? named
+                : throw new UserException($"The environment variable {variable} names {named}, which does not exist; correct or remove it.");
+        }
+
+        return Find(relativePath);
+    }
+
+    private static IEnumerable<string> Above(string folder)
+    {
+        for (var current = new DirectoryInfo(folder); current is not null; current = current.Parent)
+        {
+            yield return current.FullName;
         }
     }
 }

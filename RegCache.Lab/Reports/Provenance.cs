@@ -1,3 +1,7 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+
 namespace RegCache.Lab.Reports;
 
 /// <summary>Where a result comes from; part of every result file.</summary>
@@ -16,3 +20,59 @@ public sealed record Provenance(
     IReadOnlyDictionary<string, string> Models,
     IReadOnlyDictionary<string, string> Data,
     IReadOnlyDictionary<string, string> Versions);
+
+/// <summary>The versions that a result depends on.</summary>
+public static class KitVersions
+{
+    /// <summary>Kit, TorchSharp, SkiaSharp, .NET runtime and operating system, by name.</summary>
+    public static IReadOnlyDictionary<string, string> Current { get; } = new Dictionary<string, string>
+    {
+        ["regcache"] = VersionOf(typeof(KitVersions).Assembly),
+        ["TorchSharp"] = VersionOf(typeof(TorchSharp.torch).Assembly),
+        ["SkiaSharp"] = VersionOf(typeof(SkiaSharp.SKCodec).Assembly),
+        ["runtime"] = RuntimeInformation.FrameworkDescription,
+        ["os"] = RuntimeInformation.OSDescription,
+    };
+
+    // The part after '+' names the source commit.
+    private static string VersionOf(Assembly assembly) =>
+        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+        ?? assembly.GetName().Version?.ToString()
+        ?? "unknown";
+}
+
+/// <summary>What identifies a model or data file, wherever it lies: the SHA-256 of its bytes.</summary>
+public static class ContentHash
+{
+    private const int ReadSize = 1 << 20;
+
+    /// <summary>The SHA-256 of a value's canonical JSON, 64 lower-case hexadecimal digits; equal values have equal hashes.</summary>
+    public static string OfValue<T>(T value) => Convert.ToHexStringLower(SHA256.HashData(ReportJson.Canonical(value)));
+
+    /// <summary>The SHA-256 of bytes in memory, 64 lower-case hexadecimal digits.</summary>
+    public static string OfBytes(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+    /// <summary>The SHA-256 of a file, 64 lower-case hexadecimal digits.</summary>
+    /// <exception cref="UserException">The file cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static string OfFile(string path, CancellationToken cancellation = default)
+    {
+        try
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            var buffer = new byte[ReadSize];
+            for (int read; (read = stream.Read(buffer)) > 0;)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                hash.AppendData(buffer, 0, read);
+            }
+
+            return Convert.ToHexStringLower(hash.GetHashAndReset());
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The file {path} cannot be read");
+        }
+    }
+}

@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text.Json;
 
 namespace RegCache.Lab.Reports;
 
@@ -78,4 +80,195 @@ public sealed class StageStore
         stage.Length > 0 && stage.All(symbol => char.IsAsciiLetterOrDigit(symbol) || symbol is '-' or '_')
             ? stage
             : throw new ArgumentException($"'{stage}' is no stage name: letters, digits, '-' and '_' only.", nameof(stage));
+}
+
+/// <summary>
+/// What a stage's result depends on: model, data, plan and parameters. Results with equal keys are interchangeable.
+/// </summary>
+public sealed record StageKey
+{
+    private StageKey(string hash, JsonElement inputs)
+    {
+        Hash = hash;
+        Inputs = inputs;
+    }
+
+    /// <summary>SHA-256 of the inputs as canonical JSON, 64 lower-case hexadecimal digits.</summary>
+    public string Hash { get; }
+
+    /// <summary>The inputs, kept in the stage's file so that a reader can see what the key stands for.</summary>
+    public JsonElement Inputs { get; }
+
+    /// <summary>The key of a record (or anonymous object) of inputs. Do not put paths or times into it, but content hashes.</summary>
+    public static StageKey Of<T>(T inputs)
+        where T : notnull
+    {
+        var element = JsonSerializer.SerializeToElement(inputs, ReportJson.Options);
+        return new StageKey(Convert.ToHexStringLower(SHA256.HashData(ReportJson.Canonical(element))), element);
+    }
+
+    /// <summary>Keys are equal when their hashes are.</summary>
+    public bool Equals(StageKey? other) => other is not null && Hash == other.Hash;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => Hash.GetHashCode(StringComparison.Ordinal);
+}
+
+/// <summary>
+/// The file of a stage's result or checkpoint: the payload with its key and a checksum, so that a part of a file, or one
+/// that somebody edited, is never taken for a result.
+/// </summary>
+internal static class StageFile
+{
+    private const int CurrentFormat = 1;
+
+    /// <summary>What reading found.</summary>
+    internal enum Outcome
+    {
+        /// <summary>No file.</summary>
+        Absent,
+
+        /// <summary>A file that is no complete stage file.</summary>
+        Damaged,
+
+        /// <summary>A sound file with another key.</summary>
+        OtherKey,
+
+        /// <summary>A sound file with this key.</summary>
+        Loaded,
+    }
+
+    public static void Write<T>(string path, string stage, StageKey key, T payload)
+        where T : notnull
+    {
+        var element = JsonSerializer.SerializeToElement(payload, ReportJson.Options);
+        var envelope = new Envelope(CurrentFormat, stage, key.Hash, key.Inputs, Checksum(element), element);
+        AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, envelope, ReportJson.Options));
+    }
+
+    public static Outcome Read<T>(string path, string stage, StageKey key, out T? payload)
+        where T : notnull
+    {
+        payload = default;
+        if (!File.Exists(path))
+        {
+            return Outcome.Absent;
+        }
+
+        try
+        {
+            using var stream = File.OpenRead(path);
+            var envelope = JsonSerializer.Deserialize<Envelope>(stream, ReportJson.Options);
+            if (envelope is null || envelope.Format != CurrentFormat || envelope.Stage != stage
+                || envelope.PayloadSha256 != Checksum(envelope.Payload))
+            {
+                return Outcome.Damaged;
+            }
+
+            if (envelope.Key != key.Hash)
+            {
+                return Outcome.OtherKey;
+            }
+
+            payload = envelope.Payload.Deserialize<T>(ReportJson.Options);
+            return payload is null ? Outcome.Damaged : Outcome.Loaded;
+        }
+        catch (JsonException)
+        {
+            return Outcome.Damaged;
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The stage file {path} cannot be read");
+        }
+    }
+
+    private static string Checksum(JsonElement payload) =>
+        Convert.ToHexStringLower(SHA256.HashData(ReportJson.Canonical(payload)));
+
+    private sealed record Envelope(
+        int Format, string Stage, string Key, JsonElement Inputs, string PayloadSha256, JsonElement Payload);
+}
+
+/// <summary>
+/// The state of a stage that is not finished, <c>&lt;stage&gt;.partial.json</c>. A state is a value at a batch boundary from which
+/// going on gives the same numbers as never having stopped (counts, sums as written: numbers read back to the same bits).
+/// </summary>
+/// <typeparam name="TState">The state, a record that <see cref="ReportJson.Options"/> can write and read.</typeparam>
+public sealed class StageCheckpoint<TState>
+    where TState : notnull
+{
+    private readonly string _path;
+    private readonly string _stage;
+    private readonly StageKey _key;
+    private readonly TimeSpan _interval;
+    private readonly bool _ignoreEarlier;
+    private readonly IWorkProgress _progress;
+    private long _lastWrite = TimeProvider.System.GetTimestamp();
+
+    internal StageCheckpoint(string path, string stage, StageKey key, TimeSpan interval, bool ignoreEarlier, IWorkProgress progress)
+    {
+        _path = path;
+        _stage = stage;
+        _key = key;
+        _interval = interval;
+        _ignoreEarlier = ignoreEarlier;
+        _progress = progress;
+    }
+
+    /// <summary>Loads the state that a killed run left.</summary>
+    /// <returns>False: there is none to use, start from the beginning.</returns>
+    /// <exception cref="UserException">The file is there but cannot be read (permission, disk).</exception>
+    public bool TryLoad([NotNullWhen(true)] out TState? state)
+    {
+        state = default;
+        if (_ignoreEarlier)
+        {
+            return false;
+        }
+
+        var outcome = StageFile.Read(_path, _stage, _key, out state);
+        if (outcome == StageFile.Outcome.Damaged)
+        {
+            _progress.Message($"{_stage}: the checkpoint {_path} is damaged; the stage starts from its beginning.");
+        }
+        else if (outcome == StageFile.Outcome.Loaded)
+        {
+            _progress.Message($"{_stage}: going on from the checkpoint of an earlier run.");
+        }
+
+        return outcome == StageFile.Outcome.Loaded && state is not null;
+    }
+
+    /// <summary>Call after every batch: writes the state when the last write is long enough ago.</summary>
+    /// <param name="state">Makes the state; called only when it is written.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public void Offer(Func<TState> state)
+    {
+        if (TimeProvider.System.GetElapsedTime(_lastWrite) >= _interval)
+        {
+            Write(state());
+        }
+    }
+
+    /// <summary>Writes the state now, for example on cancellation.</summary>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public void Write(TState state)
+    {
+        StageFile.Write(_path, _stage, _key, state);
+        _lastWrite = TimeProvider.System.GetTimestamp();
+    }
+
+    /// <summary>Deletes the checkpoint; <see cref="StageStore.Save"/> does it when the stage is done.</summary>
+    internal void Remove()
+    {
+        try
+        {
+            File.Delete(_path);
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The finished checkpoint {_path} cannot be deleted");
+        }
+    }
 }

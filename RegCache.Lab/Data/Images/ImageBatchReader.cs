@@ -226,3 +226,106 @@ public sealed class ImageBatchReader
         }
     }
 }
+
+/// <summary>How an <see cref="ImageBatchReader"/> reads; none of it changes the pixels of a readable RGB image.</summary>
+public sealed record ImageReaderOptions
+{
+    /// <summary>Threads that decode, by default one a core.</summary>
+    public int Workers { get; init; } = Environment.ProcessorCount;
+
+    /// <summary>Batches that are made ready while the consumer works on one.</summary>
+    public int BatchesAhead { get; init; } = 2;
+
+    /// <summary>
+    /// Bytes of memory for finished crops, so that later passes over the set decode nothing: Height * Width * 3 a crop.
+    /// What does not fit is decoded again.
+    /// </summary>
+    public long CacheBytes { get; init; }
+
+    /// <summary>
+    /// Leave out files that cannot be decoded, and name them in <see cref="ImageBatchReader.Unreadable"/>, instead of
+    /// refusing the set at the first of them.
+    /// </summary>
+    public bool SkipBadImages { get; init; }
+
+    /// <summary>
+    /// Convert to RGB on loading, before the resize, as the loaders of class folders, web datasets and retrieval sets
+    /// do. Matters for palette, alpha, CMYK and 16-bit images only.
+    /// </summary>
+    public bool RgbOnLoad { get; init; } = true;
+}
+
+/// <summary>Threads that fill batches in the order in which they were asked for.</summary>
+internal sealed class ReadAhead : IDisposable
+{
+    private readonly BlockingCollection<(BatchSlot Slot, int Position)> _work = [];
+    private readonly Action<int, Span<float>> _read;
+    private readonly Thread[] _threads;
+    private volatile bool _stopping;
+
+    /// <param name="workers">Number of threads.</param>
+    /// <param name="read">Makes the pixels of the image with an index.</param>
+    public ReadAhead(int workers, Action<int, Span<float>> read)
+    {
+        _read = read;
+        _threads = new Thread[workers];
+        for (var i = 0; i < workers; i++)
+        {
+            _threads[i] = new Thread(Work) { IsBackground = true, Name = $"image reader {i}" };
+            _threads[i].Start();
+        }
+    }
+
+    /// <summary>Queues the images of a batch.</summary>
+    public void Enqueue(BatchSlot slot)
+    {
+        for (var position = 0; position < slot.Count; position++)
+        {
+            _work.Add((slot, position));
+        }
+    }
+
+    /// <summary>Ends the threads; images that were not begun are left.</summary>
+    public void Dispose()
+    {
+        _stopping = true;
+        _work.CompleteAdding();
+        foreach (var thread in _threads)
+        {
+            thread.Join();
+        }
+
+        _work.Dispose();
+    }
+
+    private void Work()
+    {
+        foreach (var (slot, position) in _work.GetConsumingEnumerable())
+        {
+            if (_stopping)
+            {
+                return;
+            }
+
+            Exception? error = null;
+            try
+            {
+                _read(slot.IndexAt(position), slot.PixelsAt(position));
+            }
+#pragma warning disable CA1031 // Whatever goes wrong on this thread is thrown again on the consumer's.
+            catch (Exception e)
+#pragma warning restore CA1031
+            {
+                error = e;
+            }
+
+            slot.Finish(position, error);
+        }
+    }
+}
+
+/// <summary>An image file that was left out.</summary>
+/// <param name="Index">Its index in the set.</param>
+/// <param name="Path">The file.</param>
+/// <param name="Reason">One sentence that names the file and says what is wrong with it.</param>
+public sealed record UnreadableImage(int Index, string Path, string Reason);

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using RegCache.Lab.Data.Images;
 
 namespace RegCache.Lab.Data.Shapes;
 
@@ -98,5 +99,132 @@ public sealed class ShapesSet
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}
+
+/// <summary>The parts of the generated set. No two parts share random numbers.</summary>
+public enum ShapesSplit
+{
+    /// <summary>One or two objects, captions with random optional parts; for training.</summary>
+    Train,
+
+    /// <summary>As <see cref="Train"/>; for activation ranges, register extraction and norms.</summary>
+    Calibration,
+
+    /// <summary>One object, class i modulo 48, full captions; every choice is made on it.</summary>
+    Validation,
+
+    /// <summary>As <see cref="Validation"/>; used for final numbers and for no choice.</summary>
+    Test,
+
+    /// <summary>One or two objects, full captions; pairs for retrieval.</summary>
+    Retrieval,
+}
+
+/// <summary>How the generated set is written to files.</summary>
+public enum ShapesFormat
+{
+    /// <summary>One folder a class with PNG files; images of two objects have no class and are left out.</summary>
+    Folders,
+
+    /// <summary>PNG files, COCO's captions JSON, and the split JSON of Karpathy.</summary>
+    Coco,
+
+    /// <summary>Tar shards of PNG, caption and class.</summary>
+    WebDataset,
+}
+
+/// <summary>One image of the generated set without its pixels.</summary>
+/// <param name="Scene">What it shows.</param>
+/// <param name="Caption">Its caption.</param>
+public sealed record ShapesSample(ShapesScene Scene, string Caption)
+{
+    /// <summary>The class of the only object; -1 when there are two.</summary>
+    public int Label => Scene.Second is null ? Scene.First.Class : -1;
+}
+
+/// <summary>The generated images as a model takes them: bytes / 255, normalised by a mean and a deviation.</summary>
+public sealed class ShapesImageSource : IImageSource
+{
+    private readonly ShapesSet _set;
+    private readonly double _mean;
+    private readonly double _deviation;
+
+    /// <summary>Presents a set; pixels are converted as they are read.</summary>
+    /// <param name="set">The images.</param>
+    /// <param name="mean">Subtracted from every channel.</param>
+    /// <param name="deviation">Divides every channel.</param>
+    public ShapesImageSource(ShapesSet set, double mean = 0.5, double deviation = 0.5)
+    {
+        (_set, _mean, _deviation) = (set, mean, deviation);
+        Labels = set.Samples.All(sample => sample.Label >= 0) ? [.. set.Samples.Select(sample => sample.Label)] : [];
+    }
+
+    /// <inheritdoc />
+    public int Count => _set.Count;
+
+    /// <inheritdoc />
+    public IReadOnlyList<int> Labels { get; }
+
+    /// <inheritdoc />
+    public string Fingerprint => $"{_set.Fingerprint}/{_mean}/{_deviation}";
+
+    /// <inheritdoc />
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
+    {
+        for (var first = firstBatch * batchSize; first < Count; first += batchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int[] indices = [.. Enumerable.Range(first, Math.Min(batchSize, Count - first))];
+            yield return new(indices, Read(indices));
+        }
+    }
+
+    /// <inheritdoc />
+    public Tensor Read(IReadOnlyList<int> indices)
+    {
+        const int pixels = ShapesScene.Side * ShapesScene.Side;
+        var values = new float[indices.Count * ShapesScene.Bytes];
+        var scale = (float)(1 / (255 * _deviation));
+        var shift = (float)(-_mean / _deviation);
+        Parallel.For(0, indices.Count, (int position) =>
+        {
+            var source = _set.Image(indices[position]);
+            for (var channel = 0; channel < 3; channel++)
+            {
+                var plane = values.AsSpan((position * ShapesScene.Bytes) + (channel * pixels), pixels);
+                for (var pixel = 0; pixel < pixels; pixel++)
+                {
+                    plane[pixel] = (source[(3 * pixel) + channel] * scale) + shift;
+                }
+            }
+        });
+        return torch.tensor(values, [indices.Count, 3, ShapesScene.Side, ShapesScene.Side], torch.ScalarType.Float32);
+    }
+}
+
+/// <summary>The generated set as image-text pairs.</summary>
+/// <param name="set">The images.</param>
+public sealed class ShapesPairSource(ShapesSet set) : IPairSource
+{
+    /// <inheritdoc />
+    public int Count => set.Count;
+
+    /// <inheritdoc />
+    public string Fingerprint => set.Fingerprint;
+
+    /// <inheritdoc />
+    public string Name(int index) => $"shapes {set.Split.ToString().ToLowerInvariant()} {index}";
+
+    /// <inheritdoc />
+    public DecodedImage LoadImage(int index) =>
+        DecodedImage.FromPixels(ShapesScene.Side, ShapesScene.Side, PixelLayout.Rgb, set.Image(index));
+
+    /// <inheritdoc />
+    public string Caption(int index) => set.Samples[index].Caption;
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
     }
 }

@@ -1,3 +1,9 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+using static TorchSharp.torch;
+
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
@@ -239,4 +245,247 @@ internal ref struct Unpickler
     }
 
     private readonly UserException Underflow() => _input.Damaged("an instruction finds no operand");
+}
+
+/// <summary>The only functions that a weight file's pickle may call. Each builds data from data.</summary>
+internal static class PickleCalls
+{
+    private const int MaxDimensions = 64;
+
+    // A tensor may have more elements than its storage when it is an expanded view, but a file must not make this
+    // program ask for any amount of memory it likes.
+    private const long MaxExpandedElements = 1 << 24;
+
+    public static object? Call(PythonGlobal function, object?[] arguments, string path) => (function.ToString(), arguments) switch
+    {
+        ("torch._utils _rebuild_tensor_v2", [PickledStorage storage, var offset, var size, var stride, _, _, ..]) =>
+            Tensor(storage, storage.Type, offset, size, stride, path),
+        ("torch._utils _rebuild_tensor", [PickledStorage storage, var offset, var size, var stride]) =>
+            Tensor(storage, storage.Type, offset, size, stride, path),
+        ("torch._utils _rebuild_tensor_v3", [PickledStorage storage, var offset, var size, var stride, _, _, PythonGlobal type, ..]) =>
+            Tensor(storage, ElementType(type, path), offset, size, stride, path),
+        ("torch._utils _rebuild_parameter", [WeightEntry tensor, ..]) => tensor,
+        ("torch._utils _rebuild_parameter_with_state", [WeightEntry tensor, ..]) => tensor,
+        ("torch._tensor _rebuild_from_type_v2", [PythonGlobal { Module: "torch._utils" } inner, PythonGlobal, object?[] innerArguments, _]) =>
+            Call(inner, innerArguments, path),
+        ("collections OrderedDict", []) => new PythonDict(),
+        ("collections OrderedDict", [IReadOnlyList<object?> pairs]) => Dict(pairs, path),
+        ("collections defaultdict", []) => new PythonDict(),
+        ("collections defaultdict", [PythonGlobal]) => new PythonDict(),
+        ("torch Size", [IReadOnlyList<object?> sizes]) => sizes.ToArray(),
+        ("torch device", [string kind]) => kind,
+        ("torch device", [string kind, long index]) => string.Create(CultureInfo.InvariantCulture, $"{kind}:{index}"),
+        ("builtins set" or "__builtin__ set", [List<object?> items]) => items,
+        ("builtins frozenset" or "__builtin__ frozenset", [List<object?> items]) => items,
+        ("_codecs encode", [string text, "latin1"]) => Encoding.Latin1.GetBytes(text),
+        ("torch.jit._pickle build_intlist" or "torch.jit._pickle build_doublelist", [List<object?> items]) => items,
+        ("torch.jit._pickle build_boollist" or "torch.jit._pickle build_tensorlist", [List<object?> items]) => items,
+        ("torch.jit._pickle restore_type_tag", [var value, _]) => value,
+        _ => throw Refused(function, path),
+    };
+
+    public static UserException Refused(PythonGlobal function, string path) =>
+        new($"{path} asks to run `{function}` in a way that weight data never does; nothing was run, use a plain state dict or a safetensors file.");
+
+    private static WeightEntry Tensor(PickledStorage storage, ScalarType? elementType, object? offset, object? size, object? stride, string path)
+    {
+        if (elementType is not { } type || offset is not long start || start < 0)
+        {
+            throw Damaged(path, "a tensor without element type or offset");
+        }
+
+        var shape = Numbers(size, path);
+        var strides = Numbers(stride, path);
+        if (shape.Length != strides.Length)
+        {
+            throw Damaged(path, $"a tensor of {shape.Length} sizes and {strides.Length} strides");
+        }
+
+        // The last element's position and the number of elements, in 128 bits; each is checked before it can overflow.
+        var available = storage.Bytes.ByteLength / ScalarTypes.Size(type);
+        var (last, count) = ((Int128)start, (Int128)1);
+        for (var axis = 0; axis < shape.Length; axis++)
+        {
+            last = last > long.MaxValue || shape[axis] == 0 ? last : last + ((Int128)(shape[axis] - 1) * strides[axis]);
+            count = count > long.MaxValue ? count : count * shape[axis];
+        }
+
+        if (count > 0 && last >= available)
+        {
+            throw Damaged(path, $"a tensor of shape {WeightEntry.Describe(shape)} that reaches beyond its {available} stored elements");
+        }
+
+        if (count > Math.Max(available, MaxExpandedElements))
+        {
+            throw Damaged(path, $"a tensor of shape {WeightEntry.Describe(shape)} that is expanded from {available} elements");
+        }
+
+        return WeightEntry.View(string.Empty, type, shape, storage.Bytes, count == 0 ? 0 : start, strides);
+    }
+
+    private static long[] Numbers(object? value, string path)
+    {
+        if (value is not IReadOnlyList<object?> items || items.Count > MaxDimensions || items.Any(item => item is not >= 0L))
+        {
+            throw Damaged(path, "a tensor whose sizes or strides are not whole numbers from 0 on");
+        }
+
+        return [.. items.Cast<long>()];
+    }
+
+    private static ScalarType ElementType(PythonGlobal type, string path) =>
+        (type.Module == "torch" ? ScalarTypes.FromPythonName(type.Name) : null)
+        ?? throw new UserException($"{path} holds a tensor of type {type.Module}.{type.Name}, which is not supported; convert it to float32 first.");
+
+    private static PythonDict Dict(IReadOnlyList<object?> pairs, string path)
+    {
+        var dict = new PythonDict();
+        foreach (var pair in pairs)
+        {
+            if (pair is not IReadOnlyList<object?> { Count: 2 } keyAndValue)
+            {
+                throw Damaged(path, "an OrderedDict that is not made of pairs");
+            }
+
+            dict[keyAndValue[0] ?? DBNull.Value] = keyAndValue[1];
+        }
+
+        return dict;
+    }
+
+    private static UserException Damaged(string path, string what) => new($"{path} is damaged: its pickled data describes {what}.");
+}
+
+/// <summary>The bytes of a pickle with a position; every length is checked against what is left.</summary>
+internal ref struct PickleInput(ReadOnlySpan<byte> data, string path)
+{
+    private const int MaxGlobalBytes = 1024;
+    private const int MaxIntegerBytes = 1024;
+
+    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private readonly ReadOnlySpan<byte> _data = data;
+
+    /// <summary>Bytes read so far.</summary>
+    public int Position { get; private set; }
+
+    public byte Byte() => Bytes(1)[0];
+
+    public ushort UInt16() => BinaryPrimitives.ReadUInt16LittleEndian(Bytes(2));
+
+    public int Int32() => BinaryPrimitives.ReadInt32LittleEndian(Bytes(4));
+
+    public uint UInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Bytes(4));
+
+    public ulong UInt64() => BinaryPrimitives.ReadUInt64LittleEndian(Bytes(8));
+
+    public double Double() => BinaryPrimitives.ReadDoubleBigEndian(Bytes(8));
+
+    public ReadOnlySpan<byte> Bytes(ulong count)
+    {
+        if (count > (ulong)(_data.Length - Position))
+        {
+            throw Damaged($"{count} more bytes are needed and {_data.Length - Position} are left");
+        }
+
+        var bytes = _data.Slice(Position, (int)count);
+        Position += (int)count;
+        return bytes;
+    }
+
+    public string Text(ulong count)
+    {
+        try
+        {
+            return StrictUtf8.GetString(Bytes(count));
+        }
+        catch (DecoderFallbackException)
+        {
+            throw Damaged("a string is not valid UTF-8");
+        }
+    }
+
+    public string Latin1(ulong count) => Encoding.Latin1.GetString(Bytes(count));
+
+    /// <summary>The text up to the next line feed, which is skipped.</summary>
+    public string Line()
+    {
+        var rest = _data[Position..];
+        var length = rest[..Math.Min(rest.Length, MaxGlobalBytes)].IndexOf((byte)'\n');
+        if (length < 0)
+        {
+            throw Damaged("a name has no end");
+        }
+
+        var line = Text((ulong)length);
+        Position++;
+        return line;
+    }
+
+    /// <summary>A two's complement integer: a long where it fits, else a <see cref="BigInteger"/>.</summary>
+    public object Integer(ulong count)
+    {
+        if (count > MaxIntegerBytes)
+        {
+            throw Damaged($"an integer of {count} bytes is out of all reason");
+        }
+
+        var value = new BigInteger(Bytes(count));
+        return value >= long.MinValue && value <= long.MaxValue ? (object)(long)value : value;
+    }
+
+    public readonly UserException Damaged(string why) => new($"{path} is damaged: at byte {Position} of its pickled data {why}.");
+}
+
+/// <summary>The pickle opcodes that weight files use, and those tolerated beside them.</summary>
+internal enum PickleOpcode : byte
+{
+    Mark = (byte)'(',
+    Stop = (byte)'.',
+    Pop = (byte)'0',
+    Dup = (byte)'2',
+    BinFloat = (byte)'G',
+    BinInt = (byte)'J',
+    BinInt1 = (byte)'K',
+    BinInt2 = (byte)'M',
+    None = (byte)'N',
+    BinPersId = (byte)'Q',
+    Reduce = (byte)'R',
+    BinString = (byte)'T',
+    ShortBinString = (byte)'U',
+    BinUnicode = (byte)'X',
+    EmptyList = (byte)']',
+    Append = (byte)'a',
+    Build = (byte)'b',
+    Global = (byte)'c',
+    Appends = (byte)'e',
+    BinGet = (byte)'h',
+    LongBinGet = (byte)'j',
+    BinPut = (byte)'q',
+    LongBinPut = (byte)'r',
+    SetItem = (byte)'s',
+    Tuple = (byte)'t',
+    EmptyTuple = (byte)')',
+    SetItems = (byte)'u',
+    EmptyDict = (byte)'}',
+    BinBytes = (byte)'B',
+    ShortBinBytes = (byte)'C',
+    Proto = 0x80,
+    NewObj = 0x81,
+    Tuple1 = 0x85,
+    Tuple2 = 0x86,
+    Tuple3 = 0x87,
+    NewTrue = 0x88,
+    NewFalse = 0x89,
+    Long1 = 0x8a,
+    Long4 = 0x8b,
+    ShortBinUnicode = 0x8c,
+    BinUnicode8 = 0x8d,
+    BinBytes8 = 0x8e,
+    EmptySet = 0x8f,
+    AddItems = 0x90,
+    FrozenSet = 0x91,
+    StackGlobal = 0x93,
+    Memoize = 0x94,
+    Frame = 0x95,
 }

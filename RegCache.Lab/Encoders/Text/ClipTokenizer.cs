@@ -2,6 +2,58 @@ using System.Text;
 
 namespace RegCache.Lab.Encoders.Text;
 
+/// <summary>Turns texts into the rows of ids that a text tower takes.</summary>
+public interface ITokenizer
+{
+    /// <summary>Number of ids of every encoded text.</summary>
+    int ContextLength { get; }
+
+    /// <summary>Texts as model input.</summary>
+    /// <returns>The ids [B, <see cref="ContextLength"/>] in C order.</returns>
+    long[] EncodeBatch(IReadOnlyList<string> texts);
+}
+
+/// <summary>What happens to a text of more tokens than the context holds.</summary>
+public enum TokenReduction
+{
+    /// <summary>The first tokens are kept.</summary>
+    Truncate,
+
+    /// <summary>A random run of neighbouring tokens is kept.</summary>
+    Block,
+
+    /// <summary>A random subset is kept, in its order.</summary>
+    Subset,
+
+    /// <summary>A random subset is kept, in random order.</summary>
+    Shuffle,
+}
+
+/// <summary>How <see cref="ClipTokenizer"/> treats text.</summary>
+public sealed record TokenizerOptions
+{
+    /// <summary>Number of ids of every encoded text.</summary>
+    public int ContextLength { get; init; } = 77;
+
+    /// <summary>The id that fills unused positions. OpenCLIP pads with 0, HuggingFace with the end token.</summary>
+    public int PadId { get; init; }
+
+    /// <summary>How text is cleaned.</summary>
+    public TextCleaning Cleaning { get; init; } = TextCleaning.LowerCase;
+
+    /// <summary>
+    /// True to repair text first: ligatures, full-width forms, curly quotes, control characters, line breaks,
+    /// composition. Upstream does it with the ftfy package where that is installed.
+    /// </summary>
+    public bool FixText { get; init; } = true;
+
+    /// <summary>
+    /// True to read the special tokens' strings in a text as plain text. Upstream turns them into the special ids,
+    /// which moves the position whose output becomes the text feature.
+    /// </summary>
+    public bool EscapeSpecialTokens { get; init; }
+}
+
 /// <summary>
 /// CLIP's byte-pair tokenizer (clip.md, section 12). Safe to use from several threads.
 /// </summary>

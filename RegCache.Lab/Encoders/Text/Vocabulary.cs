@@ -1,3 +1,9 @@
+using System.IO.Compression;
+using System.Text;
+using System.Text.Json;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Reports;
+
 namespace RegCache.Lab.Encoders.Text;
 
 /// <summary>
@@ -77,5 +83,183 @@ public sealed class Vocabulary
         }
 
         return tokens!;
+    }
+}
+
+/// <summary>Reads the layouts in which CLIP's vocabulary is published (clip.md, sections 12.1 and 12.3).</summary>
+internal static class VocabularyReader
+{
+    public const string StartToken = "<start_of_text>";
+    public const string EndToken = "<end_of_text>";
+    public const string HuggingFaceStartToken = "<|startoftext|>";
+    public const string HuggingFaceEndToken = "<|endoftext|>";
+
+    // CLIP uses as many merges as fill 49152 ids beside the 512 byte tokens; the published file is longer.
+    private const int MaxMerges = 49152 - 256 - 2;
+    private const int MaxFileBytes = 64 << 20;
+
+    public static Vocabulary Load(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            return Path.GetExtension(path) == ".json" ? LoadJson(path) : LoadMergeList(path);
+        }
+
+        return Find(path) is { } found ? Load(found) : throw Missing(path);
+    }
+
+    /// <summary>The vocabulary file in a folder, or null.</summary>
+    public static string? Find(string folder)
+    {
+        var mergeList = Directory.EnumerateFiles(folder, "bpe*.txt*").Order(StringComparer.Ordinal).FirstOrDefault();
+        string[] json = [Path.Combine(folder, "tokenizer.json"), Path.Combine(folder, "vocab.json")];
+        return mergeList ?? json.FirstOrDefault(File.Exists);
+    }
+
+    public static UserException Missing(string folder) => new(
+        $"{folder} has no tokenizer vocabulary; put bpe_simple_vocab_16e6.txt.gz from the OpenCLIP repository, or tokenizer.json or vocab.json with merges.txt of a HuggingFace CLIP model, into that folder.");
+
+    private static Vocabulary LoadMergeList(string path)
+    {
+        var merges = Merges(path, ReadText(path).Split('\n').Skip(1).Take(MaxMerges)).ToList();
+        var bytes = ByteCharacters.InOrder.Select(character => character.ToString()).ToList();
+        var ids = new Dictionary<string, int>();
+        IEnumerable<string> tokens =
+        [
+            .. bytes,
+            .. bytes.Select(character => character + Vocabulary.WordEnd),
+            .. merges.Select(pair => pair.Left + pair.Right),
+            StartToken,
+            EndToken,
+        ];
+        foreach (var token in tokens)
+        {
+            if (!ids.TryAdd(token, ids.Count))
+            {
+                throw new UserException($"{path} is damaged: two of its merges make the token {token}.");
+            }
+        }
+
+        return new Vocabulary(path, ids, merges, StartToken, EndToken);
+    }
+
+    private static Vocabulary LoadJson(string path)
+    {
+        var json = JsonFields.ReadFile(path);
+        if (json.ValueKind == JsonValueKind.Object && json.TryGetProperty("model", out _))
+        {
+            return LoadTokenizerJson(path, json);
+        }
+
+        var mergesPath = Path.Combine(Path.GetDirectoryName(path) ?? string.Empty, "merges.txt");
+        if (!File.Exists(mergesPath))
+        {
+            throw new UserException($"{path} needs the file merges.txt beside it; take both from the HuggingFace CLIP model.");
+        }
+
+        var lines = ReadText(mergesPath).Split('\n');
+        var merges = Merges(mergesPath, lines[0].StartsWith("#version", StringComparison.Ordinal) ? lines.Skip(1) : lines);
+        return new Vocabulary(path, Ids(json, path), merges.ToList(), HuggingFaceStartToken, HuggingFaceEndToken);
+    }
+
+    private static Vocabulary LoadTokenizerJson(string path, JsonElement json)
+    {
+        var model = new JsonFields(json, path).RequiredObject("model");
+        if (model.Text("type") is { } type and not "BPE")
+        {
+            throw model.Wrong("type", $"must be \"BPE\", not \"{type}\"");
+        }
+
+        if (model.Text("end_of_word_suffix") != Vocabulary.WordEnd)
+        {
+            throw model.Wrong("end_of_word_suffix", $"must be \"{Vocabulary.WordEnd}\", as in CLIP's tokenizers");
+        }
+
+        var ids = Ids(model.Get("vocab") ?? throw model.Wrong("vocab", "is missing"), path);
+        foreach (var added in Items(json, "added_tokens"))
+        {
+            var fields = new JsonFields(added, path, "added_tokens.");
+            ids[fields.Text("content") ?? throw fields.Wrong("content", "is missing")] = fields.Int("id", -1, minimum: 0);
+        }
+
+        var merges = Items(json.GetProperty("model"), "merges").Select(pair => Pair(pair, model)).ToList();
+        return new Vocabulary(path, ids, merges, HuggingFaceStartToken, HuggingFaceEndToken);
+    }
+
+    private static JsonElement[] Items(JsonElement json, string name) =>
+        json.TryGetProperty(name, out var list) && list.ValueKind == JsonValueKind.Array ? [.. list.EnumerateArray()] : [];
+
+    private static (string Left, string Right) Pair(JsonElement pair, JsonFields model) => pair.ValueKind switch
+    {
+        JsonValueKind.String when pair.GetString()!.Split(' ') is [var left, var right] => (left, right),
+        JsonValueKind.Array when pair.GetArrayLength() == 2 && pair[0].ValueKind == JsonValueKind.String && pair[1].ValueKind == JsonValueKind.String =>
+            (pair[0].GetString()!, pair[1].GetString()!),
+        _ => throw model.Wrong("merges", "must hold pairs of tokens"),
+    };
+
+    private static Dictionary<string, int> Ids(JsonElement vocabulary, string path)
+    {
+        var ids = new Dictionary<string, int>();
+        if (vocabulary.ValueKind != JsonValueKind.Object)
+        {
+            throw new UserException($"{path} is no vocabulary: it is not an object of tokens and ids.");
+        }
+
+        foreach (var token in vocabulary.EnumerateObject())
+        {
+            if (token.Value.ValueKind != JsonValueKind.Number || !token.Value.TryGetInt32(out var id) || !ids.TryAdd(token.Name, id))
+            {
+                throw new UserException($"{path} is damaged: the token {token.Name} has no whole number as id, or occurs twice.");
+            }
+        }
+
+        return ids;
+    }
+
+    private static IEnumerable<(string Left, string Right)> Merges(string path, IEnumerable<string> lines)
+    {
+        foreach (var line in lines)
+        {
+            var merge = line.TrimEnd('\r');
+            if (merge.Length > 0)
+            {
+                yield return merge.Split(' ') is [{ Length: > 0 } left, { Length: > 0 } right]
+                    ? (left, right)
+                    : throw new UserException($"{path} is no merge list: the line \"{merge[..Math.Min(merge.Length, 40)]}\" is not a pair of tokens.");
+            }
+        }
+    }
+
+    private static string ReadText(string path)
+    {
+        try
+        {
+            using var file = File.OpenRead(path);
+            var isPacked = file.ReadByte() == 0x1f && file.ReadByte() == 0x8b;
+            file.Position = 0;
+            using Stream stream = isPacked ? new GZipStream(file, CompressionMode.Decompress) : file;
+
+            // A packed file of a few kilobytes may unfold to any length.
+            var content = new MemoryStream();
+            var buffer = new byte[1 << 16];
+            for (int count; (count = stream.Read(buffer)) > 0;)
+            {
+                content.Write(buffer, 0, count);
+                if (content.Length > MaxFileBytes)
+                {
+                    throw new UserException($"{path} unfolds to more than {MaxFileBytes} bytes, too many for a vocabulary; check the path.");
+                }
+            }
+
+            return new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(content.GetBuffer(), 0, (int)content.Length);
+        }
+        catch (Exception exception) when (exception is InvalidDataException or DecoderFallbackException)
+        {
+            throw new UserException($"{path} is damaged or no vocabulary: {exception.Message}", exception);
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The vocabulary {path} cannot be read");
+        }
     }
 }

@@ -1,6 +1,17 @@
+using System.Text;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Quantization.Integer;
+
+/// <summary>How quantized layers are carried out.</summary>
+public enum ExecutionMode
+{
+    /// <summary>Values are replaced by those that the integers represent; products run in float.</summary>
+    Simulated,
+
+    /// <summary>Products run in 8-bit integers, where a layer's values allow it.</summary>
+    Integer,
+}
 
 /// <summary>
 /// Runs linear layers on oneDNN with weights packed once: float and bfloat16 layers, and quantized layers in integers if
@@ -90,3 +101,51 @@ public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
         return problem is null && plain.Weight.device_type == DeviceType.CPU ? new PackedLinear(name, plain) : plain;
     }
 }
+
+/// <summary>What the kernels on oneDNN (Native/) can do on this machine.</summary>
+public static unsafe class OneDnn
+{
+    private const int TextLength = 512;
+
+    private static readonly Lazy<OneDnnSupport> _support = new(Ask);
+
+    /// <summary>What there is; asked once.</summary>
+    public static OneDnnSupport Support => _support.Value;
+
+    private static OneDnnSupport Ask()
+    {
+        // libtorch comes first: its loader settles how OpenMP's threads wait.
+        _ = torch.get_num_threads();
+        try
+        {
+            return new(
+                Text((text, capacity) => Native.rc_describe((byte*)text, capacity)),
+                Problem(Factors.Float),
+                Problem(Factors.Bfloat),
+                Problem(Factors.Bytes));
+        }
+        catch (Exception error) when (error is DllNotFoundException or EntryPointNotFoundException or BadImageFormatException)
+        {
+            const string Missing = "the kernels on oneDNN are not built: install libdnnl-dev and g++ and build again (./lab setup)";
+            return new(null, Missing, Missing, Missing);
+        }
+    }
+
+    private static string? Problem(Factors factors) =>
+        Text((text, capacity) => Native.rc_problem(factors, (byte*)text, capacity)) is { Length: > 0 } problem ? problem : null;
+
+    private static string Text(Func<nint, int, int> write)
+    {
+        var buffer = stackalloc byte[TextLength];
+        return write((nint)buffer, TextLength) == Native.Succeeded
+            ? Encoding.UTF8.GetString(System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpanFromNullTerminated(buffer))
+            : Native.LastError;
+    }
+}
+
+/// <summary>What the kernels on oneDNN can do on this machine.</summary>
+/// <param name="Description">Version and instruction set; null where the kernels are missing.</param>
+/// <param name="FloatProblem">What speaks against float32 products; null for nothing.</param>
+/// <param name="BfloatProblem">What speaks against bfloat16 products; null for nothing.</param>
+/// <param name="IntegerProblem">What speaks against products of 8-bit integers; null for nothing.</param>
+public sealed record OneDnnSupport(string? Description, string? FloatProblem, string? BfloatProblem, string? IntegerProblem);

@@ -1,3 +1,5 @@
+using RegCache.Lab.Encoders;
+
 namespace RegCache.Lab.Quantization.Ranges;
 
 /// <summary>What is summed over the values of an activation, so that batches can be added up.</summary>
@@ -93,4 +95,63 @@ internal sealed record ActivationSums
             Fourth = sums[6],
         };
     }
+}
+
+/// <summary>What a quantizer does to the tokens of an activation, summed so that batches can be added up.</summary>
+/// <param name="Squared">Squared error, summed over all values.</param>
+/// <param name="Decibels">Signal over error of a token, decibels, summed over tokens.</param>
+/// <param name="Tokens">Number of tokens.</param>
+internal sealed record QuantizationError(double Squared, double Decibels, long Tokens)
+{
+    // An error below this share of the signal counts as this share: a token may have none.
+    private const double Smallest = 1e-12;
+
+    /// <summary>Mean over tokens of signal over error, decibels.</summary>
+    public double MeanDecibels => Decibels / Tokens;
+
+    /// <summary>Measures a quantizer.</summary>
+    /// <param name="values">The activation [B,N,C], before the shift.</param>
+    /// <param name="quantizer">The quantizer.</param>
+    /// <param name="shift">What moves out of the activation before it is quantized, and back into it afterwards.</param>
+    public static QuantizationError Of(Tensor values, ITensorQuantizer quantizer, ScaleReparameterization? shift)
+    {
+        using var scope = torch.NewDisposeScope();
+        var shifted = shift?.Move(values) ?? values;
+        var error = quantizer.FakeQuantize(shifted).sub_(shifted);
+        error = shift is null ? error : error.mul_(shift.Ratio);
+        var noise = error.square().sum([-1], type: torch.ScalarType.Float64);
+        var signal = values.square().sum([-1], type: torch.ScalarType.Float64);
+        // A token of zeros is quantized to zeros: it counts as one without error.
+        var share = (noise / signal.clamp(min: double.Epsilon)).clamp_(min: Smallest);
+        return new(noise.sum().item<double>(), -10 * share.log10().sum().item<double>(), share.NumberOfElements);
+    }
+
+    /// <summary>The sums of both; of nothing, nothing.</summary>
+    public static QuantizationError? operator +(QuantizationError? left, QuantizationError? right) => left is null || right is null
+        ? null
+        : new(left.Squared + right.Squared, left.Decibels + right.Decibels, left.Tokens + right.Tokens);
+}
+
+/// <summary>Where tokens come out as precisely with RegCache at few bits as without it at more.</summary>
+/// <param name="Baseline">Name of the quantizer.</param>
+/// <param name="More">Bit-widths without RegCache.</param>
+/// <param name="Fewer">Bit-widths with RegCache.</param>
+/// <param name="Layers">Layers, as block and name, at whose input signal over error of a token, mean in decibels, is no smaller.</param>
+/// <param name="Of">Number of all layers.</param>
+public sealed record FewerBits(string Baseline, string More, string Fewer, ValueList<string> Layers, int Of)
+{
+    /// <summary>Compares all bit-widths of a study, the largest first.</summary>
+    /// <param name="rows">From <see cref="RangeStudy.Run"/>.</param>
+    public static ValueList<FewerBits> From(IReadOnlyList<RangeRow> rows) =>
+    [
+        .. from baseline in rows.Where(row => row.TokenSqnr is not null).GroupBy(row => row.Baseline)
+           let widths = baseline.Select(row => row.Bits).Distinct().OrderByDescending(bits => QuantizationBits.Parse(bits).Activations).ToList()
+           from more in widths.Index()
+           from fewer in widths.Skip(more.Index + 1)
+           let without = baseline.Where(row => row.Bits == more.Item && !row.Registers)
+           let with = baseline.Where(row => row.Bits == fewer && row.Registers)
+           let pairs = without.Zip(with).ToList()
+           let better = pairs.Where(pair => pair.Second.TokenSqnr >= pair.First.TokenSqnr)
+           select new FewerBits(baseline.Key, more.Item, fewer, [.. better.Select(pair => $"{pair.First.Block} {pair.First.Layer}")], pairs.Count),
+    ];
 }

@@ -1,3 +1,4 @@
+using CsvHelper;
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
@@ -107,5 +108,93 @@ public static class RangeStudy
 
             return error;
         }
+    }
+}
+
+/// <summary>One encoder of a range study.</summary>
+/// <param name="Baseline">Name of the quantizer, or <see cref="Float"/>.</param>
+/// <param name="Bits">Its bit-widths; null in float.</param>
+/// <param name="Registers">Whether RegCache is on.</param>
+/// <param name="Quantizer">The quantizer whose errors are measured; null in float.</param>
+/// <param name="Plan">What runs: RegCache, and the quantizer too where it is judged on the stream that it makes itself.</param>
+public sealed record RangeCase(string Baseline, QuantizationBits? Bits, bool Registers, IQuantizer? Quantizer, EncoderPlan Plan)
+{
+    /// <summary>The name of the encoder without a quantizer.</summary>
+    public const string Float = "float";
+}
+
+/// <summary>The input of one linear layer in one encoder: its range, its tails, and what quantizing it costs.</summary>
+/// <param name="Baseline">Name of the quantizer, or "float".</param>
+/// <param name="Bits">Bit-widths, or "float".</param>
+/// <param name="Registers">Whether RegCache is on.</param>
+/// <param name="Block">The block, 0-based.</param>
+/// <param name="Layer">The layer inside the block, for example `mlp.c_proj`.</param>
+/// <param name="Min">Smallest value of all images.</param>
+/// <param name="Max">Largest value of all images.</param>
+/// <param name="LInf">Largest magnitude of an image, mean over images.</param>
+/// <param name="Kurtosis">Fourth central moment over the squared variance; 3 for a normal distribution. Null for a constant.</param>
+/// <param name="Mse">Mean squared quantization error of the input; null in float.</param>
+/// <param name="TokenSqnr">
+/// Signal over quantization error of a token, decibels, mean over tokens: a few tokens with huge entries do not hide what
+/// happens to all others. Null in float.
+/// </param>
+[CsvRecord]
+public sealed partial record RangeRow(
+    string Baseline,
+    string Bits,
+    bool Registers,
+    int Block,
+    string Layer,
+    double Min,
+    double Max,
+    double LInf,
+    double? Kurtosis,
+    double? Mse,
+    double? TokenSqnr);
+
+/// <summary>A range study in one line for each quantizer: all layers without and with RegCache.</summary>
+/// <param name="Baseline">Name of the quantizer, or "float".</param>
+/// <param name="Bits">Bit-widths, or "float".</param>
+/// <param name="LInfWithout">Largest magnitude of an image at the layer where it is largest, without RegCache.</param>
+/// <param name="LInfWith">The same with RegCache.</param>
+/// <param name="KurtosisWithout">Largest kurtosis of a layer, without RegCache.</param>
+/// <param name="KurtosisWith">The same with RegCache.</param>
+/// <param name="SqnrWithout">Signal over quantization error of a token, decibels, mean over tokens and layers, without RegCache; null in float.</param>
+/// <param name="SqnrWith">The same with RegCache.</param>
+/// <param name="BitsGained">What the difference is worth: a bit halves the step, which is 6.02 decibels. Mean over layers.</param>
+/// <param name="MostBitsGained">The same at the layer that gains most.</param>
+public sealed record RangeSummary(
+    string Baseline,
+    string Bits,
+    double LInfWithout,
+    double LInfWith,
+    double? KurtosisWithout,
+    double? KurtosisWith,
+    double? SqnrWithout,
+    double? SqnrWith,
+    double? BitsGained,
+    double? MostBitsGained)
+{
+    private static readonly double _decibelsOfABit = 20 * Math.Log10(2);
+
+    /// <summary>Sums rows up.</summary>
+    /// <param name="rows">From <see cref="RangeStudy.Run"/>, of cases that come with and without RegCache.</param>
+    public static ValueList<RangeSummary> Of(IReadOnlyList<RangeRow> rows) =>
+        [.. rows.GroupBy(row => (row.Baseline, row.Bits)).Select(group => Of([.. group.Where(row => !row.Registers)], [.. group.Where(row => row.Registers)]))];
+
+    private static RangeSummary Of(IReadOnlyList<RangeRow> without, IReadOnlyList<RangeRow> with)
+    {
+        double[] gained = [.. without.Zip(with, (left, right) => (right.TokenSqnr - left.TokenSqnr) / _decibelsOfABit).OfType<double>()];
+        return new(
+            without[0].Baseline,
+            without[0].Bits,
+            without.Max(row => row.LInf),
+            with.Max(row => row.LInf),
+            without.Max(row => row.Kurtosis),
+            with.Max(row => row.Kurtosis),
+            without.Average(row => row.TokenSqnr),
+            with.Average(row => row.TokenSqnr),
+            gained.Length == 0 ? null : gained.Average(),
+            gained.Length == 0 ? null : gained.Max());
     }
 }

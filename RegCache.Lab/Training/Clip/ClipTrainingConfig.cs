@@ -1,4 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
+using RegCache.Lab.Reports;
 using RegCache.Lab.Training.Loop;
 
 namespace RegCache.Lab.Training.Clip;
@@ -180,5 +183,101 @@ public sealed record ClipTrainingConfig
         Require(LogEveryNSteps >= 1, "log_every_n_steps", LogEveryNSteps, "at least 1");
         Require(EvaluateEveryNSteps >= 0, "evaluate_every_n_steps", EvaluateEveryNSteps, "0 or more");
         Require(SaveEveryNSteps >= 0, "save_every_n_steps", SaveEveryNSteps, "0 or more");
+    }
+}
+
+/// <summary>The course of the learning rate after the warm-up.</summary>
+public enum ScheduleKind
+{
+    /// <summary>Half a cosine down to 0.</summary>
+    Cosine,
+
+    /// <summary>Constant.</summary>
+    Const,
+
+    /// <summary>Constant, then a cool-down.</summary>
+    ConstCooldown,
+}
+
+/// <summary>The number format of a training.</summary>
+public enum TrainingPrecision
+{
+    /// <summary>float32 throughout.</summary>
+    Fp32,
+
+    /// <summary>Matrix products in bfloat16, everything else in float32; see <see cref="Bf16Precision"/>.</summary>
+    AmpBf16,
+}
+
+/// <summary>How the micro-batches of one optimiser step are put together.</summary>
+public enum AccumulationKind
+{
+    /// <summary>
+    /// Features of all micro-batches are computed first, without gradients; the loss sees them all, so every pair is a negative of
+    /// every other one and the gradient is that of the big batch (clip.md, section 13.4).
+    /// </summary>
+    CachedFeatures,
+
+    /// <summary>Each micro-batch has its own loss and negatives; gradients are averaged.</summary>
+    Gradients,
+}
+
+/// <summary>The JSON file of a CLIP training: the fields of <see cref="ClipTrainingConfig"/> in snake_case.</summary>
+public static class ClipTrainingConfigFile
+{
+    private const long LargestFile = 1 << 20;
+
+    /// <summary>The JSON schema of the file.</summary>
+    public static string Schema() =>
+        ReportJson.Options.GetJsonSchemaAsNode(typeof(ClipTrainingConfig)).ToJsonString(ReportJson.Options) + "\n";
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="UserException">It cannot be read, or a field is unknown, of a wrong type or impossible; the message names it.</exception>
+    public static ClipTrainingConfig Load(string path)
+    {
+        ClipTrainingConfig? config;
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            config = stream.Length <= LargestFile
+                ? JsonSerializer.Deserialize<ClipTrainingConfig>(stream, ReportJson.Options)
+                : throw new UserException($"{path} is larger than any training configuration; give a small JSON file.");
+        }
+        catch (JsonException exception)
+        {
+            var place = exception.Path is { Length: > 2 } field ? $"`{field[2..]}`: " : "";
+            throw new UserException($"{path}: {place}{Reason(exception)} (regcache train clip --schema lists the fields).", exception);
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The configuration {path} cannot be read");
+        }
+
+        if (config is null)
+        {
+            throw new UserException($"{path} holds null instead of a training configuration.");
+        }
+
+        config.Validate(path);
+        return config;
+    }
+
+    // The serializer's sentences end with the path and position, and name .NET types.
+    private static string Reason(JsonException exception)
+    {
+        var message = exception.Message;
+        if (message.Contains("could not be mapped", StringComparison.Ordinal))
+        {
+            return "there is no such field";
+        }
+
+        if (message.Contains("missing required", StringComparison.Ordinal))
+        {
+            return "a required field is missing; model, tokenizer and train_data must be given";
+        }
+
+        return message.Contains("could not be converted", StringComparison.Ordinal)
+            ? "the value is of a wrong type"
+            : "this is not valid JSON";
     }
 }

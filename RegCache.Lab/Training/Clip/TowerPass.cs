@@ -1,3 +1,6 @@
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+
 namespace RegCache.Lab.Training.Clip;
 
 /// <summary>
@@ -73,5 +76,84 @@ internal sealed class TowerPass : IDisposable
         _graph?.Dispose();
         _owned?.Dispose();
         _boundaries.ForEach(boundary => boundary.Dispose());
+    }
+}
+
+/// <summary>Patch dropout (clip.md, section 3): each image keeps the class token and a random choice of its patches.</summary>
+internal static class PatchDropout
+{
+    /// <summary>Draws the tokens that stay, <c>max(1, floor(n (1 - p)))</c> patches of n, in random order.</summary>
+    /// <param name="images">Number of images.</param>
+    /// <param name="patches">Patches of an image.</param>
+    /// <param name="probability">Share that is dropped.</param>
+    /// <param name="random">The stream; image i uses its fork i.</param>
+    /// <returns>Token indices with the class token 0 in front [B,1+M], int64; null when nothing is dropped.</returns>
+    public static Tensor? Draw(int images, int patches, double probability, CounterRandom random)
+    {
+        if (probability <= 0)
+        {
+            return null;
+        }
+
+        var count = Math.Max(1, (int)(patches * (1 - probability)));
+        var kept = new long[images * (1 + count)];
+        for (var image = 0; image < images; image++)
+        {
+            var order = random.Fork(image).NextPermutation(patches);
+            for (var position = 0; position < count; position++)
+            {
+                kept[(image * (1 + count)) + 1 + position] = 1 + order[position];
+            }
+        }
+
+        return torch.tensor(kept, [images, 1 + count]);
+    }
+}
+
+/// <summary>
+/// Mixed precision (clip.md, section 13.5): inputs and weights of linear layers and attention products are cast to bfloat16;
+/// the residual stream, norms, softmax and the weights themselves stay float32.
+/// </summary>
+public sealed record Bf16Precision : ILayerTransform
+{
+    /// <inheritdoc />
+    public BlockLayers Apply(int block, BlockLayers plain) => Enum.GetValues<LinearKind>().Aggregate(
+        plain with { Attention = new Bf16Attention() }, (layers, kind) => layers.With(kind, linear => new Bf16Linear(linear)));
+
+    private sealed record Bf16Linear(ILinear Plain) : ILinear
+    {
+        public Tensor Weight => Plain.Weight;
+
+        public Tensor? Bias => Plain.Bias;
+
+        public bool IsRowwise => Plain.IsRowwise;
+
+        public Tensor Apply(Tensor input)
+        {
+            using var scope = torch.NewDisposeScope();
+            var product = torch.nn.functional.linear(
+                input.to(torch.ScalarType.BFloat16), Weight.to(torch.ScalarType.BFloat16), Bias?.to(torch.ScalarType.BFloat16));
+            return product.to(input.dtype).MoveToOuterDisposeScope();
+        }
+    }
+
+    private sealed record Bf16Attention : IAttention
+    {
+        public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
+        {
+            using var scope = torch.NewDisposeScope();
+            Tensor Low(Tensor tensor) => tensor.to(torch.ScalarType.BFloat16);
+            var keys = Attention.Prepend(extras.PrefixKeys, key);
+            var values = Attention.Prepend(extras.PrefixValues, value);
+            var logits = Low(query * (1 / Math.Sqrt(query.shape[^1]))).matmul(Low(keys).transpose(-2, -1)).to(query.dtype);
+            if (extras.Bias is { } bias)
+            {
+                logits = logits + Attention.PadColumns(bias, extras.PrefixKeys);
+            }
+
+            var probabilities = logits.softmax(-1);
+            probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
+            return Low(probabilities).matmul(Low(values)).to(query.dtype).MoveToOuterDisposeScope();
+        }
     }
 }

@@ -1,4 +1,12 @@
+using RegCache.Lab.Encoders;
+
 namespace RegCache.Lab.Training.Optimization;
+
+/// <summary>The constants of AdamW.</summary>
+/// <param name="Beta1">Decay of the first moment.</param>
+/// <param name="Beta2">Decay of the second moment.</param>
+/// <param name="Epsilon">Added to the root of the second moment.</param>
+public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.98, double Epsilon = 1e-6);
 
 /// <summary>
 /// Adam with decoupled weight decay (clip.md, section 13.2): <c>p -= lr wd p</c>, then
@@ -113,4 +121,88 @@ public sealed class AdamW : IDisposable
     }
 
     private sealed record Slot(NamedParameter Parameter, double WeightDecay, Tensor First, Tensor Second);
+}
+
+/// <summary>The numbers of one AdamW step.</summary>
+internal readonly struct AdamWRule(AdamWOptions options, double learningRate, long step)
+{
+    public double Beta1 { get; } = options.Beta1;
+
+    public double Beta2 { get; } = options.Beta2;
+
+    public double Epsilon { get; } = options.Epsilon;
+
+    public double LearningRate { get; } = learningRate;
+
+    /// <summary>The learning rate over the first moment's bias correction.</summary>
+    public double StepSize { get; } = learningRate / (1 - Math.Pow(options.Beta1, step));
+
+    /// <summary>Square root of the second moment's bias correction.</summary>
+    public double RootCorrection { get; } = Math.Sqrt(1 - Math.Pow(options.Beta2, step));
+
+    /// <summary>Does the step by tensor operations, which any device runs without waiting.</summary>
+    /// <param name="update">The parameter.</param>
+    /// <param name="scale">Multiplied into the gradient, []; null for one.</param>
+    public void Apply(ParameterUpdate update, Tensor? scale)
+    {
+        using var scope = torch.NewDisposeScope();
+        var gradient = scale is null ? update.Gradient : update.Gradient * scale.to(update.Gradient.dtype);
+        if (update.WeightDecay != 0)
+        {
+            update.Value.mul_(1 - (LearningRate * update.WeightDecay));
+        }
+
+        update.First.mul_(Beta1).add_(gradient, 1 - Beta1);
+        update.Second.mul_(Beta2).addcmul_(gradient, gradient, 1 - Beta2);
+        var denominator = update.Second.sqrt().div_(RootCorrection).add_(Epsilon);
+        update.Value.addcdiv_(update.First, denominator, -StepSize);
+    }
+}
+
+/// <summary>A tensor that training changes.</summary>
+/// <param name="Name">Its name in the checkpoint.</param>
+/// <param name="Value">The tensor; a leaf that requires gradients.</param>
+public readonly record struct NamedParameter(string Name, Tensor Value);
+
+/// <summary>Parameters that share their weight decay.</summary>
+/// <param name="Parameters">The parameters, in checkpoint order.</param>
+/// <param name="WeightDecay">Decoupled weight decay, multiplied by the learning rate at each step.</param>
+public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, double WeightDecay);
+
+/// <summary>Sorts parameters into those with weight decay and those without (clip.md, section 13.2).</summary>
+public static class ParameterGroups
+{
+    private static readonly string[] _exempt = ["bn", "ln", "bias", "logit_scale"];
+
+    /// <summary>
+    /// Whether a parameter is decayed: it has two or more dimensions and its name contains none of <c>bn</c>, <c>ln</c>,
+    /// <c>bias</c> and <c>logit_scale</c>.
+    /// </summary>
+    public static bool IsDecayed(string name, int dimensions) =>
+        dimensions >= 2 && !_exempt.Any(part => name.Contains(part, StringComparison.Ordinal));
+
+    /// <summary>The two groups of a model, without decay first. Only tensors that require gradients are in them.</summary>
+    /// <param name="weights">The model's tensors.</param>
+    /// <param name="weightDecay">Decay of the second group.</param>
+    public static IReadOnlyList<ParameterGroup> Of(WeightTable weights, double weightDecay)
+    {
+        var trained = weights.Names
+            .Select(name => new NamedParameter(name, weights[name]))
+            .Where(parameter => parameter.Value.requires_grad)
+            .ToLookup(parameter => IsDecayed(parameter.Name, (int)parameter.Value.Dimensions));
+        return [new([.. trained[false]], 0), new([.. trained[true]], weightDecay)];
+    }
+}
+
+/// <summary>What one parameter's step works on.</summary>
+/// <param name="Value">The parameter.</param>
+/// <param name="Gradient">Its gradient.</param>
+/// <param name="First">First moment.</param>
+/// <param name="Second">Second moment.</param>
+/// <param name="WeightDecay">Its weight decay.</param>
+internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor First, Tensor Second, double WeightDecay)
+{
+    /// <summary>Whether plain loops over memory can do the step.</summary>
+    public bool IsDirect =>
+        AdamWKernel.IsDirect(Value) && AdamWKernel.IsDirect(Gradient) && AdamWKernel.IsDirect(First) && AdamWKernel.IsDirect(Second);
 }

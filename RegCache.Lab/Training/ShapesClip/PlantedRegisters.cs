@@ -1,6 +1,41 @@
+using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Training.ShapesClip;
+
+/// <summary>The temporary losses that make some patches registers; see <see cref="PlantedRegisters"/>.</summary>
+public sealed record RegisterLossOptions
+{
+    /// <summary>Steps during which the losses act, from the beginning of the phase.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>How many positions of the patch grid may be marked; where they are is learned.</summary>
+    public int Positions { get; init; } = 7;
+
+    /// <summary>Steps over which the wanted pre-activation rises from 0.</summary>
+    public int RampSteps { get; init; } = 120;
+
+    /// <summary>The wanted pre-activation of the mark neuron on marked patches.</summary>
+    public double MarkedLevel { get; init; } = 8;
+
+    /// <summary>The pre-activation that unmarked patches should stay below.</summary>
+    public double UnmarkedLevel { get; init; } = -1;
+
+    /// <summary>Weight of the reward of marked patches.</summary>
+    public double MarkedWeight { get; init; } = 0.3;
+
+    /// <summary>Weight of the mean over the unmarked patches.</summary>
+    public double UnmarkedWeight { get; init; } = 0.3;
+
+    /// <summary>Weight of the worst unmarked patch of each image.</summary>
+    public double WorstUnmarkedWeight { get; init; } = 0.1;
+
+    /// <summary>Weight of the wish that later blocks attend to marked patches.</summary>
+    public double SinkWeight { get; init; } = 0.5;
+
+    /// <summary>The wanted share of attention that goes to marked patches.</summary>
+    public double SinkShare { get; init; } = 0.3;
+}
 
 /// <summary>
 /// Everything about the demo model's register tokens that is not plain CLIP training (demo-model.md, section 3), in one
@@ -142,5 +177,107 @@ internal sealed class PlantedRegisters(WeightTable weights)
         row[0] = torch.tensor((float)gain);
         row[1] = torch.tensor((float)-gain);
         weights[Name(block, "mlp.c_fc.bias")][0] = torch.tensor((float)(-gain * threshold));
+    }
+}
+
+/// <summary>Keeps, with their gradients, the activations that the register losses act on.</summary>
+internal sealed class RegisterProbe : IActivationProbe
+{
+    private readonly List<Tensor> _attention = [];
+    private Tensor? _marks;
+
+    /// <summary>Pre-activation of the mark neuron of every token [B,1+T].</summary>
+    public Tensor Marks => _marks ?? throw new InvalidOperationException("The mark block has not run.");
+
+    /// <summary>Attention probabilities of the blocks after the first amplifier [B,H,N,N].</summary>
+    public IReadOnlyList<Tensor> Attention => _attention;
+
+    /// <inheritdoc />
+    public bool Wants(int block, ActivationKind kind) =>
+        (kind == ActivationKind.MlpIn && block == PlantedRegisters.MarkBlock)
+        || (kind == ActivationKind.AttentionProbabilities && block > PlantedRegisters.FirstAmplifier);
+
+    /// <inheritdoc />
+    public void Observe(int block, ActivationKind kind, Tensor value)
+    {
+        // An alias outlives the forward pass's own tensor and stays part of the graph.
+        if (kind == ActivationKind.MlpIn)
+        {
+            _marks = value.select(2, 0).DetachFromDisposeScope();
+        }
+        else
+        {
+            _attention.Add(value.alias().DetachFromDisposeScope());
+        }
+    }
+
+    /// <summary>Hands the kept tensors to the current dispose scope.</summary>
+    public void AttachToScope()
+    {
+        var scope = torch.CurrentDisposeScope;
+        scope?.Attach(_attention);
+        if (_marks is not null)
+        {
+            scope?.Attach(_marks);
+        }
+    }
+}
+
+/// <summary>
+/// How much a patch tells: the mean absolute difference between its pixels and the image's median colour. Objects score
+/// high, plain background scores low.
+/// </summary>
+internal static class PatchInformation
+{
+    private const int Side = ShapesScene.Side;
+
+    /// <summary>Scores the patches of an image, row by row.</summary>
+    /// <param name="pixels">The image, rows of pixels of red, green and blue.</param>
+    /// <param name="patchSize">Side of a patch in pixels.</param>
+    /// <param name="scores">One score a patch, 0 to 255.</param>
+    public static void Score(ReadOnlySpan<byte> pixels, int patchSize, Span<float> scores)
+    {
+        Span<int> median = [Median(pixels, 0), Median(pixels, 1), Median(pixels, 2)];
+        var grid = Side / patchSize;
+        Span<int> sums = stackalloc int[scores.Length];
+        sums.Clear();
+        for (var y = 0; y < Side; y++)
+        {
+            var row = pixels.Slice(y * Side * 3, Side * 3);
+            for (var patch = 0; patch < grid; patch++)
+            {
+                var sum = 0;
+                var part = row.Slice(patch * patchSize * 3, patchSize * 3);
+                for (var index = 0; index < part.Length; index += 3)
+                {
+                    sum += Math.Abs(part[index] - median[0]) + Math.Abs(part[index + 1] - median[1]) + Math.Abs(part[index + 2] - median[2]);
+                }
+
+                sums[(y / patchSize * grid) + patch] += sum;
+            }
+        }
+
+        for (var patch = 0; patch < scores.Length; patch++)
+        {
+            scores[patch] = sums[patch] / (3f * patchSize * patchSize);
+        }
+    }
+
+    private static int Median(ReadOnlySpan<byte> pixels, int channel)
+    {
+        Span<int> histogram = stackalloc int[256];
+        histogram.Clear();
+        for (var index = channel; index < pixels.Length; index += 3)
+        {
+            histogram[pixels[index]]++;
+        }
+
+        var (level, below) = (0, histogram[0]);
+        while (below <= Side * Side / 2)
+        {
+            below += histogram[++level];
+        }
+
+        return level;
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 
 namespace RegCache.Lab.Data.Images.Decoding;
 
@@ -122,5 +123,162 @@ internal static class JpegDecoder
         {
             position += Math.Max(2, (int)BinaryPrimitives.ReadUInt16BigEndian(jpeg[position..]));
         }
+    }
+}
+
+/// <summary>
+/// The part of the system's TurboJPEG library (2.x or 3.x) that decoding needs. Its functions report errors as return
+/// values, where libjpeg itself would jump over managed frames. The entry points are looked up by hand because the
+/// library has another file name on every system and an assembly has but one import resolver.
+/// </summary>
+internal sealed unsafe class TurboJpeg
+{
+    /// <summary>Bytes red, green, blue.</summary>
+    public const int FormatRgb = 0;
+
+    /// <summary>Bytes cyan, magenta, yellow, black.</summary>
+    public const int FormatCmyk = 11;
+
+    /// <summary>Colour spaces of <see cref="ReadHeader"/>.</summary>
+    public const int SpaceCmyk = 3, SpaceYcck = 4;
+
+    private const int AccurateDct = 4096;
+    private const int LimitScans = 32768;
+    private const int WarningCode = 0;
+
+    private static readonly Lazy<TurboJpeg?> Loaded = new(Load);
+
+    [ThreadStatic]
+    private static Decompressor? _decompressor;
+
+    private readonly delegate* unmanaged<nint> _initDecompress;
+    private readonly delegate* unmanaged<nint, byte*, CULong, int*, int*, int*, int*, int> _decompressHeader;
+    private readonly delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int> _decompress;
+    private readonly delegate* unmanaged<nint, int> _getErrorCode;
+    private readonly delegate* unmanaged<nint, byte*> _getErrorText;
+    private readonly delegate* unmanaged<nint, int> _destroy;
+
+    private TurboJpeg(nint library)
+    {
+        _initDecompress = (delegate* unmanaged<nint>)NativeLibrary.GetExport(library, "tjInitDecompress");
+        _decompressHeader = (delegate* unmanaged<nint, byte*, CULong, int*, int*, int*, int*, int>)
+            NativeLibrary.GetExport(library, "tjDecompressHeader3");
+        _decompress = (delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int>)
+            NativeLibrary.GetExport(library, "tjDecompress2");
+        _getErrorCode = (delegate* unmanaged<nint, int>)NativeLibrary.GetExport(library, "tjGetErrorCode");
+        _getErrorText = (delegate* unmanaged<nint, byte*>)NativeLibrary.GetExport(library, "tjGetErrorStr2");
+        _destroy = (delegate* unmanaged<nint, int>)NativeLibrary.GetExport(library, "tjDestroy");
+    }
+
+    /// <summary>What <see cref="Decompress"/> came to.</summary>
+    public enum Outcome
+    {
+        /// <summary>Every pixel was decoded.</summary>
+        Complete,
+
+        /// <summary>The data are damaged or incomplete; as many pixels as possible were decoded.</summary>
+        Warning,
+
+        /// <summary>Nothing usable was decoded.</summary>
+        Failure,
+    }
+
+    /// <summary>The library, or null where the system has none.</summary>
+    public static TurboJpeg? Instance => Loaded.Value;
+
+    /// <summary>Reads size and colour space (-1 when unknown); false with the library's words when there is no size.</summary>
+    public bool ReadHeader(ReadOnlySpan<byte> jpeg, out int width, out int height, out int space, out string error)
+    {
+        int w = 0, h = 0, subsampling = -1, colorSpace = -1;
+        var handle = ThreadHandle();
+        int code;
+        fixed (byte* data = jpeg)
+        {
+            code = _decompressHeader(handle, data, new CULong((nuint)jpeg.Length), &w, &h, &subsampling, &colorSpace);
+        }
+
+        (width, height, space) = (w, h, colorSpace);
+        // An unusual chroma subsampling is an error to this function, but not to the decoder; the size is valid then.
+        var valid = w > 0 && h > 0;
+        error = code == 0 ? "" : TakeError(handle, out _);
+        return valid;
+    }
+
+    /// <summary>
+    /// Decodes to packed pixels with the slow accurate inverse DCT and smooth chroma upsampling, as libjpeg does unless
+    /// told otherwise.
+    /// </summary>
+    public Outcome Decompress(
+        ReadOnlySpan<byte> jpeg, Span<byte> pixels, int width, int height, int format, out string error)
+    {
+        var pitch = width * (format == FormatCmyk ? 4 : 3);
+        ArgumentOutOfRangeException.ThrowIfLessThan(pixels.Length, pitch * height);
+        var handle = ThreadHandle();
+        int code;
+        fixed (byte* data = jpeg)
+        fixed (byte* target = pixels)
+        {
+            code = _decompress(
+                handle, data, new CULong((nuint)jpeg.Length), target, width, pitch, height, format,
+                AccurateDct | LimitScans);
+        }
+
+        var errorCode = 0;
+        error = code == 0 ? "" : TakeError(handle, out errorCode);
+        return code == 0 ? Outcome.Complete
+            : errorCode == WarningCode ? Outcome.Warning
+            : Outcome.Failure;
+    }
+
+    private static TurboJpeg? Load()
+    {
+        ReadOnlySpan<string> names = OperatingSystem.IsWindows() ? ["turbojpeg.dll", "libturbojpeg.dll"]
+            : OperatingSystem.IsMacOS() ? ["libturbojpeg.0.dylib", "libturbojpeg.dylib"]
+            : ["libturbojpeg.so.0", "libturbojpeg.so"];
+        foreach (var name in names)
+        {
+            if (NativeLibrary.TryLoad(name, out var library))
+            {
+                return new TurboJpeg(library);
+            }
+        }
+
+        return null;
+    }
+
+    private nint ThreadHandle() => (_decompressor ??= new Decompressor(this)).DangerousGetHandle();
+
+    /// <summary>
+    /// Reads the error and gives the decompressor up: after an error it may keep a half-read header, which would be
+    /// continued by, and ruin, the next file.
+    /// </summary>
+    private string TakeError(nint handle, out int errorCode)
+    {
+        errorCode = _getErrorCode(handle);
+        var text = Marshal.PtrToStringUTF8((nint)_getErrorText(handle)) ?? "";
+        _decompressor?.Dispose();
+        _decompressor = null;
+        return text;
+    }
+
+    /// <summary>One decompressor a thread, freed some time after its thread has ended.</summary>
+    private sealed class Decompressor : SafeHandle
+    {
+        private readonly TurboJpeg _library;
+
+        public Decompressor(TurboJpeg library)
+            : base(0, ownsHandle: true)
+        {
+            _library = library;
+            SetHandle(library._initDecompress());
+            if (IsInvalid)
+            {
+                throw new InvalidOperationException("TurboJPEG could not create a decompressor.");
+            }
+        }
+
+        public override bool IsInvalid => handle == 0;
+
+        protected override bool ReleaseHandle() => _library._destroy(handle) == 0;
     }
 }

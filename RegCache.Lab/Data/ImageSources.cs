@@ -1,0 +1,173 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using RegCache.Lab.Data.Images;
+
+namespace RegCache.Lab.Data;
+
+/// <summary>A labelled set of images in a fixed order, ready for a model: image i is the same in every pass.</summary>
+public interface IImageSource
+{
+    /// <summary>Number of images.</summary>
+    int Count { get; }
+
+    /// <summary>Class index of every image; empty for a set without labels.</summary>
+    IReadOnlyList<int> Labels { get; }
+
+    /// <summary>Identifies the content and order of the set, as a hash in hexadecimal digits.</summary>
+    string Fingerprint { get; }
+
+    /// <summary>Reads the set in order, decoding ahead of the caller.</summary>
+    /// <param name="batchSize">Images in a batch; the last one may be smaller.</param>
+    /// <param name="firstBatch">Index of the batch to begin with, to go on with an interrupted pass.</param>
+    /// <param name="cancellation">Stops the pass.</param>
+    /// <returns>Batches of normalised images [B,3,H,W], float32 on the CPU, which the caller disposes.</returns>
+    IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default);
+
+    /// <summary>Reads single images, in the order asked for.</summary>
+    /// <returns>Normalised images [B,3,H,W], float32 on the CPU, which the caller disposes.</returns>
+    Tensor Read(IReadOnlyList<int> indices);
+}
+
+/// <summary>A set of images with captions, for training. May be read from several threads.</summary>
+public interface IPairSource : IDisposable
+{
+    /// <summary>Number of pairs.</summary>
+    int Count { get; }
+
+    /// <summary>Identifies the content and order of the set.</summary>
+    string Fingerprint { get; }
+
+    /// <summary>What a pair is called in messages: a path, or a shard and a member.</summary>
+    string Name(int index);
+
+    /// <summary>Decodes an image; the caller disposes it.</summary>
+    /// <exception cref="UserException">The image is missing or damaged; the message names it.</exception>
+    DecodedImage LoadImage(int index);
+
+    /// <summary>The caption of an image.</summary>
+    string Caption(int index);
+}
+
+/// <summary>Some images of a set, ready for a model.</summary>
+/// <param name="Indices">The index of each image in the set, ascending.</param>
+/// <param name="Images">Normalised images [B,3,H,W].</param>
+public sealed record ImageBatch(IReadOnlyList<int> Indices, Tensor Images) : IDisposable
+{
+    /// <summary>Number of images.</summary>
+    public int Count => Indices.Count;
+
+    /// <summary>Number of images of the set up to the end of this batch.</summary>
+    public int End => Indices[^1] + 1;
+
+    /// <inheritdoc />
+    public void Dispose() => Images.Dispose();
+}
+
+/// <summary>
+/// In which order the images of class folders are read. It decides which images share a batch, and so what dynamic
+/// per-batch activation ranges are.
+/// </summary>
+public enum ImageOrder
+{
+    /// <summary>By class folder, then by file name: batches hold few classes.</summary>
+    Class,
+
+    /// <summary>By file name across classes, so that a set numbered in its own order keeps that order.</summary>
+    Name,
+}
+
+/// <summary>Some images of a set, evenly spaced, so that all classes of an ordered set take part.</summary>
+public sealed class ImageSubset : IImageSource
+{
+    private readonly IImageSource _all;
+    private readonly int[] _indices;
+
+    /// <summary>Chooses images.</summary>
+    /// <param name="all">The whole set.</param>
+    /// <param name="count">How many, at most.</param>
+    public ImageSubset(IImageSource all, int count)
+    {
+        _all = all;
+        count = Math.Min(count, all.Count);
+        _indices = [.. Enumerable.Range(0, count).Select(index => (int)((long)index * all.Count / count))];
+        Labels = all.Labels.Count == 0 ? [] : [.. _indices.Select(index => all.Labels[index])];
+    }
+
+    /// <inheritdoc />
+    public int Count => _indices.Length;
+
+    /// <inheritdoc />
+    public IReadOnlyList<int> Labels { get; }
+
+    /// <inheritdoc />
+    public string Fingerprint => $"{_all.Fingerprint}/{Count}";
+
+    /// <inheritdoc />
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
+    {
+        for (var first = firstBatch * batchSize; first < Count; first += batchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int[] indices = [.. Enumerable.Range(first, Math.Min(batchSize, Count - first))];
+            yield return new(indices, Read(indices));
+        }
+    }
+
+    /// <inheritdoc />
+    public Tensor Read(IReadOnlyList<int> indices) => _all.Read([.. indices.Select(index => _indices[index])]);
+}
+
+/// <summary>Images that are already in memory as a normalised tensor.</summary>
+public sealed class MemoryImageSource : IImageSource, IDisposable
+{
+    private readonly Tensor _images;
+
+    /// <summary>Takes ownership of the images.</summary>
+    /// <param name="images">Normalised images [N,3,H,W], float32 on the CPU.</param>
+    /// <param name="labels">Class index of every image, or none.</param>
+    /// <exception cref="ArgumentException">There are labels, but not one for each image.</exception>
+    public MemoryImageSource(Tensor images, IReadOnlyList<int> labels)
+    {
+        if (labels.Count != 0 && labels.Count != images.shape[0])
+        {
+            throw new ArgumentException($"{labels.Count} labels for {images.shape[0]} images.", nameof(labels));
+        }
+
+        _images = images.contiguous().DetachFromDisposeScope();
+        Labels = labels;
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(_images.bytes);
+        hash.AppendData(MemoryMarshal.AsBytes<int>(labels.ToArray()));
+        Fingerprint = Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <inheritdoc />
+    public int Count => (int)_images.shape[0];
+
+    /// <inheritdoc />
+    public IReadOnlyList<int> Labels { get; }
+
+    /// <inheritdoc />
+    public string Fingerprint { get; }
+
+    /// <inheritdoc />
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
+    {
+        for (var first = firstBatch * batchSize; first < Count; first += batchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var count = Math.Min(batchSize, Count - first);
+            yield return new([.. Enumerable.Range(first, count)], _images.narrow(0, first, count));
+        }
+    }
+
+    /// <inheritdoc />
+    public Tensor Read(IReadOnlyList<int> indices)
+    {
+        using var index = torch.tensor(indices.Select(index => (long)index).ToArray());
+        return _images.index_select(0, index);
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _images.Dispose();
+}

@@ -1,0 +1,143 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Numerics;
+
+namespace RegCache.Lab.Encoders.Checkpoints;
+
+/// <summary>Reads PyTorch's zip form: a pickled object graph beside raw storages. TorchScript archives are of this form too.</summary>
+internal static class TorchZipReader
+{
+    public static (object? Root, bool IsTorchScript) Read(MappedFile file)
+    {
+        var entries = ZipDirectory.Read(file);
+        var graph = entries.Keys.Where(IsGraph).MinBy(name => name.Length) ?? throw new UserException(
+            $"{file.Path} is a zip archive but not a PyTorch file: it has no data.pkl.");
+        var root = graph[..^"data.pkl".Length];
+        if (entries.TryGetValue(root + "byteorder", out var order) && !order.Read(file).SequenceEqual("little"u8))
+        {
+            throw new UserException($"{file.Path} was saved with big-endian numbers; save it on a little-endian machine.");
+        }
+
+        var storages = new Dictionary<string, PickledStorage>();
+        var value = Unpickler.Load(entries[graph].Read(file), file.Path, LoadStorage, out _);
+        var isTorchScript = entries.Keys.Any(name => name == root + "constants.pkl" || name.StartsWith(root + "code/", StringComparison.Ordinal));
+        return (value, isTorchScript);
+
+        PickledStorage LoadStorage(object?[] id)
+        {
+            var (key, type, bytes) = StorageId.Parse(id, file.Path);
+            if (storages.TryGetValue(key, out var known) && known.Type == type)
+            {
+                return known;
+            }
+
+            var (offset, length) = entries.TryGetValue($"{root}data/{key}", out var member) ? member.Locate(file) : (0, -1);
+            if (length < bytes)
+            {
+                throw new UserException($"{file.Path} is damaged: the storage {key} of {bytes} bytes is missing or cut short.");
+            }
+
+            return storages[key] = new PickledStorage(new MappedStorage(file, offset, bytes), type);
+        }
+    }
+
+    private static bool IsGraph(string name) => name == "data.pkl" || name.EndsWith("/data.pkl", StringComparison.Ordinal);
+}
+
+/// <summary>Reads PyTorch's form before 1.6: five pickles in a row, then the storages.</summary>
+internal static class TorchLegacyReader
+{
+    private const int ProtocolVersion = 1001;
+
+    private static readonly BigInteger Magic = BigInteger.Parse("1950a86a20f9469cfc6c", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    // Protocol 2, then the magic number as a ten-byte integer.
+    private static ReadOnlySpan<byte> Signature => [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
+
+    public static bool Recognises(MappedFile file) =>
+        file.Length >= Signature.Length && file.Span(0, Signature.Length).SequenceEqual(Signature);
+
+    public static object? Read(MappedFile file)
+    {
+        var position = 0L;
+        var storages = new Dictionary<string, (PickledStorage Storage, MappedStorage Bytes)>();
+        if (Next() is not BigInteger magic || magic != Magic || Next() is not (long)ProtocolVersion || Next() is not PythonDict system)
+        {
+            throw new UserException($"{file.Path} starts like a PyTorch file of the old form but is damaged; copy or download it again.");
+        }
+
+        if (system.TryGet("little_endian", out bool isLittleEndian) && !isLittleEndian)
+        {
+            throw new UserException($"{file.Path} was saved with big-endian numbers; save it on a little-endian machine.");
+        }
+
+        var root = Next();
+        if (Next() is not List<object?> keys)
+        {
+            throw new UserException($"{file.Path} is damaged: it has no list of storages.");
+        }
+
+        LocateStorages(file, keys, storages, position);
+        return root;
+
+        object? Next()
+        {
+            var value = Unpickler.Load(file.SpanFrom(position), file.Path, LoadStorage, out var consumed);
+            position += consumed;
+            return value;
+        }
+
+        PickledStorage LoadStorage(object?[] id)
+        {
+            var (key, type, bytes) = StorageId.Parse(id, file.Path);
+            if (bytes > file.Length)
+            {
+                throw new UserException($"{file.Path} is cut short: the storage {key} alone has {bytes} bytes; copy or download it again.");
+            }
+
+            if (storages.TryGetValue(key, out var known) && known.Storage.Type == type && known.Bytes.ByteLength == bytes)
+            {
+                return known.Storage;
+            }
+
+            // Where it lies is known only after the object graph.
+            var located = new MappedStorage(file, offset: 0, bytes);
+            var storage = new PickledStorage(located, type);
+            return storages.TryAdd(key, (storage, located))
+                ? storage
+                : throw new UserException($"{file.Path} is damaged: the storage {key} is described in two ways.");
+        }
+    }
+
+    private static void LocateStorages(
+        MappedFile file, List<object?> keys, Dictionary<string, (PickledStorage Storage, MappedStorage Bytes)> storages, long position)
+    {
+        foreach (var item in keys)
+        {
+            if (item is not string key || !storages.Remove(key, out var found))
+            {
+                throw new UserException($"{file.Path} is damaged: it lists a storage that no tensor uses.");
+            }
+
+            var elementSize = found.Storage.Type is { } type ? ScalarTypes.Size(type) : 1;
+            if (position > file.Length - sizeof(long) - found.Bytes.ByteLength)
+            {
+                throw new UserException($"{file.Path} is cut short inside the storage {key}; copy or download it again.");
+            }
+
+            var elements = BinaryPrimitives.ReadInt64LittleEndian(file.Span(position, sizeof(long)));
+            if (elements != found.Bytes.ByteLength / elementSize)
+            {
+                throw new UserException($"{file.Path} is damaged: the storage {key} has {elements} elements where its tensors need {found.Bytes.ByteLength / elementSize}.");
+            }
+
+            found.Bytes.Offset = position + sizeof(long);
+            position += sizeof(long) + found.Bytes.ByteLength;
+        }
+
+        if (storages.Count > 0)
+        {
+            throw new UserException($"{file.Path} is damaged: the storage {storages.Keys.First()} is missing.");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+namespace RegCache.Lab.Encoders;
+
+/// <summary>
+/// Seams 1 and 2: acts on the token stream between two blocks, or inside a block between attention and MLP. Inserts,
+/// deletes, merges or pools tokens. Stages are records: two stages that do the same compare equal, so that plans that
+/// agree share the computation.
+/// </summary>
+public interface ITokenStage
+{
+    /// <summary>Returns the token stream that goes on.</summary>
+    /// <param name="batch">The stream that arrives, tokens [B,N,C].</param>
+    /// <param name="context">What the block computed so far; its attention is absent between blocks.</param>
+    TokenBatch Apply(TokenBatch batch, StageContext context);
+
+    /// <summary>Multiply-accumulates that deciding costs per image; accounts list them apart from the model's own.</summary>
+    /// <param name="batch">The stream that arrives; only shapes and layout count.</param>
+    /// <param name="context">What the block computed so far; only shapes count.</param>
+    long Macs(TokenBatch batch, StageContext context) => 0;
+}
+
+/// <summary>What a token stage may look at besides the stream itself.</summary>
+/// <param name="Block">The block that the stage belongs to, 0-based.</param>
+public sealed record StageContext(int Block)
+{
+    /// <summary>
+    /// Attention keys of the block before scaling [B,H,N,D/H], without prefix columns; null at the seam between blocks.
+    /// </summary>
+    public Tensor? Keys { get; init; }
+
+    /// <summary>Attention queries of the block [B,H,N,D/H]; null at the seam between blocks.</summary>
+    public Tensor? Queries { get; init; }
+
+    /// <summary>What joined the block's attention: prefix and bias.</summary>
+    public AttentionExtras Extras { get; init; }
+}
+
+/// <summary>
+/// Seams 3 and 4 of the attention products: <c>softmax(Q K'^T / sqrt(d) + bias) V'</c>, where K' and V' carry the
+/// prefix of extra keys and values in front. Implementations may quantize the operands; the prefix stays float.
+/// </summary>
+public interface IAttention
+{
+    /// <summary>Computes the weighted values of all heads [B,H,M,d].</summary>
+    /// <param name="query">Queries [B,H,M,d].</param>
+    /// <param name="key">Keys [B,H,N,d].</param>
+    /// <param name="value">Values [B,H,N,d].</param>
+    /// <param name="extras">Prefix, bias and mask.</param>
+    /// <param name="probe">Told of the attention probabilities.</param>
+    Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe);
+}
+
+/// <summary>What joins the keys and values of a block in its attention.</summary>
+public readonly record struct AttentionExtras
+{
+    /// <summary>Keys that come before the block's own [H,P,d]; null without a prefix.</summary>
+    public Tensor? PrefixKeys { get; init; }
+
+    /// <summary>Values that come before the block's own [H,P,d]; null without a prefix.</summary>
+    public Tensor? PrefixValues { get; init; }
+
+    /// <summary>Added to the logits of the block's own columns, broadcast to [B,H,M,N]; null adds nothing.</summary>
+    public Tensor? Bias { get; init; }
+}
+
+/// <summary>Seam 4: one linear layer, run in float, simulated-quantized or in integers.</summary>
+public interface ILinear
+{
+    /// <summary>The weight matrix [out,in] that the layer applies, as a float tensor.</summary>
+    Tensor Weight { get; }
+
+    /// <summary>The bias [out]; null when the layer has none.</summary>
+    Tensor? Bias { get; }
+
+    /// <summary>Whether each output row depends on its own input row alone, so that unused rows may be left out.</summary>
+    bool IsRowwise { get; }
+
+    /// <summary>Computes <c>x W^T + b</c>, [..,in] to [..,out].</summary>
+    Tensor Apply(Tensor input);
+}
+
+/// <summary>The four linear layers of a block, in the order in which a token meets them.</summary>
+public enum LinearKind
+{
+    /// <summary>`attn.in_proj`.</summary>
+    AttentionIn,
+
+    /// <summary>`attn.out_proj`.</summary>
+    AttentionOut,
+
+    /// <summary>`mlp.c_fc`, "FC1".</summary>
+    MlpIn,
+
+    /// <summary>`mlp.c_proj`, "FC2".</summary>
+    MlpOut,
+}
+
+/// <summary>Names of <see cref="LinearKind"/> values.</summary>
+public static class LinearKinds
+{
+    /// <summary>All four, in order.</summary>
+    public static ValueList<LinearKind> All { get; } =
+        [LinearKind.AttentionIn, LinearKind.AttentionOut, LinearKind.MlpIn, LinearKind.MlpOut];
+
+    /// <summary>The name inside a block, for example `mlp.c_proj`.</summary>
+    public static string Name(this LinearKind kind) => kind switch
+    {
+        LinearKind.AttentionIn => "attn.in_proj",
+        LinearKind.AttentionOut => "attn.out_proj",
+        LinearKind.MlpIn => "mlp.c_fc",
+        _ => "mlp.c_proj",
+    };
+
+    /// <summary>The full OpenCLIP name, for example `visual.transformer.resblocks.6.mlp.c_proj`.</summary>
+    public static string FullName(this LinearKind kind, int block) =>
+        $"visual.transformer.resblocks.{block}.{kind.Name()}";
+}
+
+/// <summary>Seam 5: what a token passes through after attention, an MLP or a memory layer.</summary>
+public interface IMlp
+{
+    /// <summary>Whether each output row depends on its own input row alone.</summary>
+    bool IsRowwise { get; }
+
+    /// <summary>Maps each token, [B,N,C] to [B,N,C].</summary>
+    /// <param name="input">Normalised tokens [B,N,C].</param>
+    /// <param name="probe">Told of the activations inside.</param>
+    Tensor Apply(Tensor input, BlockProbe probe);
+}
+
+/// <summary>Seam 6: a read-only observer of named activations.</summary>
+public interface IActivationProbe
+{
+    /// <summary>Whether the probe wants this activation; those that nobody wants are not materialised for it.</summary>
+    bool Wants(int block, ActivationKind kind);
+
+    /// <summary>Names the plans of a tree that share what is shown next; called before each block that a tree runs.</summary>
+    /// <param name="plans">Their indices in the tree.</param>
+    void Enter(IReadOnlyList<int> plans)
+    {
+    }
+
+    /// <summary>Shows one activation. It is released after the call: keep a clone, not the tensor.</summary>
+    void Observe(int block, ActivationKind kind, Tensor value);
+}
+
+/// <summary>The named activations of a block that a probe may observe.</summary>
+public enum ActivationKind
+{
+    /// <summary>Residual stream that enters the block, after its token stages [B,N,C].</summary>
+    BlockInput,
+
+    /// <summary>Output of the first LayerNorm, the input of `attn.in_proj` [B,N,C].</summary>
+    AttentionNorm,
+
+    /// <summary>Attention probabilities with the prefix columns first [B,H,N,P+N].</summary>
+    AttentionProbabilities,
+
+    /// <summary>Weighted values of all heads, the input of `attn.out_proj` [B,N,C].</summary>
+    AttentionContext,
+
+    /// <summary>Output of `attn.out_proj` [B,N,C].</summary>
+    AttentionOut,
+
+    /// <summary>Output of the second LayerNorm, the input of `mlp.c_fc` [B,N,C].</summary>
+    MlpNorm,
+
+    /// <summary>Output of `mlp.c_fc` [B,N,R*C].</summary>
+    MlpIn,
+
+    /// <summary>Output of the activation, the input of `mlp.c_proj` [B,N,R*C].</summary>
+    MlpHidden,
+
+    /// <summary>Output of the MLP [B,N,C].</summary>
+    MlpOut,
+
+    /// <summary>Residual stream that leaves the block [B,N,C].</summary>
+    BlockOutput,
+}
+
+/// <summary>The probe of a run, bound to one block; does nothing when the run has no probe.</summary>
+/// <param name="Probe">The observer, or null.</param>
+/// <param name="Block">The block that is running, 0-based.</param>
+public readonly record struct BlockProbe(IActivationProbe? Probe, int Block)
+{
+    /// <summary>Whether the observer wants this activation of the block.</summary>
+    public bool Wants(ActivationKind kind) => Probe?.Wants(Block, kind) ?? false;
+
+    /// <summary>Whether the observer wants any activation of the block from the first to the last kind.</summary>
+    public bool WantsAny(ActivationKind first, ActivationKind last)
+    {
+        for (var kind = first; kind <= last; kind++)
+        {
+            if (Wants(kind))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Shows the activation to the observer if it wants it.</summary>
+    public void Observe(ActivationKind kind, Tensor value)
+    {
+        if (Wants(kind))
+        {
+            Probe!.Observe(Block, kind, value);
+        }
+    }
+}
+
+/// <summary>
+/// Everything that one pre-norm block computes with. A plan's <see cref="ILayerTransform"/> turns the plain layers of a
+/// block into the ones that run.
+/// </summary>
+/// <param name="Heads">Number of attention heads H.</param>
+/// <param name="AttentionNorm">`ln_1`.</param>
+/// <param name="AttentionIn">`attn.in_proj`: queries, keys and values in one layer [3C,C].</param>
+/// <param name="Attention">The attention products.</param>
+/// <param name="AttentionOut">`attn.out_proj` [C,C].</param>
+/// <param name="MlpNorm">`ln_2`.</param>
+/// <param name="Mlp">The MLP slot.</param>
+public sealed record BlockLayers(
+    int Heads,
+    LayerNorm AttentionNorm,
+    ILinear AttentionIn,
+    IAttention Attention,
+    ILinear AttentionOut,
+    LayerNorm MlpNorm,
+    IMlp Mlp)
+{
+    /// <summary>Gain of the attention branch (`ls_1.gamma`) [C]; null without layer scale.</summary>
+    public Tensor? LayerScale1 { get; init; }
+
+    /// <summary>Gain of the MLP branch (`ls_2.gamma`) [C]; null without layer scale.</summary>
+    public Tensor? LayerScale2 { get; init; }
+
+    /// <summary>One of the four linear layers; null for those of the MLP where a memory layer is in its place.</summary>
+    public ILinear? Linear(LinearKind kind) => kind switch
+    {
+        LinearKind.AttentionIn => AttentionIn,
+        LinearKind.AttentionOut => AttentionOut,
+        LinearKind.MlpIn => (Mlp as FeedForward)?.In,
+        _ => (Mlp as FeedForward)?.Out,
+    };
+
+    /// <summary>Replaces one of the four linear layers; a memory layer in the MLP slot has none to replace.</summary>
+    public BlockLayers With(LinearKind kind, Func<ILinear, ILinear> replace) => (kind, Mlp) switch
+    {
+        (LinearKind.AttentionIn, _) => this with { AttentionIn = replace(AttentionIn) },
+        (LinearKind.AttentionOut, _) => this with { AttentionOut = replace(AttentionOut) },
+        (LinearKind.MlpIn, FeedForward mlp) => this with { Mlp = mlp with { In = replace(mlp.In) } },
+        (LinearKind.MlpOut, FeedForward mlp) => this with { Mlp = mlp with { Out = replace(mlp.Out) } },
+        _ => this,
+    };
+}
+
+/// <summary>
+/// How a plan wants layers to run: a function from plain layers to layers, for example a quantizer. Transforms are
+/// records or compare by identity, so that plans with equal transforms share the computation.
+/// </summary>
+public interface ILayerTransform
+{
+    /// <summary>Returns the layers that run in place of the plain ones of a block.</summary>
+    BlockLayers Apply(int block, BlockLayers plain);
+
+    /// <summary>Returns the patch embedding that runs in place of the plain one.</summary>
+    PatchEmbedding Apply(PatchEmbedding plain) => plain;
+}
+
+/// <summary>
+/// How the layers of a plan are carried out on the machine: replaces layers by ones that compute the same values faster.
+/// Used for inference only; under gradients the plain layers run.
+/// </summary>
+public interface IBackend
+{
+    /// <summary>
+    /// Returns the layers that run. It takes over what a transform made for this block; tensors that it makes belong to the
+    /// current dispose scope.
+    /// </summary>
+    /// <param name="block">The block's index, 0-based.</param>
+    /// <param name="layers">The block's layers, already under the plan's transform.</param>
+    BlockLayers Prepare(int block, BlockLayers layers);
+
+    /// <summary>Returns the patch embedding that runs; the same rules.</summary>
+    PatchEmbedding Prepare(PatchEmbedding patches) => patches;
+}
+
+/// <summary>
+/// Computes half a block at once, residual stream to residual stream. The result is that of the single layers up to
+/// rounding; what lies between them never becomes a tensor.
+/// </summary>
+public interface IBlockBackend
+{
+    /// <summary>Whether the backend can do the attention half of these layers.</summary>
+    /// <param name="layers">The block's layers.</param>
+    /// <param name="tokens">The stream that arrives [B,N,C].</param>
+    bool CanAttend(BlockLayers layers, Tensor tokens);
+
+    /// <summary>Computes <c>x + gain * out(attention(in(norm(x))))</c>.</summary>
+    /// <param name="layers">The block's layers.</param>
+    /// <param name="tokens">x [B,N,C].</param>
+    /// <param name="extras">Prefix, bias and mask.</param>
+    /// <param name="keepHeads">Whether queries and keys are wanted.</param>
+    /// <returns>The new stream, a fresh tensor, and queries and keys [B,H,N,d] if wanted.</returns>
+    (Tensor Tokens, Tensor? Queries, Tensor? Keys) Attend(
+        BlockLayers layers, Tensor tokens, AttentionExtras extras, bool keepHeads);
+
+    /// <summary>Whether the backend can do the MLP half of these layers.</summary>
+    /// <param name="layers">The block's layers.</param>
+    /// <param name="tokens">The stream that arrives [B,N,C].</param>
+    bool CanFeed(BlockLayers layers, Tensor tokens);
+
+    /// <summary>Computes <c>x + gain * mlp(norm(x))</c>.</summary>
+    /// <param name="layers">The block's layers.</param>
+    /// <param name="tokens">x [B,N,C]; the result is written over it where its memory is dense.</param>
+    /// <returns>The new stream.</returns>
+    Tensor Feed(BlockLayers layers, Tensor tokens);
+}
+
+/// <summary>A linear layer of a backend that can also run what lies around it.</summary>
+public interface IBackendLinear : ILinear
+{
+    /// <summary>The backend.</summary>
+    IBlockBackend Backend { get; }
+}

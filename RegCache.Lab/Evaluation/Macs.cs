@@ -1,0 +1,92 @@
+using CsvHelper;
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Evaluation;
+
+/// <summary>The parts of an encoder that multiply.</summary>
+public enum MacsKind
+{
+    /// <summary>The patch embedding, V D for each patch of V values.</summary>
+    PatchEmbedding,
+
+    /// <summary>Queries, keys, values and output of attention, 4 N D^2.</summary>
+    AttentionLinears,
+
+    /// <summary>The two products of attention, 2 N (N + prefix) D.</summary>
+    AttentionProducts,
+
+    /// <summary>The MLP, 2 rho M D^2.</summary>
+    Mlp,
+
+    /// <summary>The projection or classification head.</summary>
+    Head,
+
+    /// <summary>What token stages cost to decide, which the model's total leaves out.</summary>
+    Matching,
+}
+
+/// <summary>What one part of one block costs.</summary>
+/// <param name="Block">The block, 0-based; null outside the blocks.</param>
+/// <param name="Kind">The part.</param>
+/// <param name="Tokens">Tokens that it works on.</param>
+/// <param name="Macs">Multiply-accumulates per image.</param>
+[CsvRecord]
+public sealed partial record MacsRow(int? Block, MacsKind Kind, long Tokens, long Macs);
+
+/// <summary>
+/// Multiply-accumulates of one image under a plan, by block and kind (token-merging.md, section 10). Norms, softmax,
+/// activations and biases are not counted.
+/// </summary>
+/// <param name="Rows">One row for each part of each block.</param>
+/// <param name="FinalTokens">Tokens that leave the last block.</param>
+public sealed record MacsTable(ValueList<MacsRow> Rows, long FinalTokens)
+{
+    /// <summary>The model's multiply-accumulates; matching is apart.</summary>
+    public long Total => Rows.Where(row => row.Kind != MacsKind.Matching).Sum(row => row.Macs);
+
+    /// <summary>Multiply-accumulates of the decisions of token stages.</summary>
+    public long Matching => Of(MacsKind.Matching);
+
+    /// <summary>Multiply-accumulates of one kind in all blocks.</summary>
+    public long Of(MacsKind kind) => Rows.Where(row => row.Kind == kind).Sum(row => row.Macs);
+
+    /// <summary>
+    /// Accounts for a plan without running the model: only its token stages run, on random tokens of one image. Stages
+    /// that decide how many tokens stay by the tokens' content are counted for that image.
+    /// </summary>
+    /// <param name="config">The tower's architecture.</param>
+    /// <param name="outputs">Channels of the feature, or classes of a classifier.</param>
+    /// <param name="plan">The plan.</param>
+    /// <exception cref="UserException">The plan does not fit the architecture.</exception>
+    public static MacsTable Of(VisionConfig config, int outputs, EncoderPlan plan)
+    {
+        long width = config.Width;
+        var rows = new List<MacsRow>
+        {
+            new(null, MacsKind.PatchEmbedding, config.Patches, (long)config.Patches * 3 * config.PatchSize * config.PatchSize * width),
+        };
+        var tokens = (long)config.Patches + config.ClassTokens;
+        foreach (var (block, trace) in TokenTrace.Of(config, plan).Index())
+        {
+            var keys = trace.Attention + (plan.Blocks[block].Prefix is null ? 0 : plan.Blocks[block].PrefixCount);
+            rows.Add(new(block, MacsKind.AttentionLinears, trace.Attention, 4 * trace.Attention * width * width));
+            rows.Add(new(block, MacsKind.AttentionProducts, trace.Attention, 2 * trace.Attention * keys * width));
+            rows.Add(new(block, MacsKind.Mlp, trace.Mlp, 2 * trace.Mlp * width * config.MlpWidth));
+            if (trace.StageMacs > 0)
+            {
+                rows.Add(new(block, MacsKind.Matching, trace.Attention, trace.StageMacs));
+            }
+
+            tokens = trace.Mlp;
+        }
+
+        var pooled = config.PoolType switch
+        {
+            VisionPooling.ClassToken => Math.Max(1, config.ClassTokens),
+            VisionPooling.Average => 1,
+            _ => tokens,
+        };
+        rows.Add(new(null, MacsKind.Head, pooled, pooled * width * outputs));
+        return new([.. rows], tokens);
+    }
+}

@@ -1,0 +1,225 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Training.Loop;
+
+/// <summary>Appends one JSON object a line to a file.</summary>
+public sealed class JsonLinesLog : ITrainingLog
+{
+    private static readonly JsonSerializerOptions _oneLine = new(ReportJson.Options) { WriteIndented = false };
+    private readonly string _path;
+    private readonly FileStream _stream;
+
+    /// <summary>Opens the file. Lines of steps after <paramref name="lastStep"/> and half-written ones are dropped.</summary>
+    /// <param name="path">The file; its folder is created.</param>
+    /// <param name="lastStep">The step that a resumed training continues after.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public JsonLinesLog(string path, long lastStep)
+    {
+        _path = path;
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+            if (File.Exists(path))
+            {
+                var kept = File.ReadLines(path).Where(line => StepOf(line) is { } step && step <= lastStep).ToArray();
+                AtomicFile.WriteText(path, string.Concat(kept.Select(line => line + "\n")));
+            }
+
+            _stream = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read);
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The log {path} cannot be written");
+        }
+    }
+
+    /// <inheritdoc />
+    public void Write(long step, IReadOnlyDictionary<string, double> values)
+    {
+        var line = new OrderedDictionary<string, object> { ["step"] = step };
+        foreach (var (name, value) in values)
+        {
+            line[name] = value;
+        }
+
+        try
+        {
+            _stream.Write(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(line, _oneLine) + "\n"));
+            _stream.Flush();
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The log {_path} cannot be written");
+        }
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _stream.Dispose();
+
+    private static long? StepOf(string line)
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(line);
+            return json.RootElement.ValueKind == JsonValueKind.Object
+                && json.RootElement.TryGetProperty("step", out var step)
+                && step.TryGetInt64(out var value)
+                ? value
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <summary>
+/// Writes scalars as a TensorBoard event file: records of a length, a masked CRC-32C of it, a protocol-buffer message
+/// <c>Event</c> and a masked CRC-32C of that.
+/// </summary>
+public sealed class TensorBoardLog : ITrainingLog
+{
+    private readonly string _path;
+    private readonly FileStream _stream;
+
+    /// <summary>Begins a new event file. TensorBoard shows later files of a folder in place of the steps they repeat.</summary>
+    /// <param name="folder">The folder; it is created.</param>
+    /// <param name="lastStep">The step that a resumed training continues after.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public TensorBoardLog(string folder, long lastStep)
+    {
+        var now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+        var name = string.Create(CultureInfo.InvariantCulture, $"events.out.tfevents.{now / 1000}.{Environment.MachineName}.{lastStep}.{now % 1000}");
+        _path = Path.Combine(folder, name);
+        try
+        {
+            Directory.CreateDirectory(folder);
+            _stream = new FileStream(_path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The log {_path} cannot be written");
+        }
+
+        var header = Event(0);
+        header.Text(3, "brain.Event:2");
+        WriteRecord(header.ToArray());
+    }
+
+    /// <inheritdoc />
+    public void Write(long step, IReadOnlyDictionary<string, double> values)
+    {
+        var summary = new ProtocolMessage();
+        foreach (var (name, value) in values)
+        {
+            var scalar = new ProtocolMessage();
+            scalar.Text(1, name);
+            scalar.Single(2, (float)value);
+            summary.Message(1, scalar);
+        }
+
+        var message = Event(step);
+        message.Message(5, summary);
+        WriteRecord(message.ToArray());
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _stream.Dispose();
+
+    private static ProtocolMessage Event(long step)
+    {
+        var message = new ProtocolMessage();
+        message.Double(1, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() / 1000.0);
+        message.Integer(2, (ulong)step);
+        return message;
+    }
+
+    private void WriteRecord(byte[] message)
+    {
+        var record = new byte[8 + 4 + message.Length + 4];
+        BinaryPrimitives.WriteUInt64LittleEndian(record, (ulong)message.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(8), MaskedChecksum(record.AsSpan(0, 8)));
+        message.CopyTo(record, 12);
+        BinaryPrimitives.WriteUInt32LittleEndian(record.AsSpan(12 + message.Length), MaskedChecksum(message));
+        try
+        {
+            _stream.Write(record);
+            _stream.Flush();
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The log {_path} cannot be written");
+        }
+    }
+
+    // The record format rotates and shifts checksums, so that a checksum of data that holds checksums stays useful.
+    private static uint MaskedChecksum(ReadOnlySpan<byte> data)
+    {
+        var checksum = uint.MaxValue;
+        foreach (var value in data)
+        {
+            checksum = System.Numerics.BitOperations.Crc32C(checksum, value);
+        }
+
+        checksum = ~checksum;
+        return ((checksum >> 15) | (checksum << 17)) + 0xA282EAD8;
+    }
+
+    /// <summary>A protocol-buffer message, written field by field.</summary>
+    private sealed class ProtocolMessage
+    {
+        private readonly List<byte> _bytes = [];
+
+        public byte[] ToArray() => [.. _bytes];
+
+        public void Integer(int field, ulong value)
+        {
+            Key(field, wireType: 0);
+            Variable(value);
+        }
+
+        public void Double(int field, double value)
+        {
+            Key(field, wireType: 1);
+            Span<byte> bytes = stackalloc byte[8];
+            BinaryPrimitives.WriteDoubleLittleEndian(bytes, value);
+            _bytes.AddRange(bytes);
+        }
+
+        public void Single(int field, float value)
+        {
+            Key(field, wireType: 5);
+            Span<byte> bytes = stackalloc byte[4];
+            BinaryPrimitives.WriteSingleLittleEndian(bytes, value);
+            _bytes.AddRange(bytes);
+        }
+
+        public void Text(int field, string value) => Block(field, Encoding.UTF8.GetBytes(value));
+
+        public void Message(int field, ProtocolMessage value) => Block(field, value.ToArray());
+
+        private void Block(int field, byte[] content)
+        {
+            Key(field, wireType: 2);
+            Variable((ulong)content.Length);
+            _bytes.AddRange(content);
+        }
+
+        private void Key(int field, int wireType) => Variable((ulong)((field << 3) | wireType));
+
+        private void Variable(ulong value)
+        {
+            for (; value >= 0x80; value >>= 7)
+            {
+                _bytes.Add((byte)(value | 0x80));
+            }
+
+            _bytes.Add((byte)value);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+namespace RegCache.Lab.Training.Losses;
+
+/// <summary>The symmetric contrastive loss of CLIP (clip.md, section 13.1). Features are normalised.</summary>
+public static class ContrastiveLoss
+{
+    /// <summary>The mean cross entropy of the pairs in both directions: image i belongs to text i.</summary>
+    /// <param name="images">Image features [B,E].</param>
+    /// <param name="texts">Text features [B,E].</param>
+    /// <param name="scale">The logit scale, already exponentiated, [] or [1].</param>
+    /// <returns>The loss, [].</returns>
+    public static Tensor Of(Tensor images, Tensor texts, Tensor scale)
+    {
+        using var scope = torch.NewDisposeScope();
+        var logits = (scale * images).matmul(texts.t()).to(torch.ScalarType.Float32);
+        var rows = logits.log_softmax(1).diagonal().mean();
+        var columns = logits.log_softmax(0).diagonal().mean();
+        return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>
+    /// The same with soft targets: every row of <paramref name="targets"/> says how an image's probability is shared among the
+    /// texts, every row of its transpose, rescaled to sum 1, how a text's is shared among the images.
+    /// </summary>
+    /// <param name="images">Image features [B,E].</param>
+    /// <param name="texts">Text features [T,E].</param>
+    /// <param name="scale">The logit scale, already exponentiated, [] or [1].</param>
+    /// <param name="targets">Non-negative weights [B,T] without empty rows or columns.</param>
+    /// <returns>The loss, [].</returns>
+    public static Tensor Of(Tensor images, Tensor texts, Tensor scale, Tensor targets)
+    {
+        using var scope = torch.NewDisposeScope();
+        var logits = (scale * images).matmul(texts.t()).to(torch.ScalarType.Float32);
+        var rowTargets = targets / targets.sum(1, keepdim: true);
+        var columnTargets = targets / targets.sum(0, keepdim: true);
+        var rows = (rowTargets * logits.log_softmax(1)).sum() / targets.shape[0];
+        var columns = (columnTargets * logits.log_softmax(0)).sum() / targets.shape[1];
+        return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>
+/// The term that makes a student's similarities follow a teacher's: the cross entropy of the softened rows, averaged over
+/// both directions (clip.md, section 13.1).
+/// </summary>
+public static class DistillationLoss
+{
+    /// <summary>Computes the term; it is added to the contrastive loss with weight 1.</summary>
+    /// <param name="images">The student's image features [B,E].</param>
+    /// <param name="texts">The student's text features [B,E].</param>
+    /// <param name="scale">The student's logit scale, exponentiated.</param>
+    /// <param name="teacherImages">The teacher's image features [B,F].</param>
+    /// <param name="teacherTexts">The teacher's text features [B,F].</param>
+    /// <param name="teacherScale">The teacher's logit scale, exponentiated.</param>
+    /// <returns>The term, [].</returns>
+    public static Tensor Of(
+        Tensor images, Tensor texts, Tensor scale, Tensor teacherImages, Tensor teacherTexts, Tensor teacherScale)
+    {
+        using var scope = torch.NewDisposeScope();
+        var student = (scale * images).matmul(texts.t());
+        var teacher = (teacherScale * teacherImages).matmul(teacherTexts.t()).detach();
+        var rows = (teacher.softmax(1) * student.log_softmax(1)).sum(dim: 1).mean();
+        var columns = (teacher.softmax(0) * student.log_softmax(0)).sum(dim: 0).mean();
+        return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
+    }
+}
+
+/// <summary>The contrastive loss of one process among several (clip.md, section 13.1).</summary>
+/// <param name="LocalLoss">Whether a rank compares only its own rows with everything, instead of everything with everything.</param>
+/// <param name="GatherWithGradient">Whether gradients reach the features of other ranks.</param>
+public sealed record RankLoss(bool LocalLoss, bool GatherWithGradient)
+{
+    /// <summary>The loss of a rank.</summary>
+    /// <param name="images">Image features of every rank, each [B,E].</param>
+    /// <param name="texts">Text features of every rank, each [B,E].</param>
+    /// <param name="rank">The rank.</param>
+    /// <param name="scale">The logit scale, exponentiated.</param>
+    /// <returns>The loss, [].</returns>
+    public Tensor Of(IReadOnlyList<Tensor> images, IReadOnlyList<Tensor> texts, int rank, Tensor scale)
+    {
+        using var scope = torch.NewDisposeScope();
+        var (allImages, allTexts) = (Gather(images, rank), Gather(texts, rank));
+        if (!LocalLoss)
+        {
+            return ContrastiveLoss.Of(allImages, allTexts, scale).MoveToOuterDisposeScope();
+        }
+
+        var first = images.Take(rank).Sum(part => part.shape[0]);
+        var rows = MatchLoss((scale * images[rank]).matmul(allTexts.t()), first);
+        var columns = MatchLoss((scale * texts[rank]).matmul(allImages.t()), first);
+        return ((rows + columns) * 0.5).MoveToOuterDisposeScope();
+    }
+
+    // A rank's own features always carry gradients; with LocalLoss upstream takes them from the gathered copy, which does not.
+    private Tensor Gather(IReadOnlyList<Tensor> parts, int rank) => torch.cat(
+        [.. parts.Select((part, index) => GatherWithGradient || (index == rank && !LocalLoss) ? part : part.detach())], 0);
+
+    // Row i belongs to column first + i.
+    private static Tensor MatchLoss(Tensor logits, long first) =>
+        -logits.log_softmax(1).diagonal(first).narrow(0, 0, logits.shape[0]).mean();
+}
