@@ -1,0 +1,65 @@
+using System.CommandLine;
+
+namespace RegCache.Lab.Cli.Options;
+
+/// <summary>The options of the methods of a list, as options of a command.</summary>
+/// <param name="chooser">The option that chooses among the methods: "--baseline".</param>
+/// <param name="methods">The methods.</param>
+internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> methods)
+{
+    private readonly Dictionary<MethodOption, Option<string?>> _options = methods
+        .SelectMany(method => method.Options)
+        .Distinct()
+        .ToDictionary(option => option, Make);
+
+    /// <summary>Adds them to a command.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in _options.Values)
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>The options that were given.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="chosen">The methods that run.</param>
+    /// <exception cref="UserException">An option belongs to none of them.</exception>
+    public MethodValues Read(ParseResult arguments, params IReadOnlyList<IListed> chosen)
+    {
+        var given = _options.Where(pair => arguments.GetResult(pair.Value) is { Implicit: false }).ToList();
+        foreach (var (option, _) in given)
+        {
+            if (!chosen.Any(method => method.Options.Contains(option)))
+            {
+                throw new UserException(
+                    $"{option.Name} belongs to {Owners(option)}, not to {string.Join(", ", chosen.Select(method => method.Name))}; leave it out, or choose another method by {chooser}.");
+            }
+        }
+
+        return new(given.ToDictionary(pair => pair.Key.Name, pair => arguments.GetValue(pair.Value)!));
+    }
+
+    private string Owners(MethodOption option) =>
+        string.Join(", ", methods.Where(method => method.Options.Contains(option)).Select(method => method.Name));
+
+    private static Option<string?> Make(MethodOption option)
+    {
+        var made = new Option<string?>(option.Name)
+        {
+            Description = $"{option.Help} [default: {option.WhenAbsent}]",
+            HelpName = option.Values,
+            CustomParser = result => OptionOf.Parse(result, text =>
+            {
+                option.Check(text);
+                return text;
+            }),
+        };
+        if (option.Values.Contains('|', StringComparison.Ordinal))
+        {
+            made.CompletionSources.Add(option.Values.Split('|'));
+        }
+
+        return made;
+    }
+}
