@@ -106,7 +106,7 @@ public sealed class OneDnnBackendTests : IDisposable
         {
             var plain = Model(config, null);
             var execution = new OneDnnBackend(ExecutionMode.Integer);
-            var integer = Model(config, backend);
+            var integer = Model(config, execution);
             using var scope = torch.NewDisposeScope();
             using var noGradient = torch.no_grad();
             torch.manual_seed(1);

@@ -148,7 +148,7 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
 
     private static Func<Tensor, Tensor> Block(
         BlockLayers layers, int block, TokenLayout layout, Tensor? mask = null, int? wanted = null) =>
-        tokens => TransformerBlock.Forward(new(tokens, layout), block, layers, BlockPlan.Plain, mask, wanted: wanted).Tokens;
+        tokens => TransformerBlock.Forward(new(tokens, layout), block, layers, BlockPlan.Plain, mask, keepTokens: wanted).Tokens;
 
     private static Tensor Normalize(Tensor features) =>
         torch.nn.functional.normalize(features.to(torch.ScalarType.Float32), p: 2, dim: -1, eps: 1e-12);

@@ -174,7 +174,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         for (var block = 0; block < tower.Blocks.Count; block++)
         {
             var wanted = block == tower.Blocks.Count - 1 ? tower.WantedTokens(probe) : null;
-            stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe, wanted: wanted);
+            stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe, keepTokens: wanted);
         }
 
         var features = tower.Project(stream).MoveToOuterDisposeScope();
