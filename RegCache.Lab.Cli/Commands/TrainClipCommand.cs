@@ -7,8 +7,8 @@ using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Loop;
 using TorchSharp;
 
 namespace RegCache.Lab.Cli.Commands;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training;
 
 namespace RegCache.Lab.Cli.Commands;
 

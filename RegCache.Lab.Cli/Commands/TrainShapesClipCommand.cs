@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.ShapesClip;
 using TorchSharp;
 

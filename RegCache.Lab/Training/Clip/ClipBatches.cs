@@ -1,6 +1,5 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders.Text;
 
 namespace RegCache.Lab.Training.Clip;

@@ -2,14 +2,14 @@ using System.Globalization;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Reports;
 
-namespace RegCache.Lab.Training.Loop;
+namespace RegCache.Lab.Training;
 
 /// <summary>
 /// The checkpoints of one training: a safetensors file for each saved step, complete or absent. A killed training goes on
 /// from the newest one, to the same weights bit for bit.
 /// </summary>
 /// <param name="folder">Where they are.</param>
-/// <param name="keep">How many are kept.</param>
+/// <param name="keep">How many are kept, the newest ones.</param>
 public sealed class TrainingCheckpoints(string folder, int keep)
 {
     private const string Prefix = "step-";
@@ -55,7 +55,7 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         if (file.Metadata.GetValueOrDefault("training") != task.Fingerprint)
         {
             throw new UserException(
-                $"{path} belongs to a training with other settings, data or model; choose another --run-dir or start over with --force.");
+                $"{path} belongs to a training with other options, data or model; choose another --run-dir or start over with --force.");
         }
 
         task.Prepare(Math.Min(step, task.Steps - 1));
