@@ -8,7 +8,7 @@ namespace RegCache.Lab.Training;
 
 /// <summary>
 /// Writes scalars as a TensorBoard event file: records of a length, a masked CRC-32C of it, a protocol-buffer message
-/// <c>Event</c> and a masked CRC-32C of that.
+/// <c>Event</c> and a masked CRC-32C of that (tensorflow/core/lib/io/record_writer.h and core/util/event.proto).
 /// </summary>
 public sealed class TensorBoardLog : ITrainingLog
 {
@@ -91,7 +91,7 @@ public sealed class TensorBoardLog : ITrainingLog
         var checksum = uint.MaxValue;
         foreach (var value in data)
         {
-            checksum = System.Numerics.BitOperations.Crc32C(checksum, value);
+            checksum = BitOperations.Crc32C(checksum, value);
         }
 
         checksum = ~checksum;

@@ -18,9 +18,8 @@ public sealed class TrainingCheckpoints(string folder, int keep)
     /// <summary>Saves a training.</summary>
     /// <param name="task">What is trained.</param>
     /// <param name="step">Steps taken so far.</param>
-    /// <returns>The path of the checkpoint.</returns>
     /// <exception cref="UserException">It cannot be written; the older ones are still there.</exception>
-    public string Save(ITrainingTask task, long step)
+    public void Save(ITrainingTask task, long step)
     {
         var path = Path.Combine(folder, $"{Prefix}{step.ToString("D9", CultureInfo.InvariantCulture)}{Suffix}");
         var entries = task.State.Select(pair => WeightEntry.FromTensor(pair.Key, pair.Value));
@@ -33,8 +32,6 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         {
             File.Delete(old);
         }
-
-        return path;
     }
 
     /// <summary>The path of the newest checkpoint, or null.</summary>

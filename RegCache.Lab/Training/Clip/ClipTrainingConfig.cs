@@ -59,7 +59,7 @@ public sealed record ClipTrainingConfig
     /// <summary>Optimiser steps of the warm-up.</summary>
     public long Warmup { get; init; } = 10_000;
 
-    /// <summary>The learning rate after the warm-up.</summary>
+    /// <summary>The course of the learning rate after the warm-up.</summary>
     public ScheduleKind LrScheduler { get; init; } = ScheduleKind.Cosine;
 
     /// <summary>Epochs of the cool-down of <see cref="ScheduleKind.ConstCooldown"/>.</summary>
