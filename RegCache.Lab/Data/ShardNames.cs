@@ -1,6 +1,6 @@
 namespace RegCache.Lab.Data;
 
-/// <summary>Expands shard specifications with the braces that webdataset, and shells, understand (docs/methods/clip.md).</summary>
+/// <summary>Expands shard specifications with the braces that webdataset, and shells, understand (docs/methods/clip.md, "Training data").</summary>
 public static class ShardNames
 {
     private const int MostNames = 1_000_000;

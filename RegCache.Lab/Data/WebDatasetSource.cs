@@ -41,7 +41,8 @@ public sealed class WebDatasetSource : IPairSource
         if (_samples.Count == 0)
         {
             Dispose();
-            throw new UserException($"The shards {string.Join(", ", shards.Take(3))} hold no image with a text; members need one key, like 000.jpg and 000.txt.");
+            throw new UserException(
+                $"The shards {string.Join(", ", shards.Take(3))} hold no image with a text; members need one key, like 000.jpg and 000.txt.");
         }
 
         Fingerprint = Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -174,7 +174,7 @@ internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor Fir
         AdamWKernel.IsDirect(Value) && AdamWKernel.IsDirect(Gradient) && AdamWKernel.IsDirect(First) && AdamWKernel.IsDirect(Second);
 }
 
-/// <summary>Sorts parameters into those with weight decay and those without, as OpenCLIP does (docs/methods/clip.md).</summary>
+/// <summary>Sorts parameters into those with weight decay and those without, as OpenCLIP does (docs/methods/clip.md, "Optimizer").</summary>
 public static class ParameterGroups
 {
     private static readonly string[] _exempt = ["bn", "ln", "bias", "logit_scale"];

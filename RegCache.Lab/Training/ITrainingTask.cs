@@ -6,26 +6,28 @@ namespace RegCache.Lab.Training;
 /// </summary>
 /// <remarks>
 /// <para>
-/// How to write one. The constructor takes a model, its data and a record of options; it sets <c>requires_grad</c> on the tensors that
-/// are trained, makes an <see cref="AdamW"/> over <see cref="ParameterGroups.Of"/> of the model's weights (only those that require
-/// gradients are in it, so freezing is a matter of this flag) and, where wanted, a <see cref="LearningRateSchedule"/>, a
-/// <see cref="WeightAverage"/> and a <see cref="SamTraining"/>. <see cref="Step"/> then is one dispose scope in which it
+/// How to write one. The constructor takes a model, its data and a record of options. It sets <c>requires_grad</c> on the tensors
+/// that are trained and makes an <see cref="AdamW"/> over <see cref="ParameterGroups.Of"/> of the model's weights; tensors without
+/// the flag stay frozen. A <see cref="LearningRateSchedule"/>, a <see cref="WeightAverage"/> and a <see cref="SamTraining"/> join
+/// where they are wanted.
 /// </para>
+/// <para><see cref="Step"/> is one <c>TensorScope.Run</c> that</para>
 /// <list type="number">
-/// <item>makes the batch of the step, drawing at random from <c>CounterRandom.Of(seed, purpose, step)</c> alone,</item>
+/// <item>makes the batch of the step, with random numbers from <c>CounterRandom.Of(seed, purpose, step)</c> alone,</item>
 /// <item>forgets the old gradients (<see cref="AdamW.ZeroGradients"/>), computes the loss and calls <c>backward()</c>,</item>
-/// <item>takes <see cref="AdamW.GradientNorm"/> and gives it to <see cref="AdamW.Step"/> with the learning rate of the step,</item>
+/// <item>takes <see cref="AdamW.GradientNorm"/> and hands it to <see cref="AdamW.Step"/> with the learning rate of the step,</item>
 /// <item>updates the average, if there is one, and returns the detached loss in a <see cref="StepMetrics"/>.</item>
 /// </list>
 /// <para>
-/// <see cref="State"/> is the concatenation of the weights and the <c>State</c> of the optimiser and of the average: all that a
-/// checkpoint holds. There is no other memory: whoever begins at step n with this state must compute the same as who came there from
-/// step 0, bit for bit. So random numbers, the order of the data, the learning rate and the phase are functions of the step's
-/// number; a test that kills a training and lets it go on is worth its few lines.
+/// <see cref="State"/> is all that a checkpoint holds: the weights, then the <c>State</c> of the optimiser and of the average. A
+/// task has no other memory. A training that is resumed at step n with this state computes, bit for bit, what an unbroken one
+/// computes. So random numbers, the order of the data, the learning rate and the phase are functions of the step's number, and
+/// <see cref="Prepare"/> tells the optimiser how many steps lie behind it (<see cref="AdamW.Resume"/>). A test that breaks a
+/// training off and resumes it is worth its few lines.
 /// </para>
 /// <para>
-/// The smallest task is the one of the loop's tests (<c>CountingTask</c>); <c>ShapesClip/ShapesClipTask.cs</c> shows phases with
-/// an optimiser each, <c>Clip/ClipTask.cs</c> micro-batches, averages and sharpness-aware steps.
+/// The smallest task is <c>CountingTask</c> in the tests of the loop. <c>ShapesClip/ShapesClipTask.cs</c> shows phases with an
+/// optimiser each; <c>Clip/ClipTask.cs</c> shows micro-batches, an average and sharpness-aware steps.
 /// </para>
 /// </remarks>
 public interface ITrainingTask

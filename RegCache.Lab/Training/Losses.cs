@@ -1,7 +1,7 @@
 namespace RegCache.Lab.Training;
 
 /// <summary>
-/// The symmetric contrastive loss of CLIP (Radford et al. 2021, figure 3; docs/methods/clip.md). Features are normalised.
+/// The symmetric contrastive loss of CLIP (Radford et al. 2021, figure 3). Features are normalised.
 /// </summary>
 public static class ContrastiveLoss
 {
@@ -40,7 +40,7 @@ public static class ContrastiveLoss
 
 /// <summary>
 /// The term that makes a student's similarities follow a teacher's: the cross entropy of the softmax of the student's logits
-/// under that of the teacher's, averaged over both directions (as OpenCLIP distils; docs/methods/clip.md).
+/// under that of the teacher's, averaged over both directions (docs/methods/clip.md, "Distillation").
 /// </summary>
 public static class DistillationLoss
 {
@@ -65,7 +65,8 @@ public static class DistillationLoss
 
 /// <summary>
 /// The contrastive loss of one process among several, whose features have been gathered. With both switches on, the average over
-/// ranks of the gradients is that of the whole batch; otherwise parts of it are missing, as in OpenCLIP (docs/methods/clip.md).
+/// ranks of the gradients is that of the whole batch; otherwise parts of it are missing, as in OpenCLIP (docs/methods/clip.md,
+/// "Contrastive loss").
 /// </summary>
 /// <param name="LocalLoss">Whether a rank compares only its own rows with everything, instead of everything with everything.</param>
 /// <param name="GatherWithGradient">Whether gradients reach the features of other ranks.</param>

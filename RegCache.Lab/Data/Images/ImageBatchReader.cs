@@ -6,7 +6,7 @@ namespace RegCache.Lab.Data.Images;
 
 /// <summary>
 /// Turns image files into batches of model input, decoding on all cores ahead of the consumer. The order is that of the
-/// files, whatever thread is done first. Several passes may be made, also at once; they share the crops in memory.
+/// files, whichever thread is done first. Several passes may be made, also at once; they share the crops in memory.
 /// </summary>
 public sealed class ImageBatchReader
 {

@@ -54,7 +54,7 @@ public sealed record PreprocessOptions(int Height, int Width)
 /// <summary>How an image of any shape becomes one of the target size.</summary>
 public enum ResizeMode
 {
-    /// <summary>The whole target is covered, what stands over is cut off on both sides alike.</summary>
+    /// <summary>The whole target is covered; the surplus is cut off on both sides alike.</summary>
     Shortest,
 
     /// <summary>The whole image is kept, the rest of the target is filled.</summary>

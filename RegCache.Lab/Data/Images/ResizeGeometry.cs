@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace RegCache.Lab.Data.Images;
 
-/// <summary>Where the pixels of a resized image come to lie in the model's input.</summary>
+/// <summary>Where the pixels of a resized image go in the model's input.</summary>
 /// <param name="ResizedWidth">Columns of the whole resized image.</param>
 /// <param name="ResizedHeight">Rows of the whole resized image.</param>
 /// <param name="Visible">The part of it that is kept.</param>
@@ -35,7 +35,7 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
                 "remove it or choose another resize mode.");
         }
 
-        // What stands over is cut off half-even; what is missing is added with the smaller half in front.
+        // A surplus is cut off on both sides, its half rounded half-even; a gap is filled with the smaller half in front.
         return new ResizeGeometry(
             resizedWidth,
             resizedHeight,

@@ -4,7 +4,7 @@ using RegCache.Lab.Encoders.Checkpoints;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>Random weights for a training from scratch, distributed as OpenCLIP draws them (docs/methods/clip.md).</summary>
+/// <summary>Random weights for a training from scratch, distributed as OpenCLIP draws them (docs/methods/clip.md, "Initial weights").</summary>
 public static class ClipInitialization
 {
     private const double TokenDeviation = 0.02;

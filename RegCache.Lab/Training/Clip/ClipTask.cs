@@ -48,7 +48,8 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         if (StepsPerEpoch == 0)
         {
             throw new UserException(
-                $"`accum_freq` {config.AccumFreq} times `batch_size` {config.BatchSize} is more than the {train.Count} pairs of an epoch; lower one of them.");
+                $"`accum_freq` {config.AccumFreq} times `batch_size` {config.BatchSize} is more than the {train.Count} pairs of an epoch; " +
+                "lower one of them.");
         }
 
         _gradients = new(model, new()
