@@ -1,4 +1,5 @@
 using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
@@ -17,13 +18,13 @@ internal static class ClassifierSetup
     /// <summary>Makes or loads the classifier; one that was made is kept in the run directory for <c>--classifier</c>.</summary>
     /// <exception cref="UserException">It does not fit the model or the class folders, or the model has no text tower.</exception>
     public static ZeroShotClassifier Make(
-        LoadedClip clip, ModelSettings model, IReadOnlyList<string> classFolders, RunDirectory directory)
+        LoadedClip clip, ModelSettings model, ClassFolderDataset folders, RunDirectory directory)
     {
-        var classifier = model.Classifier is { } path ? Load(path, clip) : FromPrompts(clip, model, classFolders, directory);
-        if (classifier.Classes != classFolders.Count)
+        var classifier = model.Classifier is { } path ? Load(path, clip) : FromPrompts(clip, model, folders.ClassNames, directory);
+        if (classifier.Classes != folders.ClassNames.Count)
         {
             throw new UserException(
-                $"There are {classFolders.Count} class folders, but {model.Classifier ?? model.Prompts} has {classifier.Classes} classes; use the one that belongs to these folders.");
+                $"There are {folders.ClassesInWords}, but {model.Classifier ?? model.Prompts} has {classifier.Classes} classes; use the one that belongs to these folders.");
         }
 
         return classifier;

@@ -25,6 +25,8 @@ internal sealed class ModelInfoCommand : KitCommand
 
     private readonly Option<int> _count = OptionOf.Number("--count", "Images that are used for the norms.", 64, 1, 1_000_000);
 
+    private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave unreadable images out, naming them, instead of stopping." };
+
     /// <inheritdoc/>
     public override string Path => "model info";
 
@@ -35,7 +37,7 @@ internal sealed class ModelInfoCommand : KitCommand
     public override void Declare(Command command)
     {
         command.Add(_model);
-        foreach (var option in new Option[] { _config, _tensors, _images, _count })
+        foreach (var option in new Option[] { _config, _tensors, _images, _count, _skipBadImages })
         {
             command.Add(option);
         }
@@ -58,7 +60,7 @@ internal sealed class ModelInfoCommand : KitCommand
 
         if (arguments.GetValue(_images) is { } folder)
         {
-            PrintNorms(context, clip, folder, arguments.GetValue(_count));
+            PrintNorms(context, clip, folder, arguments.GetValue(_count), arguments.GetValue(_skipBadImages));
         }
 
         return ExitCode.Success;
@@ -85,10 +87,14 @@ internal sealed class ModelInfoCommand : KitCommand
         }
     }
 
-    private static void PrintNorms(CommandContext context, LoadedClip clip, string folder, int count)
+    private static void PrintNorms(CommandContext context, LoadedClip clip, string folder, int count, bool skipBadImages)
     {
-        var source = new FolderImageSource(ClassFolderDataset.Open(folder), new(clip.Preprocess), cancellation: context.Cancellation);
+        var dataset = ClassFolderDataset.Open(folder);
+        dataset.Inventory.Tell(context.Progress);
+        var source = new FolderImageSource(
+            dataset, new(clip.Preprocess), options: new() { SkipBadImages = skipBadImages }, cancellation: context.Cancellation);
         var norms = TokenNorms.Measure(clip.Model.Vision, source, count, new("norms", 16) { Progress = context.Progress, Cancellation = context.Cancellation });
+        source.TellUnreadable(context.Progress);
         var table = new Table().AddColumns("stream after", "median norm", "largest norm", "ratio", "outliers an image", "cosine of outliers", "largest FC2 input");
         foreach (var row in norms)
         {

@@ -22,6 +22,7 @@ internal sealed class RegCacheSession : IDisposable
     private readonly Dictionary<Baseline, QuantizerSetup> _quantizers;
     private readonly Func<Baseline, QuantizerSetup> _makeQuantizer;
     private readonly Dictionary<(Baseline Baseline, QuantizationBits Bits), ICalibrator> _calibrations = [];
+    private readonly List<FolderImageSource> _sources;
 
     private RegCacheSession(
         LoadedClip clip,
@@ -29,8 +30,10 @@ internal sealed class RegCacheSession : IDisposable
         RegCacheSubject subject,
         RegCacheOptions options,
         QuantizerSetup quantizer,
-        Func<Baseline, QuantizerSetup> makeQuantizer)
+        Func<Baseline, QuantizerSetup> makeQuantizer,
+        List<FolderImageSource> sources)
     {
+        _sources = sources;
         _quantizers = new() { [subject.Baseline] = quantizer };
         _makeQuantizer = makeQuantizer;
         Clip = clip;
@@ -46,6 +49,9 @@ internal sealed class RegCacheSession : IDisposable
     public RegCacheSubject Subject { get; }
 
     public RegCacheOptions Options { get; }
+
+    /// <summary>What the folders of images held, and what was left out so far.</summary>
+    public IReadOnlyList<DataInventory> Inventory => [.. _sources.Select(source => source.Inventory)];
 
     /// <summary>How the layers run; null: by the tensor operators.</summary>
     public OneDnnBackend? Execution => Subject.Tower.Backend as OneDnnBackend;
@@ -73,14 +79,21 @@ internal sealed class RegCacheSession : IDisposable
         var directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", name), run.Force, context.Progress);
         try
         {
-            var classifier = ClassifierSetup.Make(clip, model, validation.ClassNames, directory);
+            var classifier = ClassifierSetup.Make(clip, model, validation, directory);
             var order = options.Search.ReadOrder(arguments);
-            FolderImageSource Source(ClassFolderDataset dataset) => new FolderImageSource(
-                dataset,
-                new(clip.Preprocess),
-                order,
-                new() { SkipBadImages = run.SkipBadImages, CacheBytes = CropCacheBytes },
-                context.Cancellation);
+            var sources = new List<FolderImageSource>();
+            FolderImageSource Source(ClassFolderDataset dataset)
+            {
+                dataset.Inventory.Tell(directory.Progress);
+                sources.Add(new(
+                    dataset,
+                    new(clip.Preprocess),
+                    order,
+                    new() { SkipBadImages = run.SkipBadImages, CacheBytes = CropCacheBytes },
+                    context.Cancellation));
+                return sources[^1];
+            }
+
             var validationImages = Source(validation);
             QuantizerSetup Quantizer(Baseline family) => QuantizerSetup.Create(
                 context,
@@ -106,7 +119,7 @@ internal sealed class RegCacheSession : IDisposable
             {
                 Execution = $"{execution?.Mode}",
             };
-            return new(clip, directory, subject, settings, quantizer, Quantizer);
+            return new(clip, directory, subject, settings, quantizer, Quantizer, sources);
         }
         catch
         {
@@ -145,13 +158,9 @@ internal sealed class RegCacheSession : IDisposable
     /// <summary>Names the images that were left out, if any.</summary>
     public void ReportUnreadable()
     {
-        foreach (var source in new[] { Subject.SearchImages, Subject.ValidationImages }.OfType<FolderImageSource>().Distinct())
+        foreach (var source in _sources)
         {
-            if (source.Unreadable.Count > 0)
-            {
-                Directory.Progress.Message(
-                    $"{source.Unreadable.Count} unreadable images were left out: {string.Join(", ", source.Unreadable.Select(image => image.Path))}.");
-            }
+            source.TellUnreadable(Directory.Progress);
         }
     }
 

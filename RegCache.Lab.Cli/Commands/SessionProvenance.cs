@@ -17,7 +17,10 @@ internal static class SessionProvenance
             ["TRAIN_SAMPLE"] = session.Subject.SearchImages.Fingerprint,
             ["IMAGENET_VAL"] = session.Subject.ValidationImages.Fingerprint,
         },
-        KitVersions.Current);
+        KitVersions.Current)
+    {
+        Inventory = session.Inventory,
+    };
 
     private static string Execution(RegCacheSession session) => session.Execution is { } execution
         ? $"execution {execution.Mode.ToString().ToLowerInvariant()}{(execution.Describe() is { } layers ? $": {layers}" : "")}"

@@ -46,6 +46,7 @@ internal sealed class StudyMergingCommand : KitCommand
         CsvTable.Write(subject.Directory.PathOf("merging.csv"), rows);
         AtomicFile.WriteText(subject.Directory.PathOf("pareto.svg"), StudyMergingReport.Plot(rows, published).ToSvg());
         StudyMergingPictures.Write(subject, variants, _options.Pictures(context.Arguments));
+        subject.Images.TellUnreadable(subject.Directory.Progress);
         subject.Directory.WriteResult(Provenance(context, subject, run, variants), rows);
         StudyMergingReport.Print(context.Console, rows, published);
         context.Output.WriteLine($"table, plot and pictures: {subject.Directory.Path}");
@@ -120,5 +121,8 @@ internal sealed class StudyMergingCommand : KitCommand
         string.Join("; ", variants.Select(variant => variant.Configuration?.ToString() ?? variant.Method)),
         new Dictionary<string, string> { [subject.Name] = subject.Hash },
         new Dictionary<string, string> { ["IMAGENET_VAL"] = subject.Images.Fingerprint },
-        KitVersions.Current);
+        KitVersions.Current)
+    {
+        Inventory = [subject.Images.Inventory],
+    };
 }

@@ -30,6 +30,9 @@ internal static class StudyMergingPictures
         using var scope = torch.NewDisposeScope();
         var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * subject.Images.Count / count)).ToArray();
         var images = subject.Images.Read(indices);
+        // Unreadable images are missing from the batch, too.
+        indices = [.. indices.Except(subject.Images.Unreadable.Select(image => image.Index))];
+        count = indices.Length;
         var scale = Math.Max(1, (LeastWidth + subject.Preprocess.Width - 1) / subject.Preprocess.Width);
         var width = scale * subject.Preprocess.Width;
         var originals = InputPixels.Of(images, subject.Preprocess).Select(image => PictureGrid.Enlarge(image, subject.Preprocess.Width, scale)).ToArray();

@@ -64,7 +64,7 @@ internal sealed class StudyMergingSubject : IDisposable
     {
         var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model));
         return Finish(context, run, dataset, clip, clip.Model.Vision, clip.Name, clip.Hash, clip.Preprocess,
-            directory => ClassifierSetup.Make(clip, model, dataset.ClassNames, directory));
+            directory => ClassifierSetup.Make(clip, model, dataset, directory));
     }
 
     private static StudyMergingSubject OpenVit(
@@ -80,7 +80,7 @@ internal sealed class StudyMergingSubject : IDisposable
                 // Its features are the logits already.
                 ? new ZeroShotClassifier(torch.eye(classes, device: placement.Device))
                 : throw new UserException(
-                    $"There are {dataset.ClassNames.Count} class folders, but {model.Path} classifies {classes} classes; use the folders of those classes."));
+                    $"There are {dataset.ClassesInWords}, but {model.Path} classifies {classes} classes; use the folders of those classes."));
     }
 
     private static StudyMergingSubject Finish(
@@ -98,6 +98,7 @@ internal sealed class StudyMergingSubject : IDisposable
         try
         {
             directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", $"merging_{name}".ToLowerInvariant()), run.Force, context.Progress);
+            dataset.Inventory.Tell(directory.Progress);
             var images = new FolderImageSource(
                 dataset, new(preprocess), options: new() { SkipBadImages = run.SkipBadImages }, cancellation: context.Cancellation);
             return new(model, tower, name, hash, directory, classifier(directory), images, preprocess);

@@ -23,6 +23,8 @@ internal sealed class TrainClipCommand : KitCommand
     private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the configuration file]", HelpName = "FOLDER" };
     private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
 
+    private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave out pairs whose image or text cannot be read, naming them, instead of stopping." };
+
     private readonly Option<ComputeDevice> _device = OptionOf.Choice(
         "--device", "Where to compute.", ComputeDevice.Cpu, ("cpu", ComputeDevice.Cpu), ("cuda", ComputeDevice.Cuda));
 
@@ -39,7 +41,7 @@ internal sealed class TrainClipCommand : KitCommand
     /// <inheritdoc/>
     public override void Declare(Command command)
     {
-        foreach (var option in new Option[] { _config, _schema, _threads, _runDirectory, _force, _device })
+        foreach (var option in new Option[] { _config, _schema, _threads, _runDirectory, _force, _skipBadImages, _device })
         {
             command.Add(option);
         }
@@ -68,13 +70,35 @@ internal sealed class TrainClipCommand : KitCommand
             arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file)),
             arguments.GetValue(_force),
             context.Progress);
-        using var train = Pairs(config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
-        using var validation = config.ValData is { } data ? Pairs(data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
+        using var train = Pairs(config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
+        train.Inventory.Tell(directory.Progress);
+        using var validation = config.ValData is { } data ? Pairs(config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
+        validation?.Inventory.Tell(directory.Progress);
         using var start = Start(config, device);
-        using var task = new ClipTask(start.Model, train, validation, start.Preprocess, start.Tokenizer, config);
+        var unreadable = arguments.GetValue(_skipBadImages) ? new UnreadablePairs(directory.Progress) : null;
+        using var task = new ClipTask(start.Model, train, validation, start.Preprocess, start.Tokenizer, config, unreadable);
         var metrics = _reportTo.Train(context, directory, task, config.Loop);
         task.Finish();
         Save(start.Model, directory.PathOf("model"));
+        var reasons = unreadable?.Reasons ?? [];
+        if (reasons.Count > 0)
+        {
+            directory.Progress.Message($"{reasons.Count} unreadable pairs were left out.");
+        }
+
+        var provenance = new Provenance(
+            DateTimeOffset.Now,
+            context.CommandLine,
+            config.Seed,
+            $"CLIP training, {task.Steps} steps",
+            start.Hash is { } hash ? new Dictionary<string, string> { ["pretrained"] = hash } : [],
+            new[] { ("train_data", (IPairSource?)train), ("val_data", validation) }
+                .Where(set => set.Item2 is not null).ToDictionary(set => set.Item1, set => set.Item2!.Fingerprint),
+            KitVersions.Current)
+        {
+            Inventory = validation is null ? [train.Inventory] : [train.Inventory, validation.Inventory],
+        };
+        directory.WriteResult(provenance, new { config, metrics, unreadable = reasons });
         foreach (var (name, value) in metrics)
         {
             context.Output.WriteLine($"{name}: {value:0.####}");
@@ -83,18 +107,25 @@ internal sealed class TrainClipCommand : KitCommand
         return ExitCode.Success;
     }
 
-    private static IPairSource Pairs(string data, ShapesSplit split, int count, string field)
+    private static IPairSource Pairs(ClipTrainingConfig config, string data, ShapesSplit split, int count, string field)
     {
         if (data == ShapesData)
         {
             return new ShapesPairSource(ShapesSet.Generate(split, count));
         }
 
-        var shards = ShardNames.Expand(data);
-        var missing = shards.FirstOrDefault(shard => !File.Exists(shard));
-        return missing is null
-            ? new WebDatasetSource(shards)
-            : throw new UserException($"`{field}`: the shard {missing} does not exist; correct the range or fetch the shard.");
+        var files = ShardNames.Expand(data);
+        var missing = files.FirstOrDefault(file => !System.IO.Path.Exists(file));
+        if (missing is not null)
+        {
+            throw new UserException($"`{field}`: the shard {missing} does not exist; correct the range or fetch the shard.");
+        }
+
+        return files.Any(CsvPairSource.Recognises)
+            ? files.Count == 1
+                ? new CsvPairSource(files[0], config.Csv)
+                : throw new UserException($"`{field}` names {files.Count} files with a table among them; name one table, or tar shards.")
+            : new WebDatasetSource(files);
     }
 
     private static TrainingStart Start(ClipTrainingConfig config, torch.Device device)
@@ -102,7 +133,7 @@ internal sealed class TrainClipCommand : KitCommand
         if (config.Pretrained is { } path)
         {
             var loaded = LoadedClip.Load(path, new() { Config = config.Model, Device = device });
-            return new(loaded.Model, loaded.Preprocess, Tokenizer(config, loaded.Model.Config));
+            return new(loaded.Model, loaded.Preprocess, Tokenizer(config, loaded.Model.Config), loaded.Hash);
         }
 
         var architecture = ClipConfigs.Find(config.Model) ?? ClipConfigJson.Load(config.Model);
@@ -110,7 +141,7 @@ internal sealed class TrainClipCommand : KitCommand
         var weights = new WeightTable(
             drawn.Source, drawn.Names.Select(name => KeyValuePair.Create(name, drawn[name].to(device, copy: true))));
         var size = architecture.Vision.ImageSize;
-        return new(new(architecture, weights), new PreprocessOptions(size.Height, size.Width), Tokenizer(config, architecture));
+        return new(new(architecture, weights), new PreprocessOptions(size.Height, size.Width), Tokenizer(config, architecture), Hash: null);
     }
 
     private static ITokenizer Tokenizer(ClipTrainingConfig config, ClipConfig architecture)
@@ -135,7 +166,7 @@ internal sealed class TrainClipCommand : KitCommand
         AtomicFile.WriteText(System.IO.Path.Combine(folder, "open_clip_config.json"), ClipConfigJson.ToJson(model.Config) + "\n");
     }
 
-    private sealed record TrainingStart(ClipModel Model, PreprocessOptions Preprocess, ITokenizer Tokenizer) : IDisposable
+    private sealed record TrainingStart(ClipModel Model, PreprocessOptions Preprocess, ITokenizer Tokenizer, string? Hash) : IDisposable
     {
         public void Dispose() => Model.Dispose();
     }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data;
@@ -8,18 +9,31 @@ namespace RegCache.Lab.Data;
 /// <summary>
 /// A folder of images on disk: one folder a class (<c>root/n01440764/x.JPEG</c>), or all images in the folder itself,
 /// without labels. Classes are sorted by folder name, images by class and then by path, both by character code, so
-/// that indices are the same everywhere. Names that begin with a dot are passed over.
+/// that indices are the same everywhere. What is passed over is counted in <see cref="Inventory"/>.
 /// </summary>
 public sealed class ClassFolderDataset
 {
-    private static readonly string[] Extensions = [".jpg", ".jpeg", ".png", ".webp"];
+    private const string Formats = "JPEG, PNG, WebP, GIF or BMP";
 
-    private ClassFolderDataset(string root, List<string> classNames, List<string> paths, List<int> labels)
+    // What systems and their programs leave behind; no class has such a name.
+    private static readonly string[] _systemFolders = ["__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information"];
+
+    private ClassFolderDataset(
+        string root, DataVariable? variable, List<string> classNames, List<string> paths, List<int> labels, LeftOutCounter leftOut)
     {
         Root = root;
         ClassNames = classNames;
         Paths = paths;
         Labels = labels;
+        var filled = labels.ToHashSet();
+        EmptyClasses = [.. classNames.Where((_, label) => !filled.Contains(label))];
+        Inventory = new(
+            variable is null ? root : $"{variable.Name} {root}",
+            classNames.Count == 0 ? $"{paths.Count} images" : $"{paths.Count} images in {InWords(classNames.Count, "class folder")}",
+            leftOut.Reasons,
+            EmptyClasses.Count == 0
+                ? []
+                : [$"{InWords(EmptyClasses.Count, "class folder")} of {root} without images: {Some(EmptyClasses)}. A class keeps its label; a folder that is no class shifts all labels behind it, so move it away."]);
     }
 
     /// <summary>The folder.</summary>
@@ -27,6 +41,9 @@ public sealed class ClassFolderDataset
 
     /// <summary>Names of the class folders, sorted; empty for a set without labels.</summary>
     public IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>The classes whose folder has no images; each keeps its label, because a sample need not show every class.</summary>
+    public IReadOnlyList<string> EmptyClasses { get; }
 
     /// <summary>The image files in the set's order.</summary>
     public IReadOnlyList<string> Paths { get; }
@@ -37,49 +54,56 @@ public sealed class ClassFolderDataset
     /// <summary>Number of images.</summary>
     public int Count => Paths.Count;
 
+    /// <summary>What was found, and what was left out and why.</summary>
+    public DataInventory Inventory { get; }
+
+    /// <summary>How many class folders there are, and which of them have no images.</summary>
+    public string ClassesInWords =>
+        InWords(ClassNames.Count, "class folder") + (EmptyClasses.Count == 0 ? "" : $" (without images: {Some(EmptyClasses)})");
+
     /// <summary>Lists a folder of class folders.</summary>
     /// <param name="root">The folder.</param>
     /// <param name="variable">What named the folder, for errors; null: nothing did.</param>
     /// <param name="expectedClasses">The class folders that must be there, in order; null: any.</param>
     /// <exception cref="UserException">
-    /// The folder does not exist, has no class folders or no images, or the classes are not the expected ones.
+    /// The folder does not exist, has no class folders or no images, holds a loop of links, or the classes are not the expected ones.
     /// </exception>
     public static ClassFolderDataset OpenClasses(
         string root, DataVariable? variable = null, IReadOnlyList<string>? expectedClasses = null)
     {
-        var listing = FolderListing.Read(root, Describe(root, variable));
-        if (listing.Folders.Count == 0)
+        var (images, folders, leftOut) = ListRoot(root, variable);
+        images.ForEach(image => leftOut.Add("images outside class folders", image));
+        if (folders.Count == 0)
         {
             throw new UserException(
-                $"{Describe(root, variable)} holds no class folders: choose a folder with one folder of images for each class.");
+                $"{Describe(root, variable)} holds no class folders: choose a folder with one folder of images for each class{Found(leftOut)}.");
         }
 
         if (expectedClasses is not null)
         {
-            CheckClasses(listing.Folders, expectedClasses, Describe(root, variable));
+            CheckClasses(folders, expectedClasses, Describe(root, variable));
         }
 
-        return WithClasses(root, variable, listing);
+        return WithClasses(root, variable, folders, leftOut);
     }
 
     /// <summary>Lists a folder of class folders, or of images without labels (calibration sets may be either).</summary>
     /// <param name="root">The folder.</param>
     /// <param name="variable">What named the folder, for errors; null: nothing did.</param>
     /// <exception cref="UserException">
-    /// The folder does not exist, has no images, or holds both images and class folders.
+    /// The folder does not exist, has no images, holds a loop of links, or holds both images and class folders.
     /// </exception>
     public static ClassFolderDataset Open(string root, DataVariable? variable = null)
     {
-        var listing = FolderListing.Read(root, Describe(root, variable));
-        var images = listing.Files.FindAll(IsImage);
-        return (images.Count, listing.Folders.Count) switch
+        var (images, folders, leftOut) = ListRoot(root, variable);
+        return (images.Count, folders.Count) switch
         {
             (0, 0) => throw new UserException(
-                $"{Describe(root, variable)} holds no JPEG, PNG or WebP images: choose a folder with images."),
-            (0, _) => WithClasses(root, variable, listing),
-            (_, 0) => new ClassFolderDataset(root, [], images.ConvertAll(name => Path.Combine(root, name)), []),
+                $"{Describe(root, variable)} holds no {Formats} images: choose a folder with images{Found(leftOut)}."),
+            (0, _) => WithClasses(root, variable, folders, leftOut),
+            (_, 0) => new ClassFolderDataset(root, variable, [], images.ConvertAll(name => Path.Combine(root, name)), [], leftOut),
             _ => throw new UserException(
-                $"{Describe(root, variable)} holds both images ({images[0]}) and folders ({listing.Folders[0]}): " +
+                $"{Describe(root, variable)} holds both images ({images[0]}) and folders ({folders[0]}): " +
                 "move one kind elsewhere, so that it is clear whether folders are classes."),
         };
     }
@@ -89,38 +113,39 @@ public sealed class ClassFolderDataset
     /// 64 hexadecimal digits. A change in the middle of a larger file that keeps its length is not noticed; reading
     /// all bytes of a large set would take longer than many experiments on it.
     /// </summary>
+    /// <param name="skipUnreadable">Take the name alone of a file that cannot be read, instead of refusing the set.</param>
+    /// <param name="cancellation">Stops the reading.</param>
     /// <exception cref="UserException">A file cannot be read.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public string ComputeFingerprint(CancellationToken cancellation = default) =>
-        DatasetFingerprint.Compute(Root, Paths, cancellation);
+    public string ComputeFingerprint(bool skipUnreadable = false, CancellationToken cancellation = default) =>
+        DatasetFingerprint.Compute(Root, Paths, skipUnreadable, cancellation);
 
-    private static ClassFolderDataset WithClasses(string root, DataVariable? variable, FolderListing listing)
+    private static (List<string> Images, List<string> Folders, LeftOutCounter LeftOut) ListRoot(string root, DataVariable? variable)
+    {
+        var leftOut = new LeftOutCounter();
+        var listing = FolderListing.Read(root, Describe(root, variable));
+        var images = ImageFiles.Take(listing, root, root, leftOut);
+        var system = listing.Folders.FindAll(name => _systemFolders.Contains(name, StringComparer.Ordinal));
+        system.ForEach(name => leftOut.Add("folders that the system left behind", name));
+        return (images, [.. listing.Folders.Except(system)], leftOut);
+    }
+
+    private static ClassFolderDataset WithClasses(string root, DataVariable? variable, List<string> folders, LeftOutCounter leftOut)
     {
         List<string> paths = [];
         List<int> labels = [];
-        for (var label = 0; label < listing.Folders.Count; label++)
+        var enclosing = new HashSet<string>(StringComparer.Ordinal) { ImageFiles.RealPath(root) };
+        for (var label = 0; label < folders.Count; label++)
         {
             var before = paths.Count;
-            AddImages(Path.Combine(root, listing.Folders[label]), paths);
+            ImageFiles.AddTo(paths, Path.Combine(root, folders[label]), root, leftOut, enclosing);
             labels.AddRange(Enumerable.Repeat(label, paths.Count - before));
         }
 
-        // A class without images keeps its label: a sample need not show every class.
         return paths.Count > 0
-            ? new ClassFolderDataset(root, listing.Folders, paths, labels)
+            ? new ClassFolderDataset(root, variable, folders, paths, labels, leftOut)
             : throw new UserException(
-                $"{Describe(root, variable)} holds {listing.Folders.Count} class folders without a single JPEG, PNG or WebP image: add images.");
-    }
-
-    /// <summary>Adds the images of a folder, then those of the folders in it.</summary>
-    private static void AddImages(string folder, List<string> paths)
-    {
-        var listing = FolderListing.Read(folder, $"The folder {folder}");
-        paths.AddRange(listing.Files.FindAll(IsImage).ConvertAll(name => Path.Combine(folder, name)));
-        foreach (var inner in listing.Folders)
-        {
-            AddImages(Path.Combine(folder, inner), paths);
-        }
+                $"{Describe(root, variable)} holds {InWords(folders.Count, "class folder")} without a single {Formats} image: add images{Found(leftOut)}.");
     }
 
     private static void CheckClasses(List<string> found, IReadOnlyList<string> expected, string what)
@@ -141,15 +166,133 @@ public sealed class ClassFolderDataset
             "choose the folder that belongs to the class names.");
     }
 
-    private static bool IsImage(string name) =>
-        Extensions.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase);
+    private static string InWords(int count, string thing) => $"{count} {thing}{(count == 1 ? "" : "s")}";
+
+    private static string Some(IReadOnlyList<string> names) => string.Join(", ", names.Take(5)) + (names.Count > 5 ? ", ..." : "");
+
+    private static string Found(LeftOutCounter leftOut) =>
+        leftOut.Reasons.Count == 0 ? "" : $"; what it holds is left out ({string.Join("; ", leftOut.Reasons)})";
 
     private static string Describe(string root, DataVariable? variable) =>
         variable is null ? $"The folder {root}" : $"The folder {root} of {variable.Name}";
 }
 
-/// <summary>What lies directly in a folder, sorted by character code, without names that begin with a dot.</summary>
-internal sealed record FolderListing(List<string> Folders, List<string> Files)
+/// <summary>Which files of folders are images that the kit decodes.</summary>
+internal static class ImageFiles
+{
+    private const int MostLinks = 40;
+
+    private static readonly string[] _decoded = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib"];
+
+    private static readonly string[] _others =
+    [
+        ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".tga", ".ico", ".psd", ".svg",
+        ".eps", ".exr", ".hdr", ".dcm", ".raw", ".dng", ".cr2", ".nef", ".arw", ".pcx", ".sgi", ".xbm", ".apng",
+    ];
+
+    /// <summary>Names of the images directly in a folder; the other files are counted.</summary>
+    /// <param name="listing">What lies in the folder.</param>
+    /// <param name="folder">The folder.</param>
+    /// <param name="root">The set's folder, which examples do not repeat.</param>
+    /// <param name="leftOut">Counts the others.</param>
+    public static List<string> Take(FolderListing listing, string folder, string root, LeftOutCounter leftOut)
+    {
+        string Example(string name) => Path.GetRelativePath(root, Path.Combine(folder, name));
+        bool Has(string name, string[] extensions) => extensions.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase);
+        var images = new List<string>();
+        foreach (var name in listing.Files)
+        {
+            if (Has(name, _decoded))
+            {
+                images.Add(name);
+            }
+            else
+            {
+                leftOut.Add(Has(name, _others) ? "images of kinds that the kit cannot decode" : "files of other kinds", Example(name));
+            }
+        }
+
+        listing.Hidden.ForEach(name => leftOut.Add("names that begin with a dot", Example(name)));
+        return images;
+    }
+
+    /// <summary>Adds the images of a folder, then those of the folders in it.</summary>
+    /// <param name="paths">Receives the paths.</param>
+    /// <param name="folder">The folder.</param>
+    /// <param name="root">The set's folder.</param>
+    /// <param name="leftOut">Counts what is left out.</param>
+    /// <param name="enclosing">Where the folders really are that this one lies in.</param>
+    /// <exception cref="UserException">A folder cannot be listed, or is a link to one that it lies in.</exception>
+    public static void AddTo(List<string> paths, string folder, string root, LeftOutCounter leftOut, HashSet<string> enclosing)
+    {
+        var real = RealPath(folder);
+        if (!enclosing.Add(real))
+        {
+            throw new UserException($"The folder {folder} is a link to {real}, in which it lies itself, so its images would be read again and again: remove the link.");
+        }
+
+        var listing = FolderListing.Read(folder, $"The folder {folder}");
+        paths.AddRange(Take(listing, folder, root, leftOut).ConvertAll(name => Path.Combine(folder, name)));
+        foreach (var inner in listing.Folders)
+        {
+            AddTo(paths, Path.Combine(folder, inner), root, leftOut, enclosing);
+        }
+
+        enclosing.Remove(real);
+    }
+
+    /// <summary>Where a path leads when every link in it is followed.</summary>
+    /// <exception cref="UserException">The links lead nowhere.</exception>
+    public static string RealPath(string path)
+    {
+        var full = Path.GetFullPath(path);
+        var resolved = Path.GetPathRoot(full)!;
+        var parts = new Stack<string>(Parts(full[resolved.Length..]));
+        for (var links = 0; parts.TryPop(out var part);)
+        {
+            if (part == "..")
+            {
+                resolved = Path.GetDirectoryName(resolved) ?? resolved;
+                continue;
+            }
+
+            var next = Path.Combine(resolved, part);
+            if (new DirectoryInfo(next).LinkTarget is not { } target)
+            {
+                resolved = next;
+                continue;
+            }
+
+            if (++links > MostLinks)
+            {
+                throw new UserException($"The folder {path} cannot be listed: its links lead in a circle; remove them.");
+            }
+
+            if (Path.IsPathRooted(target))
+            {
+                resolved = Path.GetPathRoot(target)!;
+                target = target[resolved.Length..];
+            }
+
+            foreach (var step in Parts(target))
+            {
+                parts.Push(step);
+            }
+        }
+
+        return resolved;
+
+        // The last one first, as a stack is filled.
+        static IEnumerable<string> Parts(string path) =>
+            path.Split([Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar], StringSplitOptions.RemoveEmptyEntries).Where(part => part != ".").Reverse();
+    }
+}
+
+/// <summary>What lies directly in a folder, sorted by character code.</summary>
+/// <param name="Folders">Folders whose name does not begin with a dot.</param>
+/// <param name="Files">Files whose name does not begin with a dot.</param>
+/// <param name="Hidden">Names that begin with a dot.</param>
+internal sealed record FolderListing(List<string> Folders, List<string> Files, List<string> Hidden)
 {
     /// <param name="folder">The folder.</param>
     /// <param name="what">What errors call it, as the beginning of a sentence.</param>
@@ -158,14 +301,18 @@ internal sealed record FolderListing(List<string> Folders, List<string> Files)
     {
         if (!Directory.Exists(folder))
         {
-            throw new UserException($"{what} does not exist: correct the path or put the images there.");
+            throw new UserException(folder.Contains('\uFFFD', StringComparison.Ordinal)
+                ? $"{what} cannot be listed: its name is not UTF-8; rename it."
+                : $"{what} does not exist: correct the path or put the images there.");
         }
 
         try
         {
             var entries = new DirectoryInfo(folder).EnumerateFileSystemInfos().ToList();
             return new FolderListing(
-                Sorted(entries.OfType<DirectoryInfo>()), Sorted(entries.OfType<FileInfo>()));
+                Sorted(entries.OfType<DirectoryInfo>(), hidden: false),
+                Sorted(entries.OfType<FileInfo>(), hidden: false),
+                Sorted(entries, hidden: true));
         }
         catch (Exception e) when (FileErrors.IsFileError(e))
         {
@@ -173,9 +320,9 @@ internal sealed record FolderListing(List<string> Folders, List<string> Files)
         }
     }
 
-    private static List<string> Sorted(IEnumerable<FileSystemInfo> entries)
+    private static List<string> Sorted(IEnumerable<FileSystemInfo> entries, bool hidden)
     {
-        var names = entries.Select(entry => entry.Name).Where(name => !name.StartsWith('.')).ToList();
+        var names = entries.Select(entry => entry.Name).Where(name => name.StartsWith('.') == hidden).ToList();
         names.Sort(StringComparer.Ordinal);
         return names;
     }
@@ -186,7 +333,7 @@ internal static class DatasetFingerprint
 {
     private const int EndLength = 4096;
 
-    public static string Compute(string root, IReadOnlyList<string> paths, CancellationToken cancellation)
+    public static string Compute(string root, IReadOnlyList<string> paths, bool skipUnreadable, CancellationToken cancellation)
     {
         var digests = new byte[paths.Count][];
         try
@@ -195,7 +342,7 @@ internal static class DatasetFingerprint
                 0,
                 paths.Count,
                 new ParallelOptions { CancellationToken = cancellation },
-                i => digests[i] = Digest(root, paths[i]));
+                i => digests[i] = Digest(root, paths[i], skipUnreadable));
         }
         catch (AggregateException e) when (e.InnerExceptions.OfType<UserException>().FirstOrDefault() is { } first)
         {
@@ -211,15 +358,16 @@ internal static class DatasetFingerprint
         return Convert.ToHexStringLower(all.GetHashAndReset());
     }
 
-    private static byte[] Digest(string root, string path)
+    private static byte[] Digest(string root, string path, bool skipUnreadable)
     {
+        // The same set has the same fingerprint on every system.
+        var name = Encoding.UTF8.GetBytes(Path.GetRelativePath(root, path).Replace('\\', '/'));
         try
         {
             using var handle = File.OpenHandle(path);
             var length = RandomAccess.GetLength(handle);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            // The same set has the same fingerprint on every system.
-            hash.AppendData(Encoding.UTF8.GetBytes(Path.GetRelativePath(root, path).Replace('\\', '/')));
+            hash.AppendData(name);
             Span<byte> number = stackalloc byte[9];
             number.Clear();
             BinaryPrimitives.WriteInt64LittleEndian(number[1..], length);
@@ -235,7 +383,7 @@ internal static class DatasetFingerprint
         }
         catch (Exception e) when (FileErrors.IsFileError(e))
         {
-            throw FileErrors.ToUserException(e, $"The image {path} cannot be read");
+            return skipUnreadable ? SHA256.HashData(name) : throw DecodingError.CannotBeRead(e, path);
         }
     }
 }

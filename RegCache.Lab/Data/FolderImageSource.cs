@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data;
 
@@ -7,6 +8,7 @@ namespace RegCache.Lab.Data;
 public sealed class FolderImageSource : IImageSource
 {
     private readonly ImageBatchReader _reader;
+    private readonly DataInventory _listed;
 
     /// <summary>Prepares reading; no image is decoded yet.</summary>
     /// <param name="dataset">The files and labels.</param>
@@ -14,7 +16,7 @@ public sealed class FolderImageSource : IImageSource
     /// <param name="order">The order in which the images are read.</param>
     /// <param name="options">Workers, cache, and what happens to unreadable images.</param>
     /// <param name="cancellation">Stops computing the fingerprint.</param>
-    /// <exception cref="UserException">A file cannot be read.</exception>
+    /// <exception cref="UserException">A file cannot be read, unless bad images are skipped.</exception>
     public FolderImageSource(
         ClassFolderDataset dataset,
         ImagePreprocessor preprocessor,
@@ -31,8 +33,9 @@ public sealed class FolderImageSource : IImageSource
         };
         _reader = new([.. sequence.Select(index => dataset.Paths[index])], preprocessor, options);
         Labels = dataset.Labels.Count == 0 ? [] : [.. sequence.Select(index => dataset.Labels[index])];
+        _listed = dataset.Inventory;
         // The model's input depends on both, and with it every result.
-        Fingerprint = $"{dataset.ComputeFingerprint(cancellation)}-{order}-{preprocessor.Options}";
+        Fingerprint = $"{dataset.ComputeFingerprint(_reader.Options.SkipBadImages, cancellation)}-{order}-{preprocessor.Options}";
     }
 
     /// <inheritdoc />
@@ -50,13 +53,46 @@ public sealed class FolderImageSource : IImageSource
     /// <summary>The files that passes so far have left out; empty unless bad images are skipped.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable => _reader.Unreadable;
 
-    /// <inheritdoc />
-    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
-        _reader.Read(batchSize, firstBatch, cancellation).Where(batch => batch.Count > 0).Select(ToImages);
+    /// <summary>What the folder held, and what was left out, unreadable images of the passes so far included.</summary>
+    public DataInventory Inventory => Unreadable is { Count: > 0 } bad
+        ? _listed with { LeftOut = [.. _listed.LeftOut, new("unreadable images", bad.Count, [.. bad.Take(3).Select(image => image.Path)])] }
+        : _listed;
 
     /// <inheritdoc />
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
+    {
+        var any = firstBatch > 0;
+        foreach (var batch in _reader.Read(batchSize, firstBatch, cancellation))
+        {
+            any = true;
+            yield return ToImages(batch);
+        }
+
+        if (!any)
+        {
+            throw NothingReadable();
+        }
+    }
+
+    /// <inheritdoc />
+    /// <remarks>Where bad images are skipped they are missing from the result.</remarks>
     public Tensor Read(IReadOnlyList<int> indices) => TensorScope.Run(() =>
-        torch.cat([.. _reader.Read(indices, indices.Count).Select(batch => ToImages(batch).Images.clone())]));
+    {
+        Tensor[] parts = [.. _reader.Read(indices, indices.Count).Select(batch => ToImages(batch).Images.clone())];
+        return parts.Length > 0 ? torch.cat(parts) : throw NothingReadable();
+    });
+
+    /// <summary>Names the images that were left out, if any.</summary>
+    public void TellUnreadable(IWorkProgress progress)
+    {
+        if (Unreadable is { Count: > 0 } bad)
+        {
+            progress.Message($"{bad.Count} unreadable images were left out: {string.Join(", ", bad.Select(image => image.Path))}.");
+        }
+    }
+
+    private UserException NothingReadable() =>
+        new($"No image of {_listed.Source} can be read{(Unreadable is [var first, ..] ? $": {first.Reason}" : ".")}");
 
     // The tensor lies in the batch's memory, which is valid until the next batch is asked for.
     private ImageBatch ToImages(PixelBatch batch)

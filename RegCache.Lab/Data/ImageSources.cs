@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data;
 
@@ -71,6 +72,9 @@ public interface IPairSource : IDisposable
     /// <summary>Identifies the content and order of the set.</summary>
     string Fingerprint { get; }
 
+    /// <summary>What was found, and what was left out and why.</summary>
+    DataInventory Inventory { get; }
+
     /// <summary>What a pair is called in messages: a path, or a shard and a member.</summary>
     string Name(int index);
 
@@ -79,6 +83,7 @@ public interface IPairSource : IDisposable
     DecodedImage LoadImage(int index);
 
     /// <summary>The caption of an image.</summary>
+    /// <exception cref="UserException">It cannot be read; the message names the pair.</exception>
     string Caption(int index);
 }
 

@@ -19,7 +19,11 @@ public sealed record Provenance(
     string Plan,
     IReadOnlyDictionary<string, string> Models,
     IReadOnlyDictionary<string, string> Data,
-    IReadOnlyDictionary<string, string> Versions);
+    IReadOnlyDictionary<string, string> Versions)
+{
+    /// <summary>What the data sets held, and what was left out of them.</summary>
+    public IReadOnlyList<DataInventory> Inventory { get; init; } = [];
+}
 
 /// <summary>The versions that a result depends on.</summary>
 public static class KitVersions

@@ -37,20 +37,29 @@ public static class ImageDecoder
             throw new UserException($"The image {name} is empty: fetch it again or remove it.");
         }
 
-        return file switch
+        try
         {
-            [0xFF, 0xD8, 0xFF, ..] => JpegDecoder.Decode(TurboJpeg.Instance, file, name),
-            [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => SampleDecoder.DecodePng(file, name),
-            [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => SampleDecoder.DecodeGif(file, name),
-            [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] =>
-                SkiaDecoder.Decode(file, name, "WebP"),
-            // Of 5 bits a colour Skia makes other bytes than Pillow.
-            [(byte)'B', (byte)'M', ..] when file.Length > 28 && file[14] >= 40 && file[28] == 16 =>
-                throw DecodingError.Unsupported(name, "16 bits a pixel"),
-            [(byte)'B', (byte)'M', ..] => SkiaDecoder.Decode(file, name, "BMP"),
-            _ => throw new UserException($"{name} is not a JPEG, PNG, WebP, GIF or BMP image: convert it or remove it."),
-        };
+            return DecodeKnown(file, name);
+        }
+        catch (Exception e) when (e is not (UserException or OutOfMemoryException or DllNotFoundException))
+        {
+            throw DecodingError.Damaged(name, "image", $"{e.GetType().Name}: {e.Message}");
+        }
     }
+
+    private static DecodedImage DecodeKnown(ReadOnlySpan<byte> file, string name) => file switch
+    {
+        [0xFF, 0xD8, 0xFF, ..] => JpegDecoder.Decode(TurboJpeg.Instance, file, name),
+        [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => SampleDecoder.DecodePng(file, name),
+        [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => SampleDecoder.DecodeGif(file, name),
+        [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] =>
+            SkiaDecoder.Decode(file, name, "WebP"),
+        // Of 5 bits a colour Skia makes other bytes than Pillow.
+        [(byte)'B', (byte)'M', ..] when file.Length > 28 && file[14] >= 40 && file[28] == 16 =>
+            throw DecodingError.Unsupported(name, "16 bits a pixel"),
+        [(byte)'B', (byte)'M', ..] => SkiaDecoder.Decode(file, name, "BMP"),
+        _ => throw DecodingError.OtherKind(name, file),
+    };
 }
 
 /// <summary>The messages about image files that cannot be used.</summary>
@@ -67,6 +76,26 @@ internal static class DecodingError
 
     public static UserException Unsupported(string name, string what) =>
         new($"The image {name} uses {what}, which is not supported: convert it to RGB.");
+
+    public static UserException OtherKind(string name, ReadOnlySpan<byte> file) => new(
+        $"{name} is not a JPEG, PNG, WebP, GIF or BMP image{(ContentKind.Of(file) is { } kind ? $" but {kind}" : "")}: convert it or remove it.");
+
+    /// <summary>What the system says about a file that cannot be opened or read.</summary>
+    public static UserException CannotBeRead(Exception error, string path)
+    {
+        var reason = error switch
+        {
+            // .NET puts this character in the place of bytes that are no UTF-8, so the name leads nowhere.
+            FileNotFoundException or DirectoryNotFoundException when path.Contains('\uFFFD', StringComparison.Ordinal) =>
+                "its name is not UTF-8; rename it",
+            FileNotFoundException when new FileInfo(path).LinkTarget is { } target => $"it is a link to {target}, which does not exist; mend or remove it",
+            UnauthorizedAccessException => "permission is denied; check the owner and mode of the file",
+            _ => null,
+        };
+        return reason is null
+            ? FileErrors.ToUserException(error, $"The image {path} cannot be read")
+            : new UserException($"The image {path} cannot be read: {reason}.", error);
+    }
 
     /// <summary>Refuses sizes of decompression bombs before memory is taken for them.</summary>
     public static void CheckSize(string name, long width, long height)
@@ -134,7 +163,7 @@ internal readonly struct FileContent : IDisposable
                 ArrayPool<byte>.Shared.Return(buffer);
             }
 
-            throw FileErrors.ToUserException(e, $"The image {path} cannot be read");
+            throw DecodingError.CannotBeRead(e, path);
         }
     }
 

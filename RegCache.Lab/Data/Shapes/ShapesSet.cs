@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data.Shapes;
 
@@ -194,6 +195,9 @@ public sealed class ShapesPairSource(ShapesSet set) : IPairSource
 
     /// <inheritdoc />
     public string Fingerprint => set.Fingerprint;
+
+    /// <inheritdoc />
+    public DataInventory Inventory => new($"the generated set, split {set.Split.ToString().ToLowerInvariant()}", $"{set.Count} image-text pairs", [], []);
 
     /// <inheritdoc />
     public string Name(int index) => $"shapes {set.Split.ToString().ToLowerInvariant()} {index}";

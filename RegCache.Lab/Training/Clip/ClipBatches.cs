@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -21,46 +23,107 @@ public sealed record ClipBatch(Tensor Images, Tensor TextIds, string Name) : IDi
     }
 }
 
+/// <summary>Collects the pairs that cannot be read, so that a training goes on without them.</summary>
+/// <param name="progress">Told of the first of them.</param>
+public sealed class UnreadablePairs(IWorkProgress progress)
+{
+    private const int MostMessages = 20;
+    private readonly ConcurrentDictionary<string, string> _reasons = new();
+
+    /// <summary>Those that this process has met, a sentence each, sorted.</summary>
+    public IReadOnlyList<string> Reasons => [.. _reasons.Values.Order(StringComparer.Ordinal)];
+
+    /// <summary>Notes a pair; it may be met again in every epoch.</summary>
+    internal void Add(string name, string reason)
+    {
+        if (_reasons.TryAdd(name, reason) && _reasons.Count <= MostMessages)
+        {
+            progress.Message($"A pair is left out. {reason}");
+        }
+    }
+}
+
 /// <summary>Decodes, crops, normalises and tokenizes pairs, on all cores.</summary>
 /// <param name="pairs">The pairs.</param>
 /// <param name="preprocess">How images become input.</param>
 /// <param name="tokenizer">The model's tokenizer.</param>
 /// <param name="augmentation">The random changes of the images.</param>
+/// <param name="unreadable">Receives the pairs that cannot be read; null: such a pair is refused.</param>
 internal sealed class ClipBatchMaker(
-    IPairSource pairs, PreprocessOptions preprocess, ITokenizer tokenizer, ImageAugmentation augmentation)
+    IPairSource pairs, PreprocessOptions preprocess, ITokenizer tokenizer, ImageAugmentation augmentation, UnreadablePairs? unreadable = null)
 {
     private readonly ImagePreprocessor _preprocessor = new(preprocess);
 
     /// <summary>Number of pairs of the whole set.</summary>
     public int Count => pairs.Count;
 
-    /// <summary>Makes a batch, which the caller disposes.</summary>
+    /// <summary>Makes a batch, which the caller disposes; it is smaller where pairs cannot be read.</summary>
     /// <param name="indices">The pairs.</param>
     /// <param name="stream">Pair i of the batch draws its changes from fork i.</param>
     /// <param name="title">What the batch is called.</param>
+    /// <exception cref="UserException">A pair cannot be read and is not left out, or none of the batch can.</exception>
     public ClipBatch Make(int[] indices, CounterRandom stream, string title)
     {
         var length = _preprocessor.OutputLength;
         var values = new float[indices.Length * length];
-        try
+        var captions = new string[indices.Length];
+        var problems = new UserException?[indices.Length];
+        Parallel.For(0, indices.Length, (int row) =>
         {
-            Parallel.For(0, indices.Length, (int row) =>
+            try
             {
+                captions[row] = pairs.Caption(indices[row]);
                 using var image = pairs.LoadImage(indices[row]);
                 var random = stream.Fork(row);
                 Fill(image, ref random, values.AsSpan(row * length, length));
-            });
-        }
-        catch (AggregateException exception) when (exception.InnerExceptions[0] is UserException cause)
+            }
+            catch (UserException problem)
+            {
+                problems[row] = problem;
+            }
+        });
+        var rows = Readable(indices, problems, title);
+        for (var row = 0; row < rows.Length; row++)
         {
-            throw new UserException(cause.Message, exception);
+            if (row < rows[row])
+            {
+                values.AsSpan(rows[row] * length, length).CopyTo(values.AsSpan(row * length));
+            }
         }
 
-        var ids = tokenizer.EncodeBatch([.. indices.Select(pairs.Caption)]);
+        var kept = rows.Length == indices.Length ? values : values[..(rows.Length * length)];
+        var ids = tokenizer.EncodeBatch([.. rows.Select(row => captions[row])]);
         return new(
-            torch.tensor(values, [indices.Length, 3, preprocess.Height, preprocess.Width]).DetachFromDisposeScope(),
-            torch.tensor(ids, [indices.Length, tokenizer.ContextLength]).DetachFromDisposeScope(),
-            $"{title}, first {pairs.Name(indices[0])}");
+            torch.tensor(kept, [rows.Length, 3, preprocess.Height, preprocess.Width]).DetachFromDisposeScope(),
+            torch.tensor(ids, [rows.Length, tokenizer.ContextLength]).DetachFromDisposeScope(),
+            $"{title}, first {pairs.Name(indices[rows[0]])}");
+    }
+
+    private int[] Readable(int[] indices, UserException?[] problems, string title)
+    {
+        int[] rows = [.. Enumerable.Range(0, indices.Length).Where(row => problems[row] is null)];
+        if (rows.Length == indices.Length)
+        {
+            return rows;
+        }
+
+        var first = problems.First(problem => problem is not null)!;
+        if (unreadable is null)
+        {
+            throw new UserException($"{first.Message.TrimEnd('.')} (--skip-bad-images leaves it out).", first);
+        }
+
+        foreach (var (index, problem) in indices.Zip(problems))
+        {
+            if (problem is not null)
+            {
+                unreadable.Add(pairs.Name(index), problem.Message);
+            }
+        }
+
+        return rows.Length > 0
+            ? rows
+            : throw new UserException($"None of the {indices.Length} pairs of {title} can be read. The first: {first.Message}", first);
     }
 
     private void Fill(DecodedImage image, ref CounterRandom random, Span<float> planes)

@@ -28,6 +28,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
     /// <param name="preprocess">How images become input.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="config">The training, as its file says.</param>
+    /// <param name="unreadable">Receives the pairs that cannot be read, which are then left out; null: such a pair ends the training.</param>
     /// <exception cref="UserException">The configuration does not fit the data.</exception>
     public ClipTask(
         ClipModel model,
@@ -35,7 +36,8 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         IPairSource? validation,
         PreprocessOptions preprocess,
         ITokenizer tokenizer,
-        ClipTrainingConfig config)
+        ClipTrainingConfig config,
+        UnreadablePairs? unreadable = null)
     {
         (Model, _config) = (model, config);
         foreach (var name in model.Weights.Names)
@@ -43,7 +45,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             model.Weights[name].requires_grad = true;
         }
 
-        _reader = new(new(train, preprocess, tokenizer, config.Augmentation), config.BatchSize, config.Seed);
+        _reader = new(new(train, preprocess, tokenizer, config.Augmentation, unreadable), config.BatchSize, config.Seed);
         StepsPerEpoch = _reader.BatchesPerEpoch / config.AccumFreq;
         if (StepsPerEpoch == 0)
         {
@@ -68,7 +70,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         _optimizer = new(ParameterGroups.Of(model.Weights, config.Wd), new(config.Beta1, config.Beta2, config.Eps));
         _schedule = Schedule(config);
         _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
-        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, new()), config.BatchSize);
+        _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, new(), unreadable), config.BatchSize);
         Fingerprint = ContentHash.OfValue(new { config, train = train.Fingerprint, architecture = model.Config.ToString() });
     }
 
@@ -106,7 +108,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
             ClampLogitScale(Model);
             _average?.Update();
-            return new StepMetrics(loss, rate, batches.Length * _config.BatchSize)
+            return new StepMetrics(loss, rate, batches.Sum(batch => batch.Count))
             {
                 GradientNorm = norm,
                 Others = new Dictionary<string, Tensor> { ["train/scale"] = Model.LogitScale!.detach().exp() },

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
+using RegCache.Lab.Data;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Training.Clip;
@@ -17,11 +18,20 @@ public sealed record ClipTrainingConfig
     /// <summary>Folder or file of the tokenizer's vocabulary.</summary>
     public required string Tokenizer { get; init; }
 
-    /// <summary>Where the pairs are: shards with braces and <c>::</c>, or <c>shapes</c> for the generated set.</summary>
+    /// <summary>Where the pairs are: tar shards with braces and <c>::</c>, a table <c>.csv</c> or <c>.tsv</c>, or <c>shapes</c> for the generated set.</summary>
     public required string TrainData { get; init; }
 
     /// <summary>Pairs for the evaluation, written like <see cref="TrainData"/>; null evaluates nothing.</summary>
     public string? ValData { get; init; }
+
+    /// <summary>What separates the columns of a table, one ASCII character.</summary>
+    public string CsvSeparator { get; init; } = "\t";
+
+    /// <summary>The column of a table that holds the images' paths.</summary>
+    public string CsvImgKey { get; init; } = "filepath";
+
+    /// <summary>The column of a table that holds the captions.</summary>
+    public string CsvCaptionKey { get; init; } = "title";
 
     /// <summary>Number of generated pairs; used with <c>shapes</c> only.</summary>
     public int TrainNumSamples { get; init; } = 40_000;
@@ -124,6 +134,10 @@ public sealed record ClipTrainingConfig
         ColorJitterProb,
         GrayScaleProb);
 
+    /// <summary>How a table is read.</summary>
+    [JsonIgnore]
+    public CsvPairOptions Csv => new(CsvSeparator[0], CsvImgKey, CsvCaptionKey);
+
     /// <summary>How often the loop logs, measures and saves.</summary>
     [JsonIgnore]
     public TrainingLoopOptions Loop => new()
@@ -177,6 +191,11 @@ public sealed record ClipTrainingConfig
             "four numbers of 0 or more, the last one at most 0.5, or null");
         Require(ColorJitterProb is >= 0 and <= 1, "color_jitter_prob", ColorJitterProb, "from 0 to 1");
         Require(GrayScaleProb is >= 0 and <= 1, "gray_scale_prob", GrayScaleProb, "from 0 to 1");
+        Require(
+            CsvSeparator is [var separator] && char.IsAscii(separator) && separator is not ('"' or '\r' or '\n'),
+            "csv_separator",
+            $"\"{CsvSeparator}\"",
+            "one ASCII character and no quote or line break");
         Require(TrainNumSamples >= 1, "train_num_samples", TrainNumSamples, "at least 1");
         Require(ValNumSamples >= 1, "val_num_samples", ValNumSamples, "at least 1");
         Require(LogEveryNSteps >= 1, "log_every_n_steps", LogEveryNSteps, "at least 1");

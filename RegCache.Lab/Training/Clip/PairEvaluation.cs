@@ -19,7 +19,7 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize)
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
-        var (images, texts, loss) = (new List<Tensor>(), new List<Tensor>(), 0.0);
+        var (images, texts, loss, count) = (new List<Tensor>(), new List<Tensor>(), 0.0, 0);
         var device = model.Vision.Placement.Device;
         foreach (var indices in Enumerable.Range(0, pairs.Count).Chunk(batchSize))
         {
@@ -33,13 +33,14 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize)
             images.Add(image);
             texts.Add(text);
             loss += batchLoss * batch.Count;
+            count += batch.Count;
         }
 
-        var metrics = new OrderedDictionary<string, double> { ["val/clip_val_loss"] = loss / pairs.Count };
+        var metrics = new OrderedDictionary<string, double> { ["val/clip_val_loss"] = loss / count };
         var (allImages, allTexts) = (torch.cat(images, 0), torch.cat(texts, 0));
         AddRanks(metrics, "image_to_text", allImages, allTexts);
         AddRanks(metrics, "text_to_image", allTexts, allImages);
-        metrics["val/num_samples"] = pairs.Count;
+        metrics["val/num_samples"] = count;
         return metrics;
     }
 
