@@ -5,7 +5,7 @@ namespace RegCache.Lab.Quantization.RepqVit;
 
 /// <summary>
 /// Quantiles with linear interpolation, as <c>torch.quantile</c> computes them: the rank in float32 up to 2^24 values,
-/// in float64 above, where torch refuses and the published code falls back to NumPy (quantizers.md, section 3.1).
+/// in float64 above, where torch refuses and the released code falls back to NumPy.
 /// Only the neighbourhoods of the wanted ranks are sorted.
 /// </summary>
 internal static class Quantiles
