@@ -13,7 +13,9 @@ internal sealed class BaselineOption
 
     private readonly Option<QuantizerFamily> _baseline = new("--baseline")
     {
-        Description = $"Quantizer that RegCache is applied to. {string.Join(' ', QuantizerFamilies.All.Select(family => family.Help))} [default: ${Variable}, else {NaiveFamily.Name}]",
+        Description = "Quantizer that RegCache is applied to. "
+            + string.Join(' ', QuantizerFamilies.All.Select(family => family.Help))
+            + $" [default: ${Variable}, else {NaiveFamily.Name}]",
         HelpName = string.Join('|', QuantizerFamilies.All.Names),
         CustomParser = result => OptionOf.Parse(result, Find),
     };

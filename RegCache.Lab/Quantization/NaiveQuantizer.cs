@@ -58,8 +58,12 @@ public sealed record NaiveQuantizer(QuantizationBits Bits) : IQuantizer, ICalibr
         : MinMaxRange.Symmetric(values, Bits.Activations, Scope);
 
     /// <inheritdoc />
-    public override string ToString() =>
-        $"{NaiveFamily.Name} {Bits}, {(AsymmetricActivations ? "asymmetric" : "symmetric")} activations by {Scope}, weights by {Granularity}, layers {string.Join(' ', Layers.Select(layer => layer.Name()))}";
+    public override string ToString()
+    {
+        var activations = AsymmetricActivations ? "asymmetric" : "symmetric";
+        var layers = string.Join(' ', Layers.Select(layer => layer.Name()));
+        return $"{NaiveFamily.Name} {Bits}, {activations} activations by {Scope}, weights by {Granularity}, layers {layers}";
+    }
 }
 
 /// <summary>Quantizes an activation on a grid that is taken from its own range.</summary>

@@ -81,7 +81,7 @@ internal sealed unsafe class IntegerLinear : OneDnnLinear
     private static long LargestSum(long inputs, IntegerGrid grid, IntegerWeights weights)
     {
         const long LargestWeight = 1 + sbyte.MaxValue;
-        return inputs * ((grid.Levels * LargestWeight) + (grid.LargestZero * LargestWeight) + (weights.LargestOffset * (grid.Levels + grid.LargestZero)));
+        return inputs * (LargestWeight + weights.LargestOffset) * (grid.Levels + grid.LargestZero);
     }
 
     private Tensor Columns(Tensor codes)

@@ -4,12 +4,15 @@ namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
 /// Runs a block in float and keeps what its matrix products took and gave: one part for every mini-batch, joined by
-/// <see cref="Linear"/> and <see cref="Attention"/>.
+/// <see cref="Linear"/> and <see cref="Product"/>.
 /// </summary>
 internal sealed class BlockRecorder : IDisposable
 {
     private readonly Dictionary<string, List<Tensor>> _parts = [];
     private readonly List<(string Name, Tensor Output)> _open = [];
+
+    /// <summary>The outputs of the mini-batch that has just run, for their gradients.</summary>
+    public IReadOnlyList<Tensor> Outputs => [.. _open.Select(part => part.Output)];
 
     /// <summary>The block's layers, observed.</summary>
     public BlockLayers Observe(BlockLayers plain)
@@ -18,9 +21,6 @@ internal sealed class BlockRecorder : IDisposable
             plain, (current, kind) => current.With(kind, linear => new ObservedLinear(this, kind.Name(), linear)));
         return layers with { Attention = new ObservedAttention(this) };
     }
-
-    /// <summary>The outputs of the mini-batch that has just run, for their gradients.</summary>
-    public IReadOnlyList<Tensor> Outputs => [.. _open.Select(part => part.Output)];
 
     /// <summary>Ends a mini-batch.</summary>
     /// <param name="gradients">One for every output, or none.</param>

@@ -85,11 +85,11 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         using var scope = torch.NewDisposeScope();
         var layer = $"visual.transformer.resblocks.{block}";
         var (queries, keys) = SearchHeads(recorder.Product("attn.qk"), (1, prefix), null, $"{layer}.attn.qk");
-        var mixing = recorder.Product("attn.av");
+        var weighted = recorder.Product("attn.av");
         ITensorQuantizer? split = _options.SoftmaxTwin is { } form
-            ? _search.Split(mixing.AllHeads(), form, $"{layer}.attn.av")
+            ? _search.Split(weighted.AllHeads(), form, $"{layer}.attn.av")
             : null;
-        var (probabilities, values) = SearchHeads(mixing, (2, prefix), split, $"{layer}.attn.av");
+        var (probabilities, values) = SearchHeads(weighted, (2, prefix), split, $"{layer}.attn.av");
         return TensorScope.Keep(new AttentionProducts(queries, keys, probabilities, values));
     }
 

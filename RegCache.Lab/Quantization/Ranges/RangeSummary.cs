@@ -30,7 +30,10 @@ public sealed record RangeSummary(
     /// <summary>Sums rows up.</summary>
     /// <param name="rows">From <see cref="RangeStudy.Run"/>, of cases that come with and without RegCache.</param>
     public static ValueList<RangeSummary> Of(IReadOnlyList<RangeRow> rows) =>
-        [.. rows.GroupBy(row => (row.Baseline, row.Bits)).Select(group => Of([.. group.Where(row => !row.Registers)], [.. group.Where(row => row.Registers)]))];
+    [
+        .. rows.GroupBy(row => (row.Baseline, row.Bits))
+            .Select(group => Of([.. group.Where(row => !row.Registers)], [.. group.Where(row => row.Registers)])),
+    ];
 
     private static RangeSummary Of(IReadOnlyList<RangeRow> without, IReadOnlyList<RangeRow> with)
     {

@@ -46,7 +46,9 @@ internal static class Quantiles
             void Row(long row)
             {
                 var values = new ReadOnlySpan<float>((float*)start + (row * length), (int)length);
-                results[row] = length <= SmallRow ? BySorting(values, ranks) : ByCounting(start + (nint)(row * length * sizeof(float)), (int)length, ranks);
+                results[row] = length <= SmallRow
+                    ? BySorting(values, ranks)
+                    : ByCounting(start + (nint)(row * length * sizeof(float)), (int)length, ranks);
             }
 
             if (count == 1)

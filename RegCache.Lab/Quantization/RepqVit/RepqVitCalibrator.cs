@@ -67,7 +67,7 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
         _embedded = null;
     }
 
-    /// <summary>The grids of a block as first taken from the stream, before reparameterisation.</summary>
+    /// <summary>The grids of a block as first taken from the stream, before reparameterization.</summary>
     internal BlockInitializer Initialized(int block) => _path[block].Initial;
 
     private int SharedBlocks(EncoderPlan plan)
