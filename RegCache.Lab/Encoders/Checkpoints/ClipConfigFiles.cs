@@ -7,7 +7,7 @@ using RegCache.Lab.Encoders.Text;
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
-/// The named plain vision transformer configurations of OpenCLIP (clip.md, section 1). Every name also exists with the
+/// The named plain vision transformer configurations of OpenCLIP. Every name also exists with the
 /// suffix "-quickgelu".
 /// </summary>
 public static class ClipConfigs
@@ -56,7 +56,7 @@ public static class ClipConfigs
 }
 
 /// <summary>
-/// Model configurations as JSON (clip.md, section 2): OpenCLIP's own files, its <c>open_clip_config.json</c> with
+/// Model configurations as JSON: OpenCLIP's own files, its <c>open_clip_config.json</c> with
 /// <c>model_cfg</c>, and HuggingFace's <c>config.json</c> of CLIP models.
 /// </summary>
 public static class ClipConfigJson

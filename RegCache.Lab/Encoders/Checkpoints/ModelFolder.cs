@@ -5,7 +5,7 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
 /// The files of a model: weights, configuration, image preprocessing and vocabulary, found from one path as OpenCLIP and
-/// HuggingFace lay them out (clip.md, section 2).
+/// HuggingFace lay them out.
 /// </summary>
 public sealed class ModelFolder
 {

@@ -46,7 +46,7 @@ public static class PositionEmbeddings
         Multiply(LinearMatrix(table.Length / width, positions), table, width);
 
     /// <summary>
-    /// The weights [to, from] of anti-aliased cubic resizing along one axis (clip.md, section 10): output i is centred at
+    /// The weights [to, from] of anti-aliased cubic resizing along one axis: output i is centred at
     /// (i + 0.5) * from / to, and the kernel is widened when the axis shrinks. Every row sums to 1.
     /// </summary>
     public static double[,] CubicMatrix(int from, int to)

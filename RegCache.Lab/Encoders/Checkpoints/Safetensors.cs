@@ -165,8 +165,20 @@ internal static class SafetensorsReader
             }
 
             _ranges.Add((name, begin, end));
-            var storage = new MappedStorage(file, dataStart + begin, end - begin);
-            return WeightEntry.View(name, type, shape, storage, 0, WeightPart.ContiguousStrides(shape));
+            return WeightEntry.View(name, type, shape, new FileRange(file, dataStart + begin, end - begin), 0, StridesOf(shape));
+        }
+
+        // The strides of C order.
+        private static long[] StridesOf(long[] shape)
+        {
+            var strides = new long[shape.Length];
+            for (var (axis, stride) = (shape.Length - 1, 1L); axis >= 0; axis--)
+            {
+                strides[axis] = stride;
+                stride *= Math.Max(shape[axis], 1);
+            }
+
+            return strides;
         }
 
         private void CheckPacking()
