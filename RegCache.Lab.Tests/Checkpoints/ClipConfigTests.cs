@@ -66,12 +66,12 @@ public class ClipConfigTests
             Vision = new VisionConfig
             {
                 Layers = 3, Width = 32, HeadWidth = 16, MlpRatio = 2.5, PatchSize = 4, ImageSize = (16, 24), LayerScaleInit = 1e-4, PatchDropout = 0.25,
-                NoLnPre = true, FinalLnAfterPool = true, PoolType = VisionPooling.Average, OutputTokens = true, Epsilon = 1e-6,
+                NoLnPre = true, FinalLnAfterPool = true, PoolType = VisionPooling.Average, Epsilon = 1e-6,
             },
             Text = new TextConfig
             {
                 ContextLength = 9, VocabSize = 600, Width = 24, Heads = 3, Layers = 2, MlpRatio = 3, LayerScaleInit = 1e-5, PadId = 1, NoCausalMask = true,
-                FinalLnAfterPool = true, PoolType = TextPooling.Last, ProjBias = true, OutputTokens = true, Cleaning = TextCleaning.Canonicalize, Epsilon = 1e-6,
+                FinalLnAfterPool = true, PoolType = TextPooling.Last, ProjBias = true, Cleaning = TextCleaning.Canonicalize, Epsilon = 1e-6,
             },
         };
 
@@ -115,7 +115,7 @@ public class ClipConfigTests
     [Fact]
     public void AbsentFieldsHaveUpstreamsDefaults()
     {
-        var config = Parse("""{"model_cfg":{"embed_dim":512,"vision_cfg":{"attn_pooler_heads":8,"timm_pool":"avg","qk_norm":false},"text_cfg":null}}""");
+        var config = Parse("""{"model_cfg":{"embed_dim":512,"vision_cfg":{"attn_pooler_heads":8,"timm_pool":"avg","qk_norm":false,"output_tokens":true},"text_cfg":null}}""");
 
         Assert.Equal(new VisionConfig(), config.Vision);
         Assert.Null(config.Text);

@@ -161,24 +161,6 @@ public sealed class StateDictLoaderTests : IDisposable
         }
     }
 
-    [Fact]
-    public void FixedPositionTableFollowsItsFormula()
-    {
-        const int Width = 8;
-        const int Grid = 3;
-        var table = PositionEmbeddings.SinCos2D(Width, Grid);
-
-        Assert.All(table[..Width], value => Assert.Equal(0f, value));
-        var (x, y) = (2, 1);
-        var row = table.AsSpan((1 + (y * Grid) + x) * Width, Width).ToArray();
-        double[] expected =
-        [
-            Math.Sin(x), Math.Sin(x / 100.0), Math.Cos(x), Math.Cos(x / 100.0), Math.Sin(y), Math.Sin(y / 100.0), Math.Cos(y), Math.Cos(y / 100.0),
-        ];
-        Assert.All(expected.Zip(row), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
-        Assert.Throws<UserException>(() => PositionEmbeddings.SinCos2D(6, Grid));
-    }
-
     private static List<WeightEntry> Entries(ClipConfig config) =>
     [
         .. ClipParameters.Of(config).Select((parameter, seed) =>

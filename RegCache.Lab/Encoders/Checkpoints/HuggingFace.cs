@@ -82,8 +82,8 @@ internal static class HuggingFaceConfig
 }
 
 /// <summary>
-/// HuggingFace's names of CLIP's tensors. Its projections are transposed and its query, key and
-/// value matrices are separate; both are handled as views, without copying.
+/// HuggingFace's names of CLIP's tensors. Its projections are transposed and its query, key and value matrices are separate;
+/// both are put right when the tensors are read.
 /// </summary>
 public static class HuggingFaceNames
 {

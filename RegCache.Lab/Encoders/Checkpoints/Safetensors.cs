@@ -165,20 +165,7 @@ internal static class SafetensorsReader
             }
 
             _ranges.Add((name, begin, end));
-            return WeightEntry.View(name, type, shape, new FileRange(file, dataStart + begin, end - begin), 0, StridesOf(shape));
-        }
-
-        // The strides of C order.
-        private static long[] StridesOf(long[] shape)
-        {
-            var strides = new long[shape.Length];
-            for (var (axis, stride) = (shape.Length - 1, 1L); axis >= 0; axis--)
-            {
-                strides[axis] = stride;
-                stride *= Math.Max(shape[axis], 1);
-            }
-
-            return strides;
+            return WeightEntry.View(name, type, shape, new FileRange(file, dataStart + begin, end - begin));
         }
 
         private void CheckPacking()

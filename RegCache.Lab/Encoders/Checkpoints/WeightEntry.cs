@@ -156,22 +156,31 @@ public sealed class WeightEntry
     /// <summary>For example "vision.proj Float32 [768, 512]".</summary>
     public override string ToString() => $"{Name} {Type} {Describe(_shape)}";
 
-    /// <summary>A view of a range of a file; offset and strides count elements.</summary>
-    internal static WeightEntry View(string name, ScalarType type, long[] shape, FileRange range, long offset, long[] strides) => new(name, type, shape, () =>
-    {
-        // The elements from the view's first to its last are copied, whether or not the view shows them all.
-        var count = shape.Contains(0) ? 0 : 1 + shape.Zip(strides, (size, stride) => (size - 1) * stride).Sum();
-        var elements = empty(count, type);
-        var position = offset * elements.ElementSize;
-        foreach (var chunk in Chunks(elements))
+    /// <summary>A view of a range of a file.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="type">Its element type.</param>
+    /// <param name="shape">Its sizes.</param>
+    /// <param name="range">Where its elements are.</param>
+    /// <param name="offset">Elements of the range before the view's first.</param>
+    /// <param name="strides">Elements from one index to the next along each axis; null: packed in C order.</param>
+    internal static WeightEntry View(string name, ScalarType type, long[] shape, FileRange range, long offset = 0, long[]? strides = null) =>
+        new(name, type, shape, () =>
         {
-            var target = BytesOf(chunk);
-            range.Span(position, target.Length).CopyTo(target);
-            position += target.Length;
-        }
+            // What lies between the view's first and last element is read, whether or not the view shows it all.
+            var count = strides is null ? shape.Aggregate(1L, (product, size) => product * size)
+                : shape.Contains(0) ? 0
+                : 1 + shape.Zip(strides, (size, stride) => (size - 1) * stride).Sum();
+            var elements = empty(count, type);
+            var position = offset * elements.ElementSize;
+            foreach (var chunk in Chunks(elements))
+            {
+                var target = BytesOf(chunk);
+                range.Span(position, target.Length).CopyTo(target);
+                position += target.Length;
+            }
 
-        return elements.as_strided(shape, strides);
-    });
+            return strides is null ? elements.view(shape) : elements.as_strided(shape, strides);
+        });
 
     internal static string Describe(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 
