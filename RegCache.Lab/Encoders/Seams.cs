@@ -3,20 +3,20 @@ using System.Diagnostics;
 namespace RegCache.Lab.Encoders;
 
 // The encoder is one pre-norm transformer, for images and for text. This page holds its seams: the only places where a method
-// may act on the stream of tokens. One block, with the seams by number:
+// may act on the stream of tokens. A block, with the seams by number:
 //
-//     tokens x [B,N,C] -- 1 -- x + attention(norm(x)) -- 2 -- x + mlp(norm(x)) -- to seam 1 of the next block
+//     tokens x [B,N,C] --1-- x + attention(norm(x)) --2-- x + mlp(norm(x)) -- seam 1 of the next block
 //
-//     1  between blocks             ITokenStage       inserts, deletes or pools tokens
-//     2  between attention and MLP  ITokenStage       merges tokens
-//     3  keys and values            AttentionExtras   cached registers that join the attention, sizes of merged tokens
-//     4  products                   ILinear, IAttention   float, quantized or integer
-//     5  the MLP slot               IMlp              an MLP, or a memory in its place
-//     6  what happens inside        IActivationProbe  looks at activations, changes nothing
+//     1  between blocks              ITokenStage           inserts, deletes or pools tokens
+//     2  between attention and MLP   ITokenStage           merges tokens
+//     3  keys and values             AttentionExtras       cached registers that join the attention, sizes of merged tokens
+//     4  matrix products             ILinear, IAttention   float, quantized or integer
+//     5  the MLP slot                IMlp                  an MLP, or a memory in its place
+//     6  activations                 IActivationProbe      looks at them, changes nothing
 //
-// BlockLayers is what a block computes with, and an ILayerTransform, for example a quantizer, puts other layers into seams 4
-// and 5. A plan (Plan.cs) says what is plugged into which block, TransformerBlock.cs runs a block, and PlanRunner.cs runs many
-// plans at once. TokenBatch.cs is the stream.
+// BlockLayers is what a block computes with; an ILayerTransform, for example a quantizer, puts other layers into seams 4 and 5.
+// A plan (Plan.cs) says what is plugged into which block, TransformerBlock.cs runs a block, and PlanRunner.cs runs many plans at
+// once. TokenBatch.cs is the stream.
 
 /// <summary>
 /// Seams 1 and 2: acts on the token stream between two blocks, or inside a block between attention and MLP. It inserts,
