@@ -3,7 +3,7 @@ namespace RegCache.Lab.Encoders;
 /// <summary>The token stream of a batch at one point of the encoder: the residual rows and what is known of them.</summary>
 /// <param name="Tokens">Residual stream [B,N,C].</param>
 /// <param name="Layout">Where the class, register and patch tokens are.</param>
-public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
+public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHolder
 {
     /// <summary>Number of patches that each token stands for [B,N,1], float32; null while every size is one.</summary>
     public Tensor? Sizes { get; init; }
@@ -28,16 +28,13 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
     /// positions. The layout is unchanged: the caller keeps the protected tokens in front.
     /// </summary>
     /// <param name="indices">Indices into the sequence [B,M], int64.</param>
-    public TokenBatch Select(Tensor indices)
+    public TokenBatch Select(Tensor indices) => this with
     {
-        return this with
-        {
-            Tokens = TokenRows.Take(Tokens, indices),
-            Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
-            Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
-            Positions = Positions is null ? indices : Positions.gather(1, indices),
-        };
-    }
+        Tokens = TokenRows.Take(Tokens, indices),
+        Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
+        Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
+        Positions = Positions is null ? indices : Positions.gather(1, indices),
+    };
 
     /// <summary>Keeps the first tokens of every image, as a copy.</summary>
     internal TokenBatch Leading(int count)
@@ -52,8 +49,8 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
         };
     }
 
-    /// <summary>The tensors that the batch holds.</summary>
-    internal IEnumerable<Tensor> Tensors
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors
     {
         get
         {
