@@ -100,10 +100,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         Func<QuantizationBits, EncoderPlan, IQuantizer> quantizer)
     {
         var layers = session.Subject.Tower.Blocks.Count;
-        var merging = new MergingConfiguration(MergingMethod.TokenMerging, MergeSchedule.Constant(arguments.GetValue(_count)))
-        {
-            LocalStart = arguments.GetValue(_first),
-        };
+        var merging = MergingSetting.Dfe(arguments.GetValue(_count), arguments.GetValue(_first));
         var deletion = setting with { PrefixCount = 0, DeleteCount = setting.DeleteCount > 0 ? setting.DeleteCount : outliers };
         (string Name, Func<EncoderPlan, EncoderPlan> Apply)[] policies =
         [
@@ -168,7 +165,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         foreach (var panel in rows.GroupBy(row => row.Bits))
         {
             plot.Add($"{panel.Key}: GMACs an image", [.. panel.GroupBy(row => (row.Outliers, row.Registers)).Select(group => new ParetoSeries(
-                group.Key.Outliers + (group.Key.Registers ? ", registers" : ""), [.. group.Select(row => (row.Gmacs, row.Top1))]))]);
+                group.Key.Outliers + (group.Key.Registers ? ", registers" : ""), [.. group.Select(row => new ParetoPoint(row.Gmacs, row.Top1))]))]);
         }
 
         return plot;

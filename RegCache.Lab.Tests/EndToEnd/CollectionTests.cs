@@ -89,9 +89,9 @@ public sealed class CollectionTests
         EncoderPlan[] plans =
         [
             plain,
-            MergingConfiguration.TokenMerging(2).ApplyTo(plain),
-            new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)).ApplyTo(plain),
-            new MergingConfiguration(MergingMethod.AttentionPruning, MergeSchedule.Constant(2)).ApplyTo(plain),
+            MergingSetting.ToMe(2).ApplyTo(plain),
+            new MergingSetting(MergingMethods.RandomMerging, MergeSchedule.Constant(2)).ApplyTo(plain),
+            new MergingSetting(MergingMethods.AttentionPruning, MergeSchedule.Constant(2)).ApplyTo(plain),
             new RegCacheSetting(1, 1, 2, 1).ApplyTo(EncoderPlan.Uniform(Blocks, new NaiveQuantizer(_bits)), subject.Prefix),
         ];
         AssertSame<PlanScore>(() => [.. PlanEvaluation.Run(subject.Tower, subject.Classifier, subject.Images, new(plans), new("scores", 3), reference: 0)]);
