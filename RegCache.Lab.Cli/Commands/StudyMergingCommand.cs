@@ -127,20 +127,26 @@ internal sealed class StudyMergingCommand : KitCommand
 /// <summary>The options of <see cref="StudyMergingCommand"/>.</summary>
 internal sealed class StudyMergingOptions
 {
-    private readonly Option<MergingMethod[]> _methods = new("--methods")
+    private static readonly MergingMethod[] _usualMethods = [MergingMethods.ToMe, MergingMethods.Dfe, MergingMethods.Lgtm];
+
+    private static readonly MergeSchedule[] _usualSchedules = [.. new[] { 4, 8, 13, 16 }.Select(MergeSchedule.Constant)];
+
+    private readonly Option<MergingMethod[]?> _methods = new("--methods")
     {
-        Description = $"Methods, separated by commas:\n{string.Join('\n', MergingMethods.All.Select(method => $"{method.Name}: {method.Help}"))}",
+        Description = string.Join('\n', [
+            $"Methods, separated by commas: [default: {string.Join<MergingMethod>(',', _usualMethods)}]",
+            .. MergingMethods.All.Select(method => $"{method.Name}: {method.Help}"),
+        ]),
         HelpName = "LIST",
-        DefaultValueFactory = _ => [MergingMethods.ToMe, MergingMethods.Dfe, MergingMethods.Lgtm],
         CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(name => MergingMethods.All.Find(name.Trim())).ToArray()),
     };
 
-    private readonly Option<MergeSchedule[]> _schedules = new("--r")
+    private readonly Option<MergeSchedule[]?> _schedules = new("--r")
     {
-        Description = "Tokens to merge, separated by commas: r in every block (8), r with an inflection from -1, falling, to 1, rising (8:-1 falls from 16 to 0), or one number a block (0/3/0/6).",
+        Description = "Tokens to merge, separated by commas: r in every block (8), r with an inflection from -1, falling, to 1, rising "
+            + $"(8:-1 falls from 16 to 0), or one number a block (0/3/0/6). [default: {string.Join<MergeSchedule>(',', _usualSchedules)}]",
         HelpName = "LIST",
-        DefaultValueFactory = _ => [.. new[] { 4, 8, 13, 16 }.Select(MergeSchedule.Constant)],
-        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(MergeSchedule.Parse).ToArray()),
+        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(part => MergeSchedule.Parse(part.Trim())).ToArray()),
     };
 
     private readonly MethodOptions _ofMethods = new("--methods", MergingMethods.All);
@@ -206,9 +212,9 @@ internal sealed class StudyMergingOptions
     /// <exception cref="UserException">An option belongs to none of the methods, or a schedule lists more blocks than there are.</exception>
     public IReadOnlyList<MergingSetting> Settings(ParseResult arguments, int blocks, long seed)
     {
-        var methods = arguments.GetRequiredValue(_methods).Distinct().ToArray();
+        var methods = (arguments.GetValue(_methods) ?? _usualMethods).Distinct().ToArray();
         var options = _ofMethods.Read(arguments, methods);
-        var schedules = arguments.GetRequiredValue(_schedules).Distinct()
+        var schedules = (arguments.GetValue(_schedules) ?? _usualSchedules).Distinct()
             .Where(schedule => schedule.Total(blocks) > 0)
             .OrderBy(schedule => schedule.Total(blocks));
         return

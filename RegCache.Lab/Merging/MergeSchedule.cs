@@ -43,7 +43,7 @@ public sealed record MergeSchedule
     public static MergeSchedule Parse(string text)
     {
         UserException Unreadable() => new(
-            $"'{text}' is no merge schedule; write a number (8), a number and an inflection (8:-1) or one number a block (0/3/0/6).");
+            $"'{text}' is no merge schedule r: write a number (8), a number and an inflection (8:-1) or one number a block (0/3/0/6).");
         int Whole(string part) => int.TryParse(part.Trim(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count)
             ? count
             : throw Unreadable();

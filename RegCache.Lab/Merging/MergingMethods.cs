@@ -46,16 +46,16 @@ public static class MergingMethods
         "--global-start", "First block of lgtm that merges whole images.", "7 of 12 blocks, scaled to the model's", 0, 4096);
 
     /// <summary>ToMe (Bolya et al. 2023).</summary>
-    public static MergingMethod ToMe { get; } = new("tome", "ToMe: the most similar tokens of the whole image, in every block.", WholeImage);
+    public static MergingMethod ToMe { get; } = new("tome", "Merges the most similar tokens of the whole image, in every block (ToMe).", WholeImage);
 
     /// <summary>DFE, the dense feature extractor (Heo et al. 2023).</summary>
-    public static MergingMethod Dfe { get; } = new("dfe", "DFE: dense blocks, then as ToMe.", AfterDenseBlocks) { Options = [Dense] };
+    public static MergingMethod Dfe { get; } = new("dfe", "Leaves the first blocks dense, then merges as tome (DFE).", AfterDenseBlocks) { Options = [Dense] };
 
     /// <summary>LGTM, local-global token merging (Heo et al. 2023).</summary>
     public static MergingMethod Lgtm { get; } =
         new(
             "lgtm",
-            "LGTM: dense blocks, then inside four windows, then as ToMe.",
+            "Leaves the first blocks dense, then merges inside four windows, then as tome (LGTM).",
             step => LocalThenGlobal(step, step.Get(LocalStart), step.Get(GlobalStart) ?? ScaledGlobalStart(step.Blocks)))
         {
             Options = [LocalStart, GlobalStart],
@@ -63,7 +63,7 @@ public static class MergingMethods
 
     /// <summary>Baseline: tokens drawn at random merge.</summary>
     public static MergingMethod RandomMerging { get; } = new(
-        "random-merging", "Baseline: tokens drawn at random, each into its most similar other token.", step => new RandomMerging(step.Count, step.Setting.Seed));
+        "random-merging", "Baseline: merges tokens drawn at random, each into its most similar other token.", step => new RandomMerging(step.Count, step.Setting.Seed));
 
     /// <summary>Baseline: tokens drawn at random are dropped.</summary>
     public static MergingMethod RandomPruning { get; } = new(
@@ -82,7 +82,7 @@ public static class MergingMethods
         LgtmPreset("lgtm-s", "as published for ViT-S", 1, 7),
         LgtmPreset("lgtm-b", "as published for ViT-B", 1, 7),
         LgtmPreset("lgtm-l", "as published for ViT-L", 4, 7),
-        LgtmPreset("lgtm-readme", "as its text says literally, for 12 blocks", 2, 7),
+        LgtmPreset("lgtm-readme", "as its README says literally", 2, 7),
         RandomMerging,
         RandomPruning,
         AttentionPruning);
@@ -92,7 +92,7 @@ public static class MergingMethods
 
     private static MergingMethod LgtmPreset(string name, string origin, int localStart, int globalStart) => new(
         name,
-        $"LGTM {origin}: windows from block {localStart}, whole images from block {globalStart}.",
+        $"lgtm {origin}: windows from block {localStart}, whole images from block {globalStart}.",
         step => LocalThenGlobal(step, localStart, globalStart));
 
     private static MergeTokens WholeImage(MergeStep step) => new(step.Count) { Outliers = step.Setting.Outliers };
