@@ -46,24 +46,30 @@ public static class MergingMethods
         "--global-start", "First block of lgtm that merges whole images.", "7 of 12 blocks, scaled to the model's", 0, 4096);
 
     /// <summary>ToMe (Bolya et al. 2023).</summary>
-    public static MergingMethod ToMe { get; } = new("tome", "Merges the most similar tokens of the whole image, in every block (ToMe).", WholeImage);
+    public static MergingMethod ToMe { get; } = new(
+        "tome", "Merges the most similar tokens of the whole image, in every block (ToMe).", WholeImage);
 
     /// <summary>DFE, the dense feature extractor (Heo et al. 2023).</summary>
-    public static MergingMethod Dfe { get; } = new("dfe", "Leaves the first blocks dense, then merges as tome (DFE).", AfterDenseBlocks) { Options = [Dense] };
+    public static MergingMethod Dfe { get; } = new(
+        "dfe", "Leaves the first blocks dense, then merges as tome (DFE).", AfterDenseBlocks)
+    {
+        Options = [Dense],
+    };
 
     /// <summary>LGTM, local-global token merging (Heo et al. 2023).</summary>
-    public static MergingMethod Lgtm { get; } =
-        new(
-            "lgtm",
-            "Leaves the first blocks dense, then merges inside four windows, then as tome (LGTM).",
-            step => LocalThenGlobal(step, step.Get(LocalStart), step.Get(GlobalStart) ?? ScaledGlobalStart(step.Blocks)))
-        {
-            Options = [LocalStart, GlobalStart],
-        };
+    public static MergingMethod Lgtm { get; } = new(
+        "lgtm",
+        "Leaves the first blocks dense, then merges inside four windows, then as tome (LGTM).",
+        step => LocalThenGlobal(step, step.Get(LocalStart), step.Get(GlobalStart) ?? ScaledGlobalStart(step.Blocks)))
+    {
+        Options = [LocalStart, GlobalStart],
+    };
 
     /// <summary>Baseline: tokens drawn at random merge.</summary>
     public static MergingMethod RandomMerging { get; } = new(
-        "random-merging", "Baseline: merges tokens drawn at random, each into its most similar other token.", step => new RandomMerging(step.Count, step.Setting.Seed));
+        "random-merging",
+        "Baseline: merges tokens drawn at random, each into its most similar other token.",
+        step => new RandomMerging(step.Count, step.Setting.Seed));
 
     /// <summary>Baseline: tokens drawn at random are dropped.</summary>
     public static MergingMethod RandomPruning { get; } = new(
