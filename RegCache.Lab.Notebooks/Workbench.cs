@@ -1,5 +1,4 @@
 using RegCache.Lab.Data;
-using RegCache.Lab.Data.ClassFolders;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;

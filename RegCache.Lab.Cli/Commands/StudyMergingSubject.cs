@@ -1,6 +1,5 @@
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
-using RegCache.Lab.Data.ClassFolders;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;

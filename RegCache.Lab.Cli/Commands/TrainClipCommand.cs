@@ -8,7 +8,6 @@ using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Loop;
 using TorchSharp;
 
 namespace RegCache.Lab.Cli.Commands;
@@ -18,10 +17,10 @@ internal sealed class TrainClipCommand : KitCommand
 {
     private const string ShapesData = "shapes";
 
-    private readonly Option<string?> _config = new("--config") { Description = "JSON file of the training's settings.", HelpName = "FILE" };
-    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of the settings and end." };
+    private readonly Option<string?> _config = new("--config") { Description = "JSON file of the training's configuration.", HelpName = "FILE" };
+    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of the configuration and end." };
     private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, 4096);
-    private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the settings file]", HelpName = "FOLDER" };
+    private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the configuration file]", HelpName = "FOLDER" };
     private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
 
     private readonly Option<ComputeDevice> _device = OptionOf.Choice(
@@ -59,7 +58,7 @@ internal sealed class TrainClipCommand : KitCommand
             return ExitCode.Success;
         }
 
-        var file = arguments.GetValue(_config) ?? throw new UserException("--config FILE is missing: it holds the training's settings (--schema lists them).");
+        var file = arguments.GetValue(_config) ?? throw new UserException("--config FILE is missing: it holds the training's configuration (--schema lists its fields).");
         var config = ClipTrainingConfigFile.Load(file);
         var sharpness = _sharpness.Read(arguments, config.Sharpness);
         config = config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } };
@@ -73,16 +72,7 @@ internal sealed class TrainClipCommand : KitCommand
         using var validation = config.ValData is { } data ? Pairs(data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
         using var start = Start(config, device);
         using var task = new ClipTask(start.Model, train, validation, start.Preprocess, start.Tokenizer, config);
-
-        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
-        if (directory.Force)
-        {
-            checkpoints.Clear();
-        }
-
-        var loop = new TrainingLoop(
-            task, config.Loop, checkpoints, step => _reportTo.Open(arguments, directory, step), directory.Progress);
-        var metrics = loop.Run(context.Cancellation);
+        var metrics = _reportTo.Train(context, directory, task, config.Loop);
         task.Finish();
         Save(start.Model, directory.PathOf("model"));
         foreach (var (name, value) in metrics)
