@@ -131,7 +131,7 @@ internal sealed class StudyMergingOptions
 
     private static readonly MergeSchedule[] _usualSchedules = [.. new[] { 4, 8, 13, 16 }.Select(MergeSchedule.Constant)];
 
-    private readonly Option<MergingMethod[]?> _methods = new("--methods")
+    private readonly Option<MergingMethod[]> _methods = new("--methods")
     {
         Description = string.Join('\n', [
             $"Methods, separated by commas: [default: {string.Join<MergingMethod>(',', _usualMethods)}]",
@@ -141,7 +141,7 @@ internal sealed class StudyMergingOptions
         CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(name => MergingMethods.All.Find(name.Trim())).ToArray()),
     };
 
-    private readonly Option<MergeSchedule[]?> _schedules = new("--r")
+    private readonly Option<MergeSchedule[]> _schedules = new("--r")
     {
         Description = "Tokens to merge, separated by commas: r in every block (8), r with an inflection from -1, falling, to 1, rising "
             + $"(8:-1 falls from 16 to 0), or one number a block (0/3/0/6). [default: {string.Join<MergeSchedule>(',', _usualSchedules)}]",
@@ -212,9 +212,9 @@ internal sealed class StudyMergingOptions
     /// <exception cref="UserException">An option belongs to none of the methods, or a schedule lists more blocks than there are.</exception>
     public IReadOnlyList<MergingSetting> Settings(ParseResult arguments, int blocks, long seed)
     {
-        var methods = (arguments.GetValue(_methods) ?? _usualMethods).Distinct().ToArray();
+        var methods = Given(arguments, _methods, _usualMethods).Distinct().ToArray();
         var options = _ofMethods.Read(arguments, methods);
-        var schedules = (arguments.GetValue(_schedules) ?? _usualSchedules).Distinct()
+        var schedules = Given(arguments, _schedules, _usualSchedules).Distinct()
             .Where(schedule => schedule.Total(blocks) > 0)
             .OrderBy(schedule => schedule.Total(blocks));
         return
@@ -224,7 +224,7 @@ internal sealed class StudyMergingOptions
                from schedule in schedules
                select new MergingSetting(method, schedule)
                {
-                   Options = options,
+                   Options = options.Of(method),
                    ProportionalAttention = !arguments.GetValue(_unweighted),
                    Seed = seed,
                },
@@ -252,4 +252,8 @@ internal sealed class StudyMergingOptions
             CropRatio = arguments.GetValue(_crop),
         };
     }
+
+    // An option of a list that is not given is empty.
+    private static T[] Given<T>(ParseResult arguments, Option<T[]> option, T[] usual) =>
+        arguments.GetValue(option) is { Length: > 0 } given ? given : usual;
 }

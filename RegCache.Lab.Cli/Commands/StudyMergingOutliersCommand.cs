@@ -110,7 +110,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             ("last", (merging with { Outliers = new(OutlierHandling.Last, outliers) }).ApplyTo),
             ("delete", plan => merging.ApplyTo(deletion.ApplyTo(plan, null))),
         ];
-        QuantizationBits?[] bits = [null, .. arguments.GetValue(_allBits) ?? [session.Options.Bits]];
+        QuantizationBits?[] bits = [null, .. arguments.GetValue(_allBits) is { Length: > 0 } all ? all : [session.Options.Bits]];
         bool[] registers = setting.PrefixCount > 0 ? [false, true] : [false];
         var withPrefix = setting with { DeleteCount = 0 };
         EncoderPlan Float(bool hasPrefix) => hasPrefix ? withPrefix.ApplyTo(EncoderPlan.Plain(layers), prefix) : EncoderPlan.Plain(layers);

@@ -1,4 +1,6 @@
+using System.CommandLine;
 using System.Xml.Linq;
+using RegCache.Lab.Cli.Commands;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
@@ -51,6 +53,23 @@ public sealed class MergingStudyTests
         Assert.Equal(14, MergingMethods.ScaledGlobalStart(24));
         Assert.Equal(MergingSetting.Lgtm(8, 1, 14).ApplyTo(plain), new MergingSetting(MergingMethods.Lgtm, MergeSchedule.Constant(8)).ApplyTo(plain));
     }
+
+    [Theory]
+    [InlineData("--methods lgtm-s,tome --r 8,4:-1,0,8", "plain, r 0", "lgtm-s, r 4:-1", "lgtm-s, r 8", "tome, r 4:-1", "tome, r 8")]
+    [InlineData("--methods dfe,tome --r 0/0/6 --dense 3", "plain, r 0", "dfe --dense 3, r 0/0/6", "tome, r 0/0/6")]
+    [InlineData("--r 2 --no-proportional-attention", "plain, r 0", "tome, r 2, sizes not in attention", "dfe, r 2, sizes not in attention", "lgtm, r 2, sizes not in attention")]
+    public void TheCommandLineNamesThePointsOfTheStudy(string arguments, params string[] points) =>
+        Assert.Equal(points, Settings(arguments).Select(setting => setting.ToString()));
+
+    [Fact]
+    public void OptionsOfMethodsThatDoNotRunAreRefused() =>
+        Assert.Contains("--dense belongs to dfe, not to tome", Assert.Throws<UserException>(() => Settings("--methods tome --dense 3")).Message);
+
+    [Theory]
+    [InlineData(3, 1, "in windows from block 3 and in whole images from block 1")]
+    [InlineData(1, 13, "does not fit a model of 12 blocks")]
+    public void PhasesThatDoNotFitAreRefused(int localStart, int globalStart, string message) =>
+        Assert.Contains(message, Assert.Throws<UserException>(() => MergingSetting.Lgtm(4, localStart, globalStart).ApplyTo(EncoderPlan.Plain(12))).Message);
 
     [Fact]
     public void PublishedNumbersAreAllThere()
@@ -154,5 +173,13 @@ public sealed class MergingStudyTests
         Assert.Equal((width, height), (geometry.ResizedWidth, geometry.ResizedHeight));
         Assert.Equal((10, 10), (geometry.Visible.Width, geometry.Visible.Height));
         Assert.Throws<UserException>(() => new ImagePreprocessor(new PreprocessOptions(10) { CropRatio = 0 }));
+    }
+
+    private static IReadOnlyList<MergingSetting> Settings(string arguments)
+    {
+        var options = new StudyMergingOptions();
+        var command = new Command("merging");
+        options.AddTo(command);
+        return options.Settings(command.Parse($"--model m {arguments}"), 12, seed: 0);
     }
 }
