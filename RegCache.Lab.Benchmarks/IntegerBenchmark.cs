@@ -171,7 +171,7 @@ internal static class IntegerBenchmark
             var prefix = new RegisterPrefix("random", Enumerable.Range(0, layers).ToDictionary(block => block, _ => (Row(), Row())));
             Naive = quantizer.ApplyTo(plain);
             RegCached = quantizer.ApplyTo(new RegCacheSetting(SensitiveBlock - 1, PrefixTokens, SensitiveBlock, DeletedTokens).ApplyTo(plain, prefix));
-            Merged = quantizer.ApplyTo(MergingConfiguration.TokenMerging(MergedTokens).ApplyTo(plain));
+            Merged = quantizer.ApplyTo(MergingSetting.ToMe(MergedTokens).ApplyTo(plain));
             using var calibration = new CalibrationImages(images.narrow(0, 0, 1).clone(), "random");
             Static = new StaticRangeCalibrator(tower, calibration, new NaiveQuantizer(new(8, 8)), 1).Calibrate(plain).ApplyTo(plain);
         }

@@ -29,10 +29,10 @@ internal static class MergingBenchmark
         Console.WriteLine("  method                                     MACs    this kit               reached   PyTorch's ToMe         kit/PyTorch");
         foreach (var count in new[] { 8, 13, 16 })
         {
-            MeasureSpeedUp(model, images, MergingConfiguration.TokenMerging(count), pairs, peer, count);
+            MeasureSpeedUp(model, images, MergingSetting.ToMe(count), pairs, peer, count);
         }
 
-        MeasureSpeedUp(model, images, MergingConfiguration.Preset("lgtm-b", 16), pairs, peer: null, 0);
+        MeasureSpeedUp(model, images, new MergingSetting(MergingMethods.All.Find("lgtm-b"), MergeSchedule.Constant(16)), pairs, peer: null, 0);
     }
 
     private static void MeasureStep(VisionTower tower, int pairs)
@@ -63,10 +63,10 @@ internal static class MergingBenchmark
     }
 
     private static void MeasureSpeedUp(
-        ClipModel model, torch.Tensor images, MergingConfiguration configuration, int pairs, PyTorchPeer? peer, int count)
+        ClipModel model, torch.Tensor images, MergingSetting setting, int pairs, PyTorchPeer? peer, int count)
     {
         var plain = EncoderPlan.Plain(model.Vision.Blocks.Count);
-        var merging = configuration.ApplyTo(plain);
+        var merging = setting.ApplyTo(plain);
         using var runner = new PlanRunner(model.Vision);
         double Seconds(EncoderPlan plan) => PairedTiming.Seconds(() => runner.Run(images, plan).Dispose());
         long Macs(EncoderPlan plan) => MacsTable.Of(model.Config.Vision, model.Config.EmbedDim, plan).Total;
@@ -86,7 +86,7 @@ internal static class MergingBenchmark
         }
 
         var own = new PairedTiming(kit, kitPlain);
-        var line = $"  {configuration,-42} {saved,5:0.00}   {Text(own),-22} {100 * own.Ratio / saved,5:0} %";
+        var line = $"  {setting,-42} {saved,5:0.00}   {Text(own),-22} {100 * own.Ratio / saved,5:0} %";
         Console.WriteLine(peer is null
             ? line
             : $"{line}   {Text(new(torchMerging, torchPlain)),-22} {new PairedTiming(kit, torchMerging).Ratio,6:0.00}");

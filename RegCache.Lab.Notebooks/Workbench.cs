@@ -6,8 +6,6 @@ using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Notebooks.Pictures;
 using RegCache.Lab.Quantization;
-using RegCache.Lab.Quantization.Ptq4Vit;
-using RegCache.Lab.Quantization.RepqVit;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training.ShapesClip;
@@ -106,17 +104,13 @@ public sealed class Workbench : IDisposable
     /// <param name="baseline">The quantizer's family.</param>
     /// <param name="bits">Bit-widths.</param>
     /// <param name="images">Search images that ranges are calibrated on; the naive quantizer needs none.</param>
-    public ICalibrator Calibration(Baseline baseline, QuantizationBits bits, int images = CalibrationImages.DefaultCount) => baseline switch
-    {
-        Baseline.Ptq4Vit => new Ptq4VitCalibrator(Tower, Classifier, CalibrationSet(images), new(bits)),
-        Baseline.RepqVit => new RepqVitCalibrator(Tower, CalibrationSet(images), bits),
-        _ => new NaiveQuantizer(bits),
-    };
+    public ICalibrator Calibration(QuantizerFamily baseline, QuantizationBits bits, int images = CalibrationImages.DefaultCount) =>
+        baseline.Create(new(Tower, Classifier, bits, _options.BatchSize, () => CalibrationSet(images)));
 
     /// <summary>What a run of the whole pipeline works on.</summary>
     /// <param name="baseline">The quantizer's family.</param>
     /// <param name="calibrationImages">Images that ranges are calibrated on.</param>
-    public RegCacheSubject Subject(Baseline baseline, int calibrationImages = CalibrationImages.DefaultCount)
+    public RegCacheSubject Subject(QuantizerFamily baseline, int calibrationImages = CalibrationImages.DefaultCount)
     {
         var made = new Dictionary<QuantizationBits, ICalibrator>();
         return new(

@@ -138,4 +138,11 @@ public sealed class MethodValues(IReadOnlyDictionary<string, string> texts)
     /// <summary>The value of an option.</summary>
     /// <exception cref="UserException">The option does not take what was given.</exception>
     public T Get<T>(MethodOption<T> option) => option.Read(texts.GetValueOrDefault(option.Name));
+
+    /// <summary>Those of one method alone.</summary>
+    public MethodValues Of(IListed method) =>
+        new(texts.Where(text => method.Options.Any(option => option.Name == text.Key)).ToDictionary());
+
+    /// <summary>What was given, as it would be written: "--search-rounds 2 --metric mse".</summary>
+    public override string ToString() => string.Join(' ', texts.Select(text => $"{text.Key} {text.Value}"));
 }

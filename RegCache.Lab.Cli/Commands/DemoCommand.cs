@@ -52,7 +52,7 @@ internal sealed class DemoCommand : KitCommand
     public override int Run(CommandContext context)
     {
         var folder = context.Arguments.GetRequiredValue(_out);
-        var baseline = BaselineNames.NameOf(_baseline.Read(context.Arguments));
+        var baseline = _baseline.Read(context.Arguments).Name;
         QuantizationBits[] widths = context.Arguments.GetValue(_bits) is { } bits ? [bits] : _defaultBits;
         context.Progress.Message($"The demo's images and results go to {folder}.");
         var files = DemoFiles.Prepare(folder, context.Progress, context.Cancellation);

@@ -19,9 +19,9 @@ internal sealed class RegCacheSession : IDisposable
     // Crops of a search set are read several times; what fits is decoded once.
     private const long CropCacheBytes = 2L << 30;
 
-    private readonly Dictionary<Baseline, QuantizerSetup> _quantizers;
-    private readonly Func<Baseline, QuantizerSetup> _makeQuantizer;
-    private readonly Dictionary<(Baseline Baseline, QuantizationBits Bits), ICalibrator> _calibrations = [];
+    private readonly Dictionary<QuantizerFamily, QuantizerSetup> _quantizers;
+    private readonly Func<QuantizerFamily, QuantizerSetup> _makeQuantizer;
+    private readonly Dictionary<(QuantizerFamily Baseline, QuantizationBits Bits), ICalibrator> _calibrations = [];
     private readonly List<FolderImageSource> _sources;
 
     private RegCacheSession(
@@ -30,7 +30,7 @@ internal sealed class RegCacheSession : IDisposable
         RegCacheSubject subject,
         RegCacheOptions options,
         QuantizerSetup quantizer,
-        Func<Baseline, QuantizerSetup> makeQuantizer,
+        Func<QuantizerFamily, QuantizerSetup> makeQuantizer,
         List<FolderImageSource> sources)
     {
         _sources = sources;
@@ -56,13 +56,17 @@ internal sealed class RegCacheSession : IDisposable
     /// <summary>How the layers run; null: by the tensor operators.</summary>
     public OneDnnBackend? Execution => Subject.Tower.Backend as OneDnnBackend;
 
-    public static RegCacheSession Open(CommandContext context, SessionOptions options)
+    /// <param name="context">The command.</param>
+    /// <param name="options">What the command line says.</param>
+    /// <param name="others">Families that the command runs beside that of <c>--baseline</c>.</param>
+    public static RegCacheSession Open(CommandContext context, SessionOptions options, params QuantizerFamily[] others)
     {
         var arguments = context.Arguments;
         var baseline = options.Baseline.Read(arguments);
+        var values = options.Quantizer.Read(arguments, [baseline, .. others]);
         var run = options.Run.Read(arguments);
         var settings = options.NeedsSearchImages
-            ? options.Search.Read(arguments) with { Recalibration = options.Calibration.ReadRecalibration(arguments) }
+            ? options.Search.Read(arguments)
             : new() { Bits = options.Search.ReadBits(arguments) };
         var locations = options.Data.Read(arguments);
         var validation = OpenClasses(locations, DataVariable.ImageNetValidation, null);
@@ -75,7 +79,7 @@ internal sealed class RegCacheSession : IDisposable
         var execution = ExecutionSetup.Choose(options.Execution.Read(arguments), run, settings.Bits, context.Progress);
         var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model) with { Backend = execution });
         settings.Validate(clip.Model.Config.Vision.Patches);
-        var name = $"{clip.Name}_{BaselineNames.NameOf(baseline)}_{settings.Bits}".ToLowerInvariant();
+        var name = $"{clip.Name}_{baseline.Name}_{settings.Bits}".ToLowerInvariant();
         var directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", name), run.Force, context.Progress);
         try
         {
@@ -95,14 +99,20 @@ internal sealed class RegCacheSession : IDisposable
             }
 
             var validationImages = Source(validation);
-            QuantizerSetup Quantizer(Baseline family) => QuantizerSetup.Create(
-                context,
-                options,
-                family,
-                () => Source(ClassFolderDataset.Open(locations.Require(DataVariable.Calibration), DataVariable.Calibration)),
-                clip,
-                classifier,
-                directory);
+            CalibrationImages Images()
+            {
+                var source = Source(ClassFolderDataset.Open(locations.Require(DataVariable.Calibration), DataVariable.Calibration));
+                return new(
+                    CalibrationImages.Read(source, values.Get(CalibrationImages.CountOption), clip.Model.Vision), source.Fingerprint)
+                {
+                    Memory = values.Get(CalibrationImages.MemoryOption),
+                    Progress = directory.Progress,
+                    Cancellation = context.Cancellation,
+                };
+            }
+
+            QuantizerSetup Quantizer(QuantizerFamily family) => new(
+                family, new(clip.Model.Vision, classifier, settings.Bits, run.Batch, Images) { Values = values });
             var quantizer = Quantizer(baseline);
             var subject = new RegCacheSubject(
                 clip.Name,
@@ -115,7 +125,7 @@ internal sealed class RegCacheSession : IDisposable
                 baseline,
                 quantizer.At,
                 run.Batch,
-                options.Search.ReadScope(arguments).ToString().ToLowerInvariant())
+                values.Get(NaiveFamily.Scope).ToString().ToLowerInvariant())
             {
                 Execution = $"{execution?.Mode}",
             };
@@ -133,7 +143,7 @@ internal sealed class RegCacheSession : IDisposable
     public ICalibrator Calibration(QuantizationBits bits) => Calibration(Subject.Baseline, bits);
 
     /// <summary>The same of any family.</summary>
-    public ICalibrator Calibration(Baseline baseline, QuantizationBits bits)
+    public ICalibrator Calibration(QuantizerFamily baseline, QuantizationBits bits)
     {
         if (!_calibrations.TryGetValue((baseline, bits), out var calibration))
         {
@@ -142,7 +152,7 @@ internal sealed class RegCacheSession : IDisposable
                 _quantizers.Add(baseline, quantizer = _makeQuantizer(baseline));
             }
 
-            calibration = new StoredCalibration(
+            calibration = new StoredCalibrator(
                 new RememberedCalibrator(quantizer.At(bits)),
                 Directory.PathOf("calibration"),
                 Subject.Tower,

@@ -100,10 +100,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         Func<QuantizationBits, EncoderPlan, IQuantizer> quantizer)
     {
         var layers = session.Subject.Tower.Blocks.Count;
-        var merging = new MergingConfiguration(MergingMethod.TokenMerging, MergeSchedule.Constant(arguments.GetValue(_count)))
-        {
-            LocalStart = arguments.GetValue(_first),
-        };
+        var merging = MergingSetting.Dfe(arguments.GetValue(_count), arguments.GetValue(_first));
         var deletion = setting with { PrefixCount = 0, DeleteCount = setting.DeleteCount > 0 ? setting.DeleteCount : outliers };
         (string Name, Func<EncoderPlan, EncoderPlan> Apply)[] policies =
         [
@@ -113,7 +110,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             ("last", (merging with { Outliers = new(OutlierHandling.Last, outliers) }).ApplyTo),
             ("delete", plan => merging.ApplyTo(deletion.ApplyTo(plan, null))),
         ];
-        QuantizationBits?[] bits = [null, .. arguments.GetValue(_allBits) ?? [session.Options.Bits]];
+        QuantizationBits?[] bits = [null, .. arguments.GetValue(_allBits) is { Length: > 0 } all ? all : [session.Options.Bits]];
         bool[] registers = setting.PrefixCount > 0 ? [false, true] : [false];
         var withPrefix = setting with { DeleteCount = 0 };
         EncoderPlan Float(bool hasPrefix) => hasPrefix ? withPrefix.ApplyTo(EncoderPlan.Plain(layers), prefix) : EncoderPlan.Plain(layers);
@@ -168,7 +165,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         foreach (var panel in rows.GroupBy(row => row.Bits))
         {
             plot.Add($"{panel.Key}: GMACs an image", [.. panel.GroupBy(row => (row.Outliers, row.Registers)).Select(group => new ParetoSeries(
-                group.Key.Outliers + (group.Key.Registers ? ", registers" : ""), [.. group.Select(row => (row.Gmacs, row.Top1))]))]);
+                group.Key.Outliers + (group.Key.Registers ? ", registers" : ""), [.. group.Select(row => new ParetoPoint(row.Gmacs, row.Top1))]))]);
         }
 
         return plot;

@@ -1,18 +1,29 @@
+using System.Text.Json;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Notebooks.Pictures;
+using RegCache.Lab.Reports;
 using Spectre.Console;
+using TorchSharp;
 
 namespace RegCache.Lab.Cli.Commands;
 
-/// <summary>Table and plot of a merging study, the published numbers beside its own.</summary>
+/// <summary>What a merging study shows: its table and plot, the published numbers beside its own, and pictures of merged tokens.</summary>
 internal static class StudyMergingReport
 {
+    // Smaller images are enlarged, so that the outlines leave something to see.
+    private const int LeastWidth = 160;
+
+    private static readonly JsonSerializerOptions _jsonLayout = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
     public static void Print(IAnsiConsole console, IReadOnlyList<MergingStudyRow> rows, IReadOnlyList<PublishedResult> published)
     {
         var table = new Table().AddColumns("method", "r", "top-1 %", "top-5 %", "GMACs", "MACs ratio", "images/s", "speed ratio", "tokens");
         foreach (var row in rows)
         {
             table.AddRow(
-                row.Method, $"{row.R}", $"{row.Top1:0.00}", $"{row.Top5:0.00}", $"{row.Gmacs:0.000}", $"{row.MacsRatio:0.00}",
+                row.Method, row.R, $"{row.Top1:0.00}", $"{row.Top5:0.00}", $"{row.Gmacs:0.000}", $"{row.MacsRatio:0.00}",
                 $"{row.ImagesPerSecond:0.0}", $"{row.SpeedRatio:0.00}", $"{row.FinalTokens}");
         }
 
@@ -35,6 +46,7 @@ internal static class StudyMergingReport
         console.Write(beside);
     }
 
+    /// <summary>Accuracy against cost. A method has a line for r in every block and one for each inflection; points tell their r.</summary>
     public static ParetoPlot Plot(IReadOnlyList<MergingStudyRow> rows, IReadOnlyList<PublishedResult> published)
     {
         var plot = new ParetoPlot();
@@ -43,18 +55,87 @@ internal static class StudyMergingReport
         return plot;
     }
 
-    // Every line starts at the plain model.
+    /// <summary>
+    /// Writes <c>pictures.png</c>, one row an image: the image, then its merged tokens under each method at the schedule that
+    /// merges most; and the sizes of the groups as <c>pictures.json</c>.
+    /// </summary>
+    /// <param name="subject">Model and images.</param>
+    /// <param name="settings">The points of the study.</param>
+    /// <param name="count">Images to show, spread over the set.</param>
+    public static void WritePictures(StudyMergingSubject subject, IReadOnlyList<MergingSetting> settings, int count)
+    {
+        var blocks = subject.Tower.Blocks.Count;
+        var tracked = EncoderPlan.Plain(blocks).With(0, block => block with { Before = [new TrackSources()] });
+        var shown = settings.Where(setting => setting != MergingSetting.Plain).GroupBy(setting => setting.Method)
+            .Select(group => group.MaxBy(setting => setting.Schedule.Total(blocks))!).ToList();
+        count = Math.Min(count, subject.Images.Count);
+        if (count == 0 || shown.Count == 0)
+        {
+            return;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * subject.Images.Count / count)).ToArray();
+        var images = subject.Images.Read(indices);
+        // Unreadable images are missing from the batch, too.
+        indices = [.. indices.Except(subject.Images.Unreadable.Select(image => image.Index))];
+        count = indices.Length;
+        var scale = Math.Max(1, (LeastWidth + subject.Preprocess.Width - 1) / subject.Preprocess.Width);
+        var width = scale * subject.Preprocess.Width;
+        var originals = InputPixels.Of(images, subject.Preprocess).Select(image => PictureGrid.Enlarge(image, subject.Preprocess.Width, scale)).ToArray();
+        var rows = originals.Select(original => new List<byte[]> { original }).ToArray();
+        var sizes = new List<object>();
+        var (device, type) = subject.Tower.Placement;
+        using var runner = new PlanRunner(subject.Tower);
+        var input = images.to(type, device);
+        foreach (var setting in shown)
+        {
+            var stream = runner.Forward(input, setting.ApplyTo(tracked));
+            for (var image = 0; image < count; image++)
+            {
+                var groups = MergePicture.Groups(stream.Sources![image], subject.Tower.Config.ClassTokens);
+                rows[image].Add(MergePicture.Draw(
+                    originals[image], width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
+                sizes.Add(new
+                {
+                    Image = Path.GetFileName(subject.Images.Files[indices[image]]),
+                    Method = setting.Method.Name,
+                    R = setting.Schedule.ToString(),
+                    Groups = groups.Where(group => group >= 0).CountBy(group => group).Select(group => group.Value).OrderDescending().ToArray(),
+                });
+            }
+        }
+
+        PictureGrid.WritePng(subject.Directory.PathOf("pictures.png"), rows, width);
+        AtomicFile.WriteText(subject.Directory.PathOf("pictures.json"), JsonSerializer.Serialize(sizes, _jsonLayout));
+        subject.Directory.Progress.Message(
+            $"pictures.png: columns are the image, {string.Join(", ", shown.Select(setting => $"{setting.Method} r {setting.Schedule}"))}.");
+    }
+
+    // Every line starts at the plain model, which comes first.
     private static List<ParetoSeries> Own(IReadOnlyList<MergingStudyRow> rows, Func<MergingStudyRow, double> cost) =>
     [
-        .. rows.Where(row => row.Method != MergingVariant.PlainName).GroupBy(row => row.Method).Select(group => new ParetoSeries(
-            group.Key, [.. rows.Take(1).Concat(group).Select(row => (cost(row), row.Top1))])),
+        .. rows.Skip(1).GroupBy(row => LineOf(row.Method, row.R)).Select(group => new ParetoSeries(
+            group.Key, [.. rows.Take(1).Concat(group).Select(row => new ParetoPoint(cost(row), row.Top1, $"{row.Method}, r {row.R}"))])),
     ];
 
     private static List<ParetoSeries> Others(IReadOnlyList<PublishedResult> published, Func<PublishedResult, double?> cost) =>
     [
-        .. published.Where(result => cost(result) is not null).GroupBy(result => result.Method).Select(group =>
-            new ParetoSeries($"{group.Key}, published", [.. group.Select(result => (cost(result)!.Value, result.Accuracy))]) { IsPublished = true }),
+        .. published.Where(result => cost(result) is not null).GroupBy(result => LineOf(result.Method, result.R)).Select(group =>
+            new ParetoSeries(
+                $"{group.Key}, published",
+                [.. group.Select(result => new ParetoPoint(cost(result)!.Value, result.Accuracy, result.R is null ? result.Method : $"{result.Method}, r {result.R}"))])
+            {
+                IsPublished = true,
+            }),
     ];
+
+    private static string LineOf(string method, string? r) => r is null ? method : MergeSchedule.Parse(r) switch
+    {
+        { List: not null } => $"{method}, r by block",
+        { Inflection: not 0 and var inflection } => $"{method}, r:{inflection}",
+        _ => method,
+    };
 
     private static void AlignNumbers(Table table, int first, int? end = null)
     {

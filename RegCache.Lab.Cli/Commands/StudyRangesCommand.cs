@@ -17,11 +17,11 @@ internal sealed class StudyRangesCommand : KitCommand
 
     private readonly PrefixSettingOptions _setting = new();
 
-    private readonly Option<Baseline[]> _baselines = new("--baselines")
+    private readonly Option<QuantizerFamily[]> _baselines = new("--baselines")
     {
         Description = "Quantizers to compare, separated by commas. [default: that of --baseline]",
         HelpName = "LIST",
-        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(BaselineNames.Parse).Distinct().ToArray()),
+        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(QuantizerFamilies.All.Find).Distinct().ToArray()),
     };
 
     private readonly Option<QuantizationBits[]> _allBits = new("--all-bits")
@@ -67,7 +67,7 @@ internal sealed class StudyRangesCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var session = RegCacheSession.Open(context, _options);
+        using var session = RegCacheSession.Open(context, _options, context.Arguments.GetValue(_baselines) ?? []);
         using var cache = _setting.LoadPrefix(context.Arguments);
         var (subject, directory) = (session.Subject, session.Directory);
         var setting = _setting.Read(context.Arguments, cache, subject.Tower);
@@ -77,7 +77,7 @@ internal sealed class StudyRangesCommand : KitCommand
         }
 
         var (run, count) = (_options.Run.Read(context.Arguments), context.Arguments.GetValue(_images));
-        Baseline[] baselines = context.Arguments.GetValue(_baselines) ?? [subject.Baseline];
+        QuantizerFamily[] baselines = context.Arguments.GetValue(_baselines) ?? [subject.Baseline];
         QuantizationBits[] bits = context.Arguments.GetValue(_allBits) ?? [session.Options.Bits];
         if (run.DryRun)
         {
@@ -108,7 +108,7 @@ internal sealed class StudyRangesCommand : KitCommand
 
     private static List<RangeCase> Cases(
         RegCacheSession session,
-        Baseline[] baselines,
+        QuantizerFamily[] baselines,
         QuantizationBits[] bits,
         RegCacheSetting setting,
         RegisterPrefix? prefix,
@@ -124,7 +124,7 @@ internal sealed class StudyRangesCommand : KitCommand
                 cases.AddRange(streams.Select(stream =>
                 {
                     var quantizer = session.Calibration(baseline, width).Calibrate(stream.Plan);
-                    return new RangeCase(BaselineNames.NameOf(baseline), width, stream.Registers, quantizer, isQuantized ? quantizer.ApplyTo(stream.Plan) : stream.Plan);
+                    return new RangeCase(baseline.Name, width, stream.Registers, quantizer, isQuantized ? quantizer.ApplyTo(stream.Plan) : stream.Plan);
                 }));
             }
         }

@@ -98,7 +98,7 @@ internal sealed record TrainShapesClipCard(
                     classifier,
                     search,
                     test,
-                    Baseline.Naive,
+                    NaiveFamily.Entry,
                     width => new NaiveQuantizer(width),
                     BatchSize,
                     "batch");

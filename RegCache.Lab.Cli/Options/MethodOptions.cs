@@ -10,7 +10,7 @@ internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> metho
     private readonly Dictionary<MethodOption, Option<string?>> _options = methods
         .SelectMany(method => method.Options)
         .Distinct()
-        .ToDictionary(option => option, Make);
+        .ToDictionary(option => option, option => Make(option, methods));
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
@@ -33,21 +33,22 @@ internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> metho
             if (!chosen.Any(method => method.Options.Contains(option)))
             {
                 throw new UserException(
-                    $"{option.Name} belongs to {Owners(option)}, not to {string.Join(", ", chosen.Select(method => method.Name))}; leave it out, or choose another method by {chooser}.");
+                    $"{option.Name} belongs to {Owners(option, methods)}, not to {string.Join(", ", chosen.Select(method => method.Name))}; leave it out, or choose another method by {chooser}.");
             }
         }
 
         return new(given.ToDictionary(pair => pair.Key.Name, pair => arguments.GetValue(pair.Value)!));
     }
 
-    private string Owners(MethodOption option) =>
+    private static string Owners(MethodOption option, IReadOnlyList<IListed> methods) =>
         string.Join(", ", methods.Where(method => method.Options.Contains(option)).Select(method => method.Name));
 
-    private static Option<string?> Make(MethodOption option)
+    private static Option<string?> Make(MethodOption option, IReadOnlyList<IListed> methods)
     {
+        var owners = methods.All(method => method.Options.Contains(option)) ? "" : $"{Owners(option, methods)}: ";
         var made = new Option<string?>(option.Name)
         {
-            Description = $"{option.Help} [default: {option.WhenAbsent}]",
+            Description = $"{owners}{option.Help} [default: {option.WhenAbsent}]",
             HelpName = option.Values,
             CustomParser = result => OptionOf.Parse(result, text =>
             {

@@ -5,38 +5,22 @@ using RegCache.Lab.Registers;
 
 namespace RegCache.Lab.Cli.Options;
 
-/// <summary>The options of quantizer and search: everything in <see cref="RegCacheOptions"/> and the naive quantizer.</summary>
+/// <summary>The options of a search: everything in <see cref="RegCacheOptions"/>, and the order of the images.</summary>
 internal sealed class RegCacheSettingsOptions
 {
     private readonly Option<QuantizationBits> _bits = new("--bits")
     {
-        Description = "Bit-widths of weights and activations, W8A8 or 8. [default: W8A8]",
+        Description = "Bit-widths of weights and activations, W8A8 or 8.",
         HelpName = "WwAa",
         CustomParser = result => OptionOf.Parse(result, QuantizationBits.Parse),
         DefaultValueFactory = _ => new(8, 8),
     };
 
-    private readonly Option<ActivationScope> _scope = OptionOf.Choice(
-        "--scope",
-        "Over what a dynamic activation range is taken.",
-        ActivationScope.Batch,
-        ("batch", ActivationScope.Batch),
-        ("image", ActivationScope.Image),
-        ("token", ActivationScope.Token));
-
-    private readonly Option<WeightGranularity> _granularity = OptionOf.Choice(
-        "--weight-granularity",
-        "Over what a weight scale is taken.",
-        WeightGranularity.Row,
-        ("row", WeightGranularity.Row),
-        ("tensor", WeightGranularity.Tensor));
-
-    private readonly Option<ActivationRange> _range = OptionOf.Choice(
-        "--activation-range",
-        "Grid of the activations.",
-        ActivationRange.Symmetric,
-        ("symmetric", ActivationRange.Symmetric),
-        ("asymmetric", ActivationRange.Asymmetric));
+    private readonly Option<Recalibration?> _recalibration = OptionOf.OptionalChoice(
+        "--recalibrate",
+        "How often a search calibrates. [default: as the quantizer recommends]",
+        ("every", Recalibration.Every),
+        ("two-pass", Recalibration.TwoPass));
 
     private readonly Option<QuantizationBits?> _sensitivityBits = new("--sensitivity-bits")
     {
@@ -92,16 +76,10 @@ internal sealed class RegCacheSettingsOptions
         ("class", ImageOrder.Class),
         ("name", ImageOrder.Name));
 
-    private enum ActivationRange
+    /// <summary>Adds the options that commands without a search have, too.</summary>
+    public void AddTo(Command command)
     {
-        Symmetric,
-        Asymmetric,
-    }
-
-    /// <summary>Adds the options of the quantizer and of reading images.</summary>
-    public void AddQuantizerTo(Command command)
-    {
-        foreach (var option in new Option[] { _bits, _scope, _granularity, _range, _order })
+        foreach (var option in new Option[] { _bits, _order, _recalibration })
         {
             command.Add(option);
         }
@@ -136,6 +114,7 @@ internal sealed class RegCacheSettingsOptions
         MaxDelete = arguments.GetValue(_maxDelete),
         Finalists = arguments.GetValue(_finalists),
         Prune = arguments.GetValue(_prune),
+        Recalibration = arguments.GetValue(_recalibration),
     };
 
     /// <summary>The bit-widths of the run.</summary>
@@ -143,17 +122,6 @@ internal sealed class RegCacheSettingsOptions
 
     /// <summary>The order of the images.</summary>
     public ImageOrder ReadOrder(ParseResult arguments) => arguments.GetValue(_order);
-
-    /// <summary>Over what activation ranges are taken.</summary>
-    public ActivationScope ReadScope(ParseResult arguments) => arguments.GetValue(_scope);
-
-    /// <summary>The naive quantizer at given bit-widths.</summary>
-    public NaiveQuantizer Naive(ParseResult arguments, QuantizationBits bits) => new(bits)
-    {
-        Scope = arguments.GetValue(_scope),
-        Granularity = arguments.GetValue(_granularity),
-        AsymmetricActivations = arguments.GetValue(_range) == ActivationRange.Asymmetric,
-    };
 
     private static Option<SearchMetric> Metric(string name, string description) => OptionOf.Choice(
         name, description, SearchMetric.Accuracy, ("accuracy", SearchMetric.Accuracy), ("mse", SearchMetric.Mse));

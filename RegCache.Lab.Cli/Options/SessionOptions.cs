@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RegCache.Lab.Data;
+using RegCache.Lab.Quantization;
 
 namespace RegCache.Lab.Cli.Options;
 
@@ -17,7 +18,7 @@ internal sealed class SessionOptions(bool needsSearchImages = true)
 
     public RegCacheSettingsOptions Search { get; } = new();
 
-    public CalibrationOptions Calibration { get; } = new();
+    public MethodOptions Quantizer { get; } = new("--baseline", QuantizerFamilies.All);
 
     public ExecutionOption Execution { get; } = new();
 
@@ -29,8 +30,8 @@ internal sealed class SessionOptions(bool needsSearchImages = true)
         Model.AddTo(command);
         Model.AddClassifierTo(command);
         Baseline.AddTo(command);
-        Search.AddQuantizerTo(command);
-        Calibration.AddTo(command);
+        Search.AddTo(command);
+        Quantizer.AddTo(command);
         Execution.AddTo(command);
         Run.AddTo(command);
         if (needsSearchImages)

@@ -1,8 +1,8 @@
 namespace RegCache.Lab.Notebooks.Pictures;
 
 /// <summary>
-/// Pictures of merged tokens (token-merging.md, section 12): every group of patches in its mean colour, outlined in a
-/// colour of its own.
+/// Pictures of merged tokens as in the paper on ToMe (Bolya et al. 2023): every group of patches in its mean colour, outlined
+/// in a colour of its own.
 /// </summary>
 public static class MergePicture
 {

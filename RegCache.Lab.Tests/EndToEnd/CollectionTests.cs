@@ -61,21 +61,21 @@ public sealed class CollectionTests
     [Trait("Category", "Slow")]
     public void Searches_find_the_same_during_collections()
     {
-        using var subject = new Subject();
+        using var experiment = new SmallExperiment();
         var options = new RegCacheOptions { MaxPrefix = 1, MaxDelete = 1, SearchMetric = SearchMetric.Mse };
         var settings = RegisterSearch.Settings([1], 2, options.MaxPrefix, options);
-        var prefixes = new Dictionary<int, RegisterPrefix> { [1] = subject.Prefix };
+        var prefixes = new Dictionary<int, RegisterPrefix> { [1] = experiment.Prefix };
         AssertSame<GridCell>(() =>
         {
-            using var repqVit = new RepqVitCalibrator(subject.Tower, subject.Calibration, _bits);
+            using var repqVit = new RepqVitCalibrator(experiment.Tower, experiment.Calibration, _bits);
             ICalibrator[] calibrations =
             [
-                new NaiveQuantizer(_bits), repqVit, new Ptq4VitCalibrator(subject.Tower, subject.Classifier, subject.Calibration, new(_bits)),
+                new NaiveQuantizer(_bits), repqVit, new Ptq4VitCalibrator(experiment.Tower, experiment.Classifier, experiment.Calibration, new(_bits)),
             ];
             return
             [
                 .. calibrations.SelectMany(calibration => RegisterSearch.Run(
-                    subject.Tower, subject.Classifier, subject.Images, calibration, settings, prefixes, options, new("search", 3)).Cells),
+                    experiment.Tower, experiment.Classifier, experiment.Images, calibration, settings, prefixes, options, new("search", 3)).Cells),
             ];
         });
     }
@@ -84,17 +84,17 @@ public sealed class CollectionTests
     [Trait("Category", "Slow")]
     public void Evaluations_score_the_same_during_collections()
     {
-        using var subject = new Subject();
+        using var experiment = new SmallExperiment();
         var plain = EncoderPlan.Plain(Blocks);
         EncoderPlan[] plans =
         [
             plain,
-            MergingConfiguration.TokenMerging(2).ApplyTo(plain),
-            new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)).ApplyTo(plain),
-            new MergingConfiguration(MergingMethod.AttentionPruning, MergeSchedule.Constant(2)).ApplyTo(plain),
-            new RegCacheSetting(1, 1, 2, 1).ApplyTo(EncoderPlan.Uniform(Blocks, new NaiveQuantizer(_bits)), subject.Prefix),
+            MergingSetting.ToMe(2).ApplyTo(plain),
+            new MergingSetting(MergingMethods.RandomMerging, MergeSchedule.Constant(2)).ApplyTo(plain),
+            new MergingSetting(MergingMethods.AttentionPruning, MergeSchedule.Constant(2)).ApplyTo(plain),
+            new RegCacheSetting(1, 1, 2, 1).ApplyTo(EncoderPlan.Uniform(Blocks, new NaiveQuantizer(_bits)), experiment.Prefix),
         ];
-        AssertSame<PlanScore>(() => [.. PlanEvaluation.Run(subject.Tower, subject.Classifier, subject.Images, new(plans), new("scores", 3), reference: 0)]);
+        AssertSame<PlanScore>(() => [.. PlanEvaluation.Run(experiment.Tower, experiment.Classifier, experiment.Images, new(plans), new("scores", 3), reference: 0)]);
     }
 
     [Fact]
@@ -159,12 +159,12 @@ public sealed class CollectionTests
     }
 
     /// <summary>A small random model and what is measured on it.</summary>
-    private sealed class Subject : IDisposable
+    private sealed class SmallExperiment : IDisposable
     {
         private readonly DisposeScope _scope = torch.NewDisposeScope();
         private readonly ClipModel _model = RandomModels.Create(RandomModels.Tiny);
 
-        public Subject()
+        public SmallExperiment()
         {
             Prefix = new("p", Enumerable.Range(0, Blocks).ToDictionary(block => block, _ => (torch.randn(24), torch.randn(24))));
             Classifier = new(ZeroShotClassifier.Normalize(torch.randn(5, 12)).t().contiguous());

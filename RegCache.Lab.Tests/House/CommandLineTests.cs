@@ -55,7 +55,7 @@ public sealed class CommandLineTests
     {
         var (code, output, _) = RunTestCommand(["test", "options", "--baseline", "repqvit"], ("BASELINE", "gptq"));
         Assert.Equal(0, code);
-        Assert.Contains("Baseline = RepqVit", output, StringComparison.Ordinal);
+        Assert.Contains("Baseline = repqvit", output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed class CommandLineTests
             output, StringComparison.Ordinal);
         Assert.Contains("DataRoot = /d, ImageNetValidation = /d/val, TrainSample = /t", output, StringComparison.Ordinal);
         Assert.Contains("CocoRoot = /c", output, StringComparison.Ordinal);
-        Assert.Contains("Baseline = Ptq4Vit", output, StringComparison.Ordinal);
+        Assert.Contains("Baseline = ptq4vit", output, StringComparison.Ordinal);
         Assert.Contains("--run-dir 'runs/a b'", output, StringComparison.Ordinal);
     }
 
@@ -84,7 +84,7 @@ public sealed class CommandLineTests
             ["test", "options"], ("DATA_ROOT", null), ("BASELINE", null), ("LC_ALL", "de_DE.UTF-8"), ("LANG", "de_DE.UTF-8"));
         Assert.True(code == 0, error);
         Assert.Contains("Device = Cpu, Batch = 64, Threads = , Seed = 0, Precision = Fp32, RunDirectory = , Verbose = False", output, StringComparison.Ordinal);
-        Assert.Contains("Baseline = Naive", output, StringComparison.Ordinal);
+        Assert.Contains("Baseline = naive", output, StringComparison.Ordinal);
         Assert.Contains("Half = 0.5", output, StringComparison.Ordinal);
     }
 

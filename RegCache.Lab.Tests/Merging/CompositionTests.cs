@@ -30,7 +30,7 @@ public sealed class CompositionTests : IDisposable
     {
         var registers = new RegCacheSetting(1, 3, 2, 2)
             .ApplyTo(EncoderPlan.Uniform(Layers, new NaiveQuantizer(new(8, 8))), RandomPrefix());
-        var plan = (MergingConfiguration.LocalGlobal(6, localStart, globalStart) with { TrackSources = true }).ApplyTo(registers);
+        var plan = (MergingSetting.Lgtm(6, localStart, globalStart) with { TrackSources = true }).ApplyTo(registers);
         using var runner = new PlanRunner(Tower);
         var stream = runner.Forward(_images, plan);
         Assert.True(Tower.Project(stream).isfinite().all().item<bool>());
@@ -82,7 +82,7 @@ public sealed class CompositionTests : IDisposable
             .With(1, block => block with { Between = [new MergeInWindows(1)] });
         using var runner = new PlanRunner(Tower);
         Assert.Throws<UserException>(() => runner.Run(_images, plan));
-        Assert.Throws<UserException>(() => MergingConfiguration.LocalGlobal(4, 3, 1).ApplyTo(EncoderPlan.Plain(Layers)));
+        Assert.Throws<UserException>(() => MergingSetting.Lgtm(4, 3, 1).ApplyTo(EncoderPlan.Plain(Layers)));
     }
 
     [Fact]

@@ -32,11 +32,11 @@ public sealed class MacsGoldenTests
     public void MatchingIsCountedApart()
     {
         var config = Model("B16");
-        var global = MacsTable.Of(config, Classes, MergingConfiguration.TokenMerging(8).ApplyTo(EncoderPlan.Plain(config.Layers)));
+        var global = MacsTable.Of(config, Classes, MergingSetting.ToMe(8).ApplyTo(EncoderPlan.Plain(config.Layers)));
         Assert.Equal(
             Enumerable.Range(0, config.Layers).Sum(block => (197L - (8 * block) + 1) / 2 * ((197 - (8 * block)) / 2) * 64), global.Matching);
 
-        var local = MacsTable.Of(config, Classes, MergingConfiguration.LocalGlobal(8, 0, 1).ApplyTo(EncoderPlan.Plain(config.Layers)));
+        var local = MacsTable.Of(config, Classes, MergingSetting.Lgtm(8, 0, 1).ApplyTo(EncoderPlan.Plain(config.Layers)));
         Assert.Equal(4 * 25 * 24 * 64, local.Rows.First(row => row.Kind == MacsKind.Matching).Macs);
     }
 
@@ -76,16 +76,16 @@ public sealed class MacsGoldenTests
     }
 
     // r8, r8_dec, dfe2_r8 and lgtm1_7_r16.
-    private static MergingConfiguration Schedule(string name)
+    private static MergingSetting Schedule(string name)
     {
         var parts = name.Split('_');
         var count = int.Parse(parts.Single(part => part[0] == 'r')[1..]);
         return parts[0] switch
         {
-            var dense when dense.StartsWith("dfe", StringComparison.Ordinal) => MergingConfiguration.DenseFeatureExtractor(count, int.Parse(dense[3..])),
+            var dense when dense.StartsWith("dfe", StringComparison.Ordinal) => MergingSetting.Dfe(count, int.Parse(dense[3..])),
             var local when local.StartsWith("lgtm", StringComparison.Ordinal) =>
-                MergingConfiguration.LocalGlobal(count, int.Parse(local[4..]), int.Parse(parts[1])),
-            _ => new(MergingMethod.TokenMerging, MergeSchedule.Inflected(count, parts.Contains("dec") ? -1 : 0)),
+                MergingSetting.Lgtm(count, int.Parse(local[4..]), int.Parse(parts[1])),
+            _ => new(MergingMethods.ToMe, MergeSchedule.Inflected(count, parts.Contains("dec") ? -1 : 0)),
         };
     }
 }

@@ -52,15 +52,10 @@ public sealed class MatchingGoldenTests : IDisposable
         AssertEqual((Of("dst_idx") * 2) + 1, merge.Kept.gather(1, merge.Targets));
         AssertEqual(unmerged.sort(1).Item1 * 2, merge.Kept.masked_select(merge.Kept.remainder(2).eq(0)).view(unmerged.shape));
         GoldenTensors.AssertClose(Of("merged_sum"), Ordered(merge.Sum(x)), Tolerance);
-        GoldenTensors.AssertClose(Of("merged_mean"), Ordered(merge.Mean(x)), Tolerance);
-        GoldenTensors.AssertClose(Of("merged_amax"), Ordered(merge.Maximum(x)), Tolerance);
+        GoldenTensors.AssertClose(Of("merged_mean"), Ordered(Mean(merge, x)), Tolerance);
         var plain = merge.Apply(Stream(x, settings.Protected));
         GoldenTensors.AssertClose(Of("wavg_x_size_none"), Ordered(plain.Tokens), Tolerance);
         AssertEqual(Of("wavg_size_size_none"), Ordered(plain.Sizes!));
-        if (_golden.TryGetValue($"{name}/unmerged_of_merged_mean", out var restored))
-        {
-            GoldenTensors.AssertClose(restored, merge.Unmerge(merge.Mean(x), length), Tolerance);
-        }
     }
 
     [Fact]
@@ -79,30 +74,12 @@ public sealed class MatchingGoldenTests : IDisposable
     }
 
     [Fact]
-    public void EveryKthTokenReceives()
-    {
-        var seen = 0;
-        foreach (var name in _golden.Keys.Where(key => key.StartsWith("kth", StringComparison.Ordinal) && key.EndsWith("/dst_idx", StringComparison.Ordinal)))
-        {
-            var k = int.Parse(name["kth".Length..name.IndexOf('/')]);
-            var merge = NearestMatching.MatchEvery(_golden["kth/metric"], k);
-            AssertEqual(_golden[name], merge.Targets);
-            GoldenTensors.AssertClose(_golden[$"kth{k}/merged_mean"], merge.Mean(_golden["kth/x"]), Tolerance);
-            seen++;
-        }
-
-        Assert.NotEqual(0, seen);
-    }
-
-    [Fact]
     public void RandomSetsMergeIntoTheNearest()
     {
         var merge = NearestMatching.Match(_golden["kth/metric"], _golden["random/a_idx"], _golden["random/b_idx"]);
         var x = _golden["kth/x"];
         AssertEqual(_golden["random/dst_idx"], merge.Targets);
-        var mean = merge.Mean(x);
-        GoldenTensors.AssertClose(_golden["random/merged_mean"], mean, Tolerance);
-        GoldenTensors.AssertClose(_golden["random/unmerged"], merge.Unmerge(mean, x.shape[1]), Tolerance);
+        GoldenTensors.AssertClose(_golden["random/merged_mean"], Mean(merge, x), Tolerance);
     }
 
     [Fact]
@@ -131,6 +108,8 @@ public sealed class MatchingGoldenTests : IDisposable
         Assert.Equal(expected.shape, actual.shape);
         Assert.True(expected.to(actual.dtype).eq(actual).all().item<bool>(), $"expected {expected}, got {actual}");
     }
+
+    private static torch.Tensor Mean(TokenMerge merge, torch.Tensor x) => merge.Sum(x) / merge.Sum(torch.ones_like(x));
 
     private static TokenBatch Stream(torch.Tensor tokens, int protectedTokens) =>
         new(tokens, new(protectedTokens, 0, 1, (int)tokens.shape[1] - protectedTokens));

@@ -14,11 +14,11 @@ public sealed class MergingLifetimeTests
         using var images = torch.randn(2, 3, 32, 24);
         var plans = new[]
         {
-            MergingConfiguration.LocalGlobal(4, 1, 3) with { TrackSources = true, Outliers = new(OutlierHandling.Last, 2) },
-            new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)),
-            new MergingConfiguration(MergingMethod.RandomPruning, MergeSchedule.Constant(2)),
-            new MergingConfiguration(MergingMethod.AttentionPruning, MergeSchedule.Constant(2)),
-        }.Select(configuration => configuration.ApplyTo(EncoderPlan.Plain(model.Vision.Blocks.Count))).ToArray();
+            MergingSetting.Lgtm(4, 1, 3) with { TrackSources = true, Outliers = new(OutlierHandling.Last, 2) },
+            new MergingSetting(MergingMethods.RandomMerging, MergeSchedule.Constant(2)),
+            new MergingSetting(MergingMethods.RandomPruning, MergeSchedule.Constant(2)),
+            new MergingSetting(MergingMethods.AttentionPruning, MergeSchedule.Constant(2)),
+        }.Select(setting => setting.ApplyTo(EncoderPlan.Plain(model.Vision.Blocks.Count))).ToArray();
         using var runner = new PlanRunner(model.Vision);
         void Pass() => Array.ForEach(plans, plan => runner.Run(images, plan).Dispose());
         Pass();

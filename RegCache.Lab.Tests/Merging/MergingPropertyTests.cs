@@ -11,7 +11,8 @@ public sealed class MergingPropertyTests : IDisposable
 {
     private readonly ClipModel _model = RandomModels.Create(RandomModels.Tiny with
     {
-        Vision = RandomModels.Tiny.Vision with { Layers = 5, ImageSize = (40, 56) },
+        // As deep as the presets ask for.
+        Vision = RandomModels.Tiny.Vision with { Layers = 8, ImageSize = (40, 56) },
     });
 
     private readonly Tensor _images = torch.randn(3, 3, 40, 56, generator: new torch.Generator(4));
@@ -19,15 +20,15 @@ public sealed class MergingPropertyTests : IDisposable
     private VisionTower Tower => _model.Vision;
 
     [Fact]
-    public void EveryTokenIsInExactlyOneGroup() => ForAll(configuration =>
+    public void EveryTokenIsInExactlyOneGroup() => ForAll(setting =>
     {
-        if (configuration.Method is MergingMethod.RandomPruning or MergingMethod.AttentionPruning)
+        if (setting.Method == MergingMethods.RandomPruning || setting.Method == MergingMethods.AttentionPruning)
         {
             return true;
         }
 
         using var scope = torch.NewDisposeScope();
-        var stream = Run(configuration with { TrackSources = true }, _images);
+        var stream = Run(setting with { TrackSources = true }, _images);
         var tokens = Tower.Config.Patches + 1;
         if (stream.Sources is not { } sources || stream.Sizes is not { } sizes)
         {
@@ -43,9 +44,9 @@ public sealed class MergingPropertyTests : IDisposable
     });
 
     [Fact]
-    public void PermutingTheBatchPermutesTheResult() => ForAll(configuration =>
+    public void PermutingTheBatchPermutesTheResult() => ForAll(setting =>
     {
-        if (configuration.Method is MergingMethod.RandomPruning or MergingMethod.RandomMerging)
+        if (setting.Method == MergingMethods.RandomPruning || setting.Method == MergingMethods.RandomMerging)
         {
             return true;
         }
@@ -59,7 +60,7 @@ public sealed class MergingPropertyTests : IDisposable
         var layout = new TokenLayout(1, 0, Tower.Config.Grid.Height, Tower.Config.Grid.Width);
         var stream = new TokenBatch(torch.randn(3, 1 + Tower.Config.Patches, width), layout);
         var permuted = stream with { Tokens = Permute(stream.Tokens) };
-        foreach (var (block, plan) in configuration.ApplyTo(Plain).Blocks.Index())
+        foreach (var (block, plan) in setting.ApplyTo(Plain).Blocks.Index())
         {
             foreach (var stage in plan.Before.Concat(plan.Between))
             {
@@ -75,11 +76,11 @@ public sealed class MergingPropertyTests : IDisposable
     });
 
     [Fact]
-    public void MergingNothingChangesNoBit() => ForAll(configuration =>
+    public void MergingNothingChangesNoBit() => ForAll(setting =>
     {
         using var scope = torch.NewDisposeScope();
         using var runner = new PlanRunner(Tower);
-        var nothing = configuration with { Schedule = MergeSchedule.Constant(0) };
+        var nothing = setting with { Schedule = MergeSchedule.Constant(0) };
         return nothing.ApplyTo(Plain).Equals(Plain)
             && runner.Run(_images, nothing.ApplyTo(Plain)).eq(Tower.Encode(_images)).all().item<bool>();
     });
@@ -100,15 +101,15 @@ public sealed class MergingPropertyTests : IDisposable
     [Fact]
     public void TreeEqualsOnePlanAtATime()
     {
-        var configurations = new[]
+        var settings = new[]
         {
-            MergingConfiguration.TokenMerging(3),
-            MergingConfiguration.DenseFeatureExtractor(3, 2),
-            MergingConfiguration.LocalGlobal(3, 1, 3),
-            new MergingConfiguration(MergingMethod.RandomPruning, MergeSchedule.Constant(2)) { Seed = 5 },
-            new MergingConfiguration(MergingMethod.RandomMerging, MergeSchedule.Constant(2)) { Seed = 5 },
+            MergingSetting.ToMe(3),
+            MergingSetting.Dfe(3, 2),
+            MergingSetting.Lgtm(3, 1, 3),
+            new MergingSetting(MergingMethods.RandomPruning, MergeSchedule.Constant(2)) { Seed = 5 },
+            new MergingSetting(MergingMethods.RandomMerging, MergeSchedule.Constant(2)) { Seed = 5 },
         };
-        var plans = configurations.Select(configuration => configuration.ApplyTo(Plain)).Prepend(Plain).ToArray();
+        var plans = settings.Select(setting => setting.ApplyTo(Plain)).Prepend(Plain).ToArray();
         using var scope = torch.NewDisposeScope();
         using var runner = new PlanRunner(Tower);
         var tree = new PlanTree(plans);
@@ -127,12 +128,12 @@ public sealed class MergingPropertyTests : IDisposable
     public void RandomBaselinesRepeatAndDependOnTheSeed()
     {
         using var scope = torch.NewDisposeScope();
-        foreach (var method in new[] { MergingMethod.RandomPruning, MergingMethod.RandomMerging })
+        foreach (var method in new[] { MergingMethods.RandomPruning, MergingMethods.RandomMerging })
         {
-            var configuration = new MergingConfiguration(method, MergeSchedule.Constant(4)) { Seed = 7 };
-            var first = Run(configuration, _images).Positions!;
-            Assert.True(first.eq(Run(configuration, _images).Positions!).all().item<bool>());
-            Assert.False(first.eq(Run(configuration with { Seed = 8 }, _images).Positions!).all().item<bool>());
+            var setting = new MergingSetting(method, MergeSchedule.Constant(4)) { Seed = 7 };
+            var first = Run(setting, _images).Positions!;
+            Assert.True(first.eq(Run(setting, _images).Positions!).all().item<bool>());
+            Assert.False(first.eq(Run(setting with { Seed = 8 }, _images).Positions!).all().item<bool>());
         }
     }
 
@@ -160,32 +161,36 @@ public sealed class MergingPropertyTests : IDisposable
 
     private static bool AllEqual(Tensor tensor, double value) => tensor.eq(value).all().item<bool>();
 
-    private TokenBatch Run(MergingConfiguration configuration, Tensor images)
+    private TokenBatch Run(MergingSetting setting, Tensor images)
     {
         using var runner = new PlanRunner(Tower);
-        return runner.Forward(images, configuration.ApplyTo(Plain));
+        return runner.Forward(images, setting.ApplyTo(Plain));
     }
 
-    private void ForAll(Func<MergingConfiguration, bool> holds)
+    private void ForAll(Func<MergingSetting, bool> holds)
     {
         var blocks = Tower.Blocks.Count;
-        var configurations =
-            from method in Gen.Elements(Enum.GetValues<MergingMethod>())
+        var settings =
+            from method in Gen.Elements<MergingMethod>(MergingMethods.All)
             from count in Gen.Choose(0, 25)
             from first in Gen.Choose(0, blocks)
             from second in Gen.Choose(0, blocks)
             from handling in Gen.Elements(Enum.GetValues<OutlierHandling>())
             from outliers in Gen.Choose(0, 6)
             from proportional in Gen.Elements(true, false)
-            select new MergingConfiguration(method, MergeSchedule.Constant(count))
+            select new MergingSetting(method, MergeSchedule.Constant(count))
             {
-                LocalStart = Math.Min(first, second),
-                GlobalStart = Math.Max(first, second),
+                Options = new(new Dictionary<string, string>
+                {
+                    [MergingMethods.Dense.Name] = $"{Math.Min(first, second)}",
+                    [MergingMethods.LocalStart.Name] = $"{Math.Min(first, second)}",
+                    [MergingMethods.GlobalStart.Name] = $"{Math.Max(first, second)}",
+                }),
                 Outliers = new(handling, outliers),
                 ProportionalAttention = proportional,
                 Seed = count,
             };
-        Prop.ForAll(configurations.ToArbitrary(), holds).QuickCheckThrowOnFailure();
+        Prop.ForAll(settings.ToArbitrary(), holds).QuickCheckThrowOnFailure();
     }
 
     private sealed class AttentionOf(int wanted) : IActivationProbe

@@ -37,7 +37,7 @@ public sealed class VitGoldenTests(VitGolden golden) : IClassFixture<VitGolden>
     {
         var folder = $"{name}_{(proportional ? "prop" : "noprop")}";
         var tower = golden.Model.Vision;
-        var plan = (Configuration(name) with { ProportionalAttention = proportional, TrackSources = true })
+        var plan = (Setting(name) with { ProportionalAttention = proportional, TrackSources = true })
             .ApplyTo(EncoderPlan.Plain(tower.Blocks.Count));
         using var scope = torch.NewDisposeScope();
         using var runner = new PlanRunner(tower);
@@ -65,9 +65,9 @@ public sealed class VitGoldenTests(VitGolden golden) : IClassFixture<VitGolden>
     public void DistillationTokenIsProtected()
     {
         var tower = golden.Distilled.Vision;
-        foreach (var (folder, configuration) in new[] { "tome_distilled", "lgtm_distilled" }.SelectMany(Described))
+        foreach (var (folder, setting) in new[] { "tome_distilled", "lgtm_distilled" }.SelectMany(Described))
         {
-            var plan = (configuration with { TrackSources = true }).ApplyTo(EncoderPlan.Plain(tower.Blocks.Count));
+            var plan = (setting with { TrackSources = true }).ApplyTo(EncoderPlan.Plain(tower.Blocks.Count));
             using var scope = torch.NewDisposeScope();
             using var runner = new PlanRunner(tower);
             var stream = runner.Forward(golden.Input, plan);
@@ -84,11 +84,11 @@ public sealed class VitGoldenTests(VitGolden golden) : IClassFixture<VitGolden>
     public void PoolingWeighsTokensBySize()
     {
         var tower = golden.Pooled.Vision;
-        foreach (var (folder, configuration) in Described("tome_pool"))
+        foreach (var (folder, setting) in Described("tome_pool"))
         {
             using var scope = torch.NewDisposeScope();
             using var runner = new PlanRunner(tower);
-            var plan = (configuration with { ProportionalAttention = false }).ApplyTo(EncoderPlan.Plain(tower.Blocks.Count));
+            var plan = (setting with { ProportionalAttention = false }).ApplyTo(EncoderPlan.Plain(tower.Blocks.Count));
             GoldenTensors.AssertClose(golden[$"{folder}/logits"], runner.Run(golden.Input, plan), LogitTolerance);
         }
     }
@@ -100,7 +100,9 @@ public sealed class VitGoldenTests(VitGolden golden) : IClassFixture<VitGolden>
         foreach (var name in golden.Names.Where(key => key.StartsWith("windows_", StringComparison.Ordinal) && key.EndsWith("/order", StringComparison.Ordinal)))
         {
             var sides = name["windows_".Length..name.IndexOf('/')].Split('x').Select(int.Parse).ToArray();
-            MatchingGoldenTests.AssertEqual(golden[name], WindowGrid.Order(sides[0], sides[1]));
+            var stream = new TokenBatch(torch.zeros(1, sides[0] * sides[1], 1), new(0, 0, sides[0], sides[1]));
+            var (_, order) = WindowGrid.Of(stream)[0].sort(dim: 0, stable: true);
+            MatchingGoldenTests.AssertEqual(golden[name], order);
             Assert.Equal(
                 golden[name.Replace("/order", "/lengths")].data<long>().ToArray().Select(length => (int)length),
                 WindowGrid.Lengths(sides[0], sides[1]));
@@ -111,7 +113,7 @@ public sealed class VitGoldenTests(VitGolden golden) : IClassFixture<VitGolden>
     }
 
     // Folders such as tome_pool_r4 and lgtm_distilled_s1_g4_r5 say their settings in their names.
-    private List<(string Folder, MergingConfiguration Configuration)> Described(string prefix)
+    private List<(string Folder, MergingSetting Setting)> Described(string prefix)
     {
         var folders = golden.Names.Where(key => key.StartsWith(prefix, StringComparison.Ordinal))
             .Select(key => key[..key.IndexOf('/')]).Distinct().ToList();
@@ -120,25 +122,25 @@ public sealed class VitGoldenTests(VitGolden golden) : IClassFixture<VitGolden>
         {
             int Value(char letter) => folder.Split('_').Where(part => part[0] == letter && int.TryParse(part[1..], out _))
                 .Select(part => int.Parse(part[1..])).FirstOrDefault();
-            return (folder, MergingConfiguration.LocalGlobal(Value('r'), Value('s'), Value('g')));
+            return (folder, MergingSetting.Lgtm(Value('r'), Value('s'), Value('g')));
         })];
     }
 
-    private static MergingConfiguration Configuration(string name)
+    private static MergingSetting Setting(string name)
     {
         if (VitGolden.Metadata("lgtm_settings").TryGetProperty(name, out var windows))
         {
-            return MergingConfiguration.LocalGlobal(
+            return MergingSetting.Lgtm(
                 windows.GetProperty("r").GetInt32(), windows.GetProperty("local_start").GetInt32(), windows.GetProperty("global_start").GetInt32());
         }
 
-        var setting = VitGolden.Metadata("tome_settings").GetProperty(name["tome_".Length..]);
-        var schedule = setting.ValueKind == JsonValueKind.Number
-            ? MergeSchedule.Constant(setting.GetInt32())
-            : setting.EnumerateArray().Any(item => item.GetRawText().Contains('.'))
-                ? MergeSchedule.Inflected((int)setting[0].GetDouble(), setting[1].GetDouble())
-                : MergeSchedule.PerBlock(setting.EnumerateArray().Select(item => item.GetInt32()));
-        return new(MergingMethod.TokenMerging, schedule);
+        var r = VitGolden.Metadata("tome_settings").GetProperty(name["tome_".Length..]);
+        var schedule = r.ValueKind == JsonValueKind.Number
+            ? MergeSchedule.Constant(r.GetInt32())
+            : r.EnumerateArray().Any(item => item.GetRawText().Contains('.'))
+                ? MergeSchedule.Inflected((int)r[0].GetDouble(), r[1].GetDouble())
+                : MergeSchedule.PerBlock(r.EnumerateArray().Select(item => item.GetInt32()));
+        return new(MergingMethods.ToMe, schedule);
     }
 
     private sealed class StateProbe : IActivationProbe

@@ -3,7 +3,7 @@ namespace RegCache.Lab.Encoders;
 /// <summary>The token stream of a batch at one point of the encoder: the residual rows and what is known of them.</summary>
 /// <param name="Tokens">Residual stream [B,N,C].</param>
 /// <param name="Layout">Where the class, register and patch tokens are.</param>
-public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
+public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHolder
 {
     /// <summary>Number of patches that each token stands for [B,N,1], float32; null while every size is one.</summary>
     public Tensor? Sizes { get; init; }
@@ -28,16 +28,13 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
     /// positions. The layout is unchanged: the caller keeps the protected tokens in front.
     /// </summary>
     /// <param name="indices">Indices into the sequence [B,M], int64.</param>
-    public TokenBatch Select(Tensor indices)
+    public TokenBatch Select(Tensor indices) => this with
     {
-        return this with
-        {
-            Tokens = TokenRows.Take(Tokens, indices),
-            Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
-            Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
-            Positions = Positions is null ? indices : Positions.gather(1, indices),
-        };
-    }
+        Tokens = TokenRows.Take(Tokens, indices),
+        Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
+        Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
+        Positions = Positions is null ? indices : Positions.gather(1, indices),
+    };
 
     /// <summary>Keeps the first tokens of every image, as a copy.</summary>
     internal TokenBatch Leading(int count)
@@ -52,8 +49,8 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout)
         };
     }
 
-    /// <summary>The tensors that the batch holds.</summary>
-    internal IEnumerable<Tensor> Tensors
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors
     {
         get
         {
@@ -108,16 +105,23 @@ public sealed record TokenLayout(int ClassTokens, int RegisterTokens, int GridRo
 /// <param name="Tokens">Patch tokens of an image when this was noted; what is missing now has been deleted since.</param>
 public sealed record WindowRuns(ValueList<int> AtLeast, int Tokens);
 
-/// <summary>Rows of token sequences, picked for every image of a batch.</summary>
-internal static class TokenRows
+/// <summary>Rows of token sequences, picked for every image of a batch; stages that reorder, drop or join tokens are made of these.</summary>
+public static class TokenRows
 {
-    /// <summary>The rows at the given indices of every image: rows [B,N,C] and indices [B,M] to [B,M,C].</summary>
+    /// <summary>The rows at the given indices of every image.</summary>
+    /// <param name="rows">Rows [B,N,C].</param>
+    /// <param name="indices">Indices into the sequence [B,M], int64.</param>
+    /// <returns>Rows [B,M,C], a fresh tensor.</returns>
     public static Tensor Take(Tensor rows, Tensor indices) => rows.gather(1, Along(indices, rows.shape[2]));
 
     /// <summary>
-    /// Adds rows [B,R,C] to those of <paramref name="rows"/> [B,N,C] that the targets [B,R] name: in place, unless gradients
-    /// need the rows as they were.
+    /// Adds rows to those that the targets name; several may go to the same one. It happens in place unless gradients are on,
+    /// which need the rows as they were: go on with the result, not with <paramref name="rows"/>.
     /// </summary>
+    /// <param name="rows">Rows [B,N,C].</param>
+    /// <param name="targets">For each added row the index of the row that it joins [B,R], int64.</param>
+    /// <param name="added">Rows to add [B,R,C].</param>
+    /// <returns>The sums [B,N,C].</returns>
     public static Tensor AddTo(Tensor rows, Tensor targets, Tensor added) => torch.is_grad_enabled()
         ? rows.scatter_add(1, Along(targets, rows.shape[2]), added)
         : rows.scatter_add_(1, Along(targets, rows.shape[2]), added);
@@ -125,14 +129,13 @@ internal static class TokenRows
     private static Tensor Along(Tensor indices, long channels) => indices.unsqueeze(-1).expand(-1, -1, channels);
 }
 
-/// <summary>How much of an outlier a token is: the l-infinity norm of its row.</summary>
-internal static class OutlierScore
+/// <summary>How much of an outlier a token is: the largest magnitude of its row, <c>max_c |x[n,c]|</c>.</summary>
+public static class OutlierScore
 {
-    /// <summary>Largest magnitude of every row in float32, [B,N,C] to [B,N].</summary>
-    public static Tensor Of(Tensor rows)
+    /// <summary>The score of every row in float32, [B,N,C] to [B,N].</summary>
+    public static Tensor Of(Tensor rows) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var wide = rows.to(torch.ScalarType.Float32);
-        return torch.maximum(wide.amax([-1]), wide.amin([-1]).neg()).MoveToOuterDisposeScope();
-    }
+        return torch.maximum(wide.amax([-1]), wide.amin([-1]).neg());
+    });
 }

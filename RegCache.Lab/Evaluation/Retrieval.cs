@@ -4,7 +4,7 @@ using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Evaluation;
 
-/// <summary>Finding texts by images and images by texts (clip.md, section 14).</summary>
+/// <summary>Finding texts by images and images by texts (docs/methods/clip.md).</summary>
 public static class Retrieval
 {
     /// <summary>Measures a model on pairs; each image is to find its own text among all, and each text its image.</summary>
@@ -67,8 +67,8 @@ public static class Retrieval
 }
 
 /// <summary>
-/// Ranks of the right answers among all (clip.md, section 14): query i belongs to target i, and its rank, from 0, is the number of
-/// targets with a strictly larger similarity.
+/// Ranks of the right answers among all: query i belongs to target i, and its rank, from 0, is the number of targets with a
+/// strictly larger similarity.
 /// </summary>
 internal sealed class MatchRanks
 {

@@ -5,8 +5,8 @@ using RegCache.Lab.Reports;
 namespace RegCache.Lab.Evaluation;
 
 /// <summary>
-/// Images per second of plans on random images (token-merging.md, section 11). The plans take turns repeat by repeat, so
-/// that ratios stand on a machine whose speed changes.
+/// Images per second of plans on random images. The plans take turns repeat by repeat, so that ratios stand on a machine
+/// whose speed changes.
 /// </summary>
 public static class Throughput
 {
@@ -79,7 +79,7 @@ public static class Throughput
     }
 }
 
-/// <summary>The protocol of a throughput measurement (token-merging.md, section 11).</summary>
+/// <summary>The protocol of a throughput measurement; by default that of ToMe's benchmark, repeated.</summary>
 public sealed record ThroughputOptions
 {
     /// <summary>Images in a batch.</summary>

@@ -3,8 +3,8 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Evaluation;
 
 /// <summary>
-/// Zero-shot classification: <c>logits = 100 normalize(feature) C</c> with one normalised text embedding a class
-/// (clip.md, section 14).
+/// Zero-shot classification: <c>logits = 100 normalize(feature) C</c> with one normalised text embedding a class (Radford et
+/// al. 2021, section 3.1; docs/methods/clip.md).
 /// </summary>
 public sealed class ZeroShotClassifier : IDisposable
 {
@@ -70,12 +70,7 @@ public sealed class ZeroShotClassifier : IDisposable
     /// <summary>The most likely classes [..,count], best first.</summary>
     /// <param name="normalised">Normalised features [..,E].</param>
     /// <param name="count">How many classes, at most K.</param>
-    public Tensor Top(Tensor normalised, int count)
-    {
-        using var scope = torch.NewDisposeScope();
-        var (_, indices) = normalised.matmul(_weights).topk(count, -1);
-        return indices.MoveToOuterDisposeScope();
-    }
+    public Tensor Top(Tensor normalised, int count) => TensorScope.Run(() => normalised.matmul(_weights).topk(count, -1).indexes);
 
     /// <inheritdoc />
     public void Dispose() => _weights.Dispose();

@@ -3,9 +3,9 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Merging;
 
 /// <summary>
-/// Bipartite soft matching (token-merging.md, sections 2 and 7): tokens are split alternately into sources and
-/// destinations, every source looks for its most similar destination, and the most similar pairs merge. Every image
-/// decides for itself; nothing waits for the device.
+/// Bipartite soft matching (Bolya et al. 2023, "Token Merging: Your ViT But Faster", section 3; docs/methods/token-merging.md):
+/// tokens are split alternately into sources and destinations, every source looks for its most similar destination, and the
+/// most similar pairs merge. Every image decides for itself; nothing waits for the device.
 /// </summary>
 public static class BipartiteMatching
 {
@@ -14,9 +14,14 @@ public static class BipartiteMatching
     /// <param name="freeTokens">Tokens that are not protected.</param>
     public static int Cap(int count, long freeTokens) => (int)Math.Min(count, Math.Max(0, freeTokens) / 2);
 
+    /// <summary>How many tokens of a stream can merge or be dropped at once: at most half of those that are not protected.</summary>
+    /// <param name="count">Tokens wanted.</param>
+    /// <param name="batch">The stream.</param>
+    public static int Cap(int count, TokenBatch batch) => Cap(count, batch.Length - batch.Layout.ProtectedTokens);
+
     /// <summary>Matches the tokens of whole images.</summary>
     /// <param name="metric">What similarity is the cosine of [B,N,C]; computed in float32.</param>
-    /// <param name="count">Pairs to merge R, capped by <see cref="Cap"/>.</param>
+    /// <param name="count">Pairs to merge R, capped by <see cref="Cap(int, long)"/>.</param>
     /// <param name="protectedTokens">Leading tokens that neither merge nor receive.</param>
     /// <param name="penalty">Subtracted once for each of a pair's tokens [B,N]; null for none.</param>
     /// <returns>
@@ -32,13 +37,15 @@ public static class BipartiteMatching
             return null;
         }
 
-        using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
-        var first = protectedTokens % 2;
-        var (merged, targets) = BestPairs(
-            metric.narrow(1, protectedTokens, free), penalty?.narrow(1, protectedTokens, free), first, count);
-        var sets = (torch.arange(free, dtype: torch.ScalarType.Int64, device: metric.device) + first) % 2;
-        return Arrange(sets.expand(metric.shape[0], -1), merged, targets, protectedTokens).MoveToOuterDisposeScope();
+        return TensorScope.Run(() =>
+        {
+            using var noGradient = torch.no_grad();
+            var first = protectedTokens % 2;
+            var (merged, targets) = BestPairs(
+                metric.narrow(1, protectedTokens, free), penalty?.narrow(1, protectedTokens, free), first, count);
+            var sets = (torch.arange(free, dtype: torch.ScalarType.Int64, device: metric.device) + first) % 2;
+            return Arrange(sets.expand(metric.shape[0], -1), merged, targets, protectedTokens);
+        });
     }
 
     /// <summary>Matches inside windows; a window's tokens are split alternately in the order of the sequence.</summary>
@@ -52,10 +59,9 @@ public static class BipartiteMatching
     /// The merge; output tokens are the protected ones, then window by window the sources that stay and the destinations.
     /// </returns>
     public static TokenMerge MatchInWindows(
-        Tensor metric, IReadOnlyList<int> counts, Tensor windows, int longest, int protectedTokens, Tensor? penalty = null)
+        Tensor metric, IReadOnlyList<int> counts, Tensor windows, int longest, int protectedTokens, Tensor? penalty = null) => TensorScope.Run(() =>
     {
         using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
         var (images, free) = (metric.shape[0], metric.shape[1] - protectedTokens);
         var (device, integers) = (metric.device, torch.ScalarType.Int64);
         var (_, byWindow) = windows.sort(dim: 1, stable: true);
@@ -68,13 +74,12 @@ public static class BipartiteMatching
         var padding = place.ge(lengths.unsqueeze(-1)).flatten(1);
         var slots = (starts.unsqueeze(-1) + place).flatten(1).clamp_(max: free - 1);
         var tokens = byWindow.gather(1, slots) + protectedTokens;
-        var rows = metric.gather(1, tokens.unsqueeze(-1).expand(-1, -1, metric.shape[2]));
         var penalties = (penalty?.gather(1, tokens) ?? torch.zeros(padding.shape, device: device))
             .masked_fill(padding, float.PositiveInfinity);
 
-        var stacked = (counts.Count * images, longest);
+        var stacked = counts.Count * images;
         var (sources, destinations) = BestPairs(
-            rows.view(stacked.Item1, longest, -1), penalties.view(stacked.Item1, longest), 0, counts.Max());
+            TokenRows.Take(metric, tokens).view(stacked, longest, -1), penalties.view(stacked, longest), 0, counts.Max());
         Tensor Tokens(Tensor pairs)
         {
             var all = pairs.view(images, counts.Count, -1) + (window * longest).unsqueeze(-1);
@@ -85,8 +90,8 @@ public static class BipartiteMatching
         var rank = torch.empty_like(byWindow).scatter_(
             1, byWindow, torch.arange(free, dtype: integers, device: device).expand_as(byWindow));
         var sets = (windows * 2) + ((rank - starts.gather(1, windows)) % 2);
-        return Arrange(sets, Tokens(sources), Tokens(destinations), protectedTokens).MoveToOuterDisposeScope();
-    }
+        return Arrange(sets, Tokens(sources), Tokens(destinations), protectedTokens);
+    });
 
     /// <summary>
     /// The most similar pairs of tokens [G,L,C], best first: source and destination [G,count], with sources at
@@ -127,10 +132,50 @@ public static class BipartiteMatching
     }
 }
 
+/// <summary>
+/// Matching with given sets: every source merges into its most similar destination, and several may join the same one.
+/// </summary>
+public static class NearestMatching
+{
+    /// <summary>Matches all sources.</summary>
+    /// <param name="metric">What similarity is the cosine of [B,N,C]; computed in float32.</param>
+    /// <param name="sources">Tokens to merge away [B,R], int64.</param>
+    /// <param name="destinations">Tokens that stay [B,M], int64, in the order in which they go on.</param>
+    /// <param name="protectedDestinations">How many leading destinations receive nothing.</param>
+    public static TokenMerge Match(Tensor metric, Tensor sources, Tensor destinations, int protectedDestinations = 0) => TensorScope.Run(() =>
+    {
+        using var noGradient = torch.no_grad();
+        var unit = Similarity.Normalize(metric);
+        var receivers = destinations.narrow(1, protectedDestinations, destinations.shape[1] - protectedDestinations);
+        var scores = TokenRows.Take(unit, sources).matmul(TokenRows.Take(unit, receivers).transpose(1, 2));
+        var (_, nearest) = scores.max(-1);
+        return new TokenMerge(destinations.alias(), sources.alias(), nearest + protectedDestinations);
+    });
+
+    /// <summary>
+    /// Merges chosen tokens of a stream by the metric of <see cref="MergeMetric"/>. Protected tokens stay in front and receive
+    /// nothing; the others keep their order.
+    /// </summary>
+    /// <param name="batch">The stream [B,N,C].</param>
+    /// <param name="context">What the block computed so far.</param>
+    /// <param name="order">The free tokens of every image, those to merge first [B,N-P], int64.</param>
+    /// <param name="count">How many of them merge, fewer than there are.</param>
+    /// <returns>The stream [B,N-count,C].</returns>
+    public static TokenBatch MergeFirst(TokenBatch batch, StageContext context, Tensor order, int count) => TensorScope.Run(() =>
+    {
+        var first = batch.Layout.ProtectedTokens;
+        var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: order.device).expand(batch.Images, -1);
+        var (others, _) = order.narrow(1, count, order.shape[1] - count).sort(dim: 1);
+        return Match(MergeMetric.Of(batch, context), order.narrow(1, 0, count), torch.cat([leading, others], 1), first).Apply(batch);
+    });
+}
+
 /// <summary>What tokens are compared by: the block's attention keys, averaged over the heads.</summary>
-internal static class MergeMetric
+public static class MergeMetric
 {
     /// <summary>The metric of every token [B,N,C/H], float32.</summary>
+    /// <param name="batch">The stream [B,N,C].</param>
+    /// <param name="context">What the block computed so far.</param>
     /// <exception cref="InvalidOperationException">The stage is not the first one inside a block.</exception>
     public static Tensor Of(TokenBatch batch, StageContext context)
     {
@@ -144,73 +189,20 @@ internal static class MergeMetric
         return wide.mean([1]);
     }
 
-    /// <summary>Pairs that a step over <paramref name="tokens"/> tokens scores: ceil(N/2) floor(N/2).</summary>
+    /// <summary>Pairs that bipartite matching of <paramref name="tokens"/> tokens scores: ceil(N/2) floor(N/2).</summary>
     public static long PairScores(long tokens) => (tokens + 1) / 2 * (tokens / 2);
 }
 
 /// <summary>Cosine similarity of tokens.</summary>
-internal static class Similarity
+public static class Similarity
 {
-    /// <summary>Scales rows [..,C] to unit length in float32; a row of zeros stays zero.</summary>
-    public static Tensor Normalize(Tensor metric)
+    /// <summary>
+    /// Scales rows [..,C] to unit length in float32, so that their products are cosines; a row of zeros stays zero.
+    /// </summary>
+    public static Tensor Normalize(Tensor rows) => TensorScope.Run(() =>
     {
-        var wide = metric.to(torch.ScalarType.Float32);
+        var wide = rows.to(torch.ScalarType.Float32);
         var length = torch.linalg.norm(wide, dims: [-1], keepdim: true);
         return wide / length.masked_fill(length.eq(0), 1);
-    }
-}
-
-/// <summary>Random orders of the free tokens.</summary>
-internal static class RandomOrder
-{
-    /// <summary>A random order of the free tokens of every image: indices into the sequence [B,N-P], int64.</summary>
-    public static Tensor Of(TokenBatch batch, long seed, int block)
-    {
-        using var scope = torch.NewDisposeScope();
-        using var generator = new torch.Generator((ulong)HashCode(seed, block), batch.Tokens.device);
-        var first = batch.Layout.ProtectedTokens;
-        var keys = torch.rand([batch.Images, batch.Length - first], device: batch.Tokens.device, generator: generator);
-        return (keys.argsort(1) + first).MoveToOuterDisposeScope();
-    }
-
-    // Blocks must not draw the same tokens; System.HashCode differs from process to process.
-    private static long HashCode(long seed, int block) => unchecked((seed * 1_000_003) + block) & long.MaxValue;
-}
-
-/// <summary>
-/// Matchings with given sets: every source merges into its most similar destination (token-merging.md, section 9).
-/// </summary>
-public static class NearestMatching
-{
-    /// <summary>Merges all sources.</summary>
-    /// <param name="metric">What similarity is the cosine of [B,N,C]; computed in float32.</param>
-    /// <param name="sources">Tokens to merge away [B,R], int64.</param>
-    /// <param name="destinations">Tokens that stay [B,M], int64, in the order in which they go on.</param>
-    /// <param name="protectedDestinations">How many leading destinations receive nothing.</param>
-    public static TokenMerge Match(Tensor metric, Tensor sources, Tensor destinations, int protectedDestinations = 0)
-    {
-        using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
-        var unit = Similarity.Normalize(metric);
-        Tensor Of(Tensor tokens) => unit.gather(1, tokens.unsqueeze(-1).expand(-1, -1, unit.shape[2]));
-        var receivers = destinations.narrow(1, protectedDestinations, destinations.shape[1] - protectedDestinations);
-        var (_, nearest) = Of(sources).matmul(Of(receivers).transpose(1, 2)).max(-1);
-        return new TokenMerge(destinations.alias(), sources.alias(), nearest + protectedDestinations).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>
-    /// Of every <paramref name="k"/> tokens in a row the last is a destination and the others merge; an incomplete last group
-    /// is dropped. A reference for comparisons: it knows no protected tokens.
-    /// </summary>
-    /// <param name="metric">What similarity is the cosine of [B,N,C].</param>
-    /// <param name="k">Tokens in a group, at least 2.</param>
-    public static TokenMerge MatchEvery(Tensor metric, int k)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(k, 2);
-        using var scope = torch.NewDisposeScope();
-        var groups = metric.shape[1] / k;
-        var tokens = torch.arange(groups * k, dtype: torch.ScalarType.Int64, device: metric.device).view(groups, k);
-        Tensor PerImage(Tensor indices) => indices.flatten().expand(metric.shape[0], -1);
-        return Match(metric, PerImage(tokens.narrow(1, 0, k - 1)), PerImage(tokens.narrow(1, k - 1, 1))).MoveToOuterDisposeScope();
-    }
+    });
 }

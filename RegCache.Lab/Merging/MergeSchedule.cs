@@ -3,7 +3,10 @@ using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Merging;
 
-/// <summary>How many tokens every block merges (token-merging.md, section 5). Compares by value.</summary>
+/// <summary>
+/// How many tokens every block merges, as ToMe's code takes them: r in every block, r with an inflection over the blocks, or
+/// one number a block (docs/methods/token-merging.md). Compares by value.
+/// </summary>
 public sealed record MergeSchedule
 {
     private MergeSchedule()
@@ -35,22 +38,24 @@ public sealed record MergeSchedule
     /// <exception cref="UserException">A count is negative.</exception>
     public static MergeSchedule PerBlock(IEnumerable<int> counts) => new() { List = [.. counts.Select(Checked)] };
 
-    /// <summary>Reads <c>8</c>, <c>8:-1</c> (r and inflection) or <c>0,3,0,6</c> (one count a block).</summary>
+    /// <summary>Reads <c>8</c>, <c>8:-1</c> (r and inflection) or <c>0/3/0/6</c> (one number a block).</summary>
     /// <exception cref="UserException">The text is none of these.</exception>
     public static MergeSchedule Parse(string text)
     {
-        if (text.Contains(',') && text.Split(',') is var counts && counts.All(count => TryParse(count, out _)))
-        {
-            return PerBlock(counts.Select(count => int.Parse(count, CultureInfo.InvariantCulture)));
-        }
+        UserException Unreadable() => new(
+            $"'{text}' is no merge schedule r: write a number (8), a number and an inflection (8:-1) or one number a block (0/3/0/6).");
+        int Whole(string part) => int.TryParse(part.Trim(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count)
+            ? count
+            : throw Unreadable();
+        double Real(string part) => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : throw Unreadable();
 
-        var parts = text.Split(':');
-        var inflection = 0.0;
-        return parts.Length <= 2
-            && TryParse(parts[0], out var r)
-            && (parts.Length == 1 || double.TryParse(parts[1], NumberStyles.Float, CultureInfo.InvariantCulture, out inflection))
-            ? Inflected(r, inflection)
-            : throw new UserException($"'{text}' is no merge schedule; write a number (8), a number and an inflection (8:-1) or a list (0,3,0,6).");
+        return (text.Split('/'), text.Split(':')) switch
+        {
+            ({ Length: > 1 } counts, _) => PerBlock(counts.Select(Whole)),
+            (_, [var count]) => Constant(Whole(count)),
+            (_, [var count, var inflection]) => Inflected(Whole(count), Real(inflection)),
+            _ => throw Unreadable(),
+        };
     }
 
     /// <summary>The tokens to merge in every block, before the caps that a block's tokens set.</summary>
@@ -71,16 +76,18 @@ public sealed record MergeSchedule
         return [.. Enumerable.Range(0, blocks).Select(block => (int)(low + (step * block)))];
     }
 
-    /// <inheritdoc />
+    /// <summary>The tokens to merge in all blocks together, before the caps.</summary>
+    /// <param name="blocks">Blocks of the encoder.</param>
+    /// <exception cref="UserException">The list has more entries than the encoder has blocks.</exception>
+    public int Total(int blocks) => Counts(blocks).Sum();
+
+    /// <summary>The schedule as <see cref="Parse"/> reads it.</summary>
     public override string ToString() => (List, Inflection) switch
     {
-        ({ } list, _) => list.ToString(),
+        ({ } list, _) => string.Join('/', list.Count > 1 ? list : [.. list, 0]),
         (_, 0) => $"{Count}",
-        _ => $"{Count}:{Inflection.ToString(CultureInfo.InvariantCulture)}",
+        _ => string.Create(CultureInfo.InvariantCulture, $"{Count}:{Inflection}"),
     };
-
-    private static bool TryParse(string text, out int count) =>
-        int.TryParse(text.Trim(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out count);
 
     private static int Checked(int count) =>
         count >= 0 ? count : throw new UserException($"A merge schedule cannot hold the negative number {count}.");

@@ -3,8 +3,8 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Merging;
 
 /// <summary>
-/// Merges the most similar tokens of every image between attention and MLP: ToMe's step (token-merging.md, sections 2
-/// and 3). Class and register tokens take no part.
+/// Merges the most similar tokens of every image between attention and MLP: the step of ToMe (Bolya et al. 2023, "Token
+/// Merging: Your ViT But Faster"; docs/methods/token-merging.md). Class and register tokens take no part.
 /// </summary>
 /// <param name="Count">Tokens to merge away; capped at half of the free tokens.</param>
 public sealed record MergeTokens(int Count) : ITokenStage
@@ -16,43 +16,22 @@ public sealed record MergeTokens(int Count) : ITokenStage
     public TokenBatch Apply(TokenBatch batch, StageContext context)
     {
         var count = PairsOf(batch);
-        if (count == 0)
-        {
-            return batch;
-        }
-
-        using var scope = torch.NewDisposeScope();
-        var merge = BipartiteMatching.Match(
-            MergeMetric.Of(batch, context), count, batch.Layout.ProtectedTokens, Outliers.Penalty(batch))!;
-        return (merge.Apply(batch) with { Layout = batch.Layout with { Windows = null } }).MoveToOuterDisposeScope(batch);
+        return count == 0
+            ? batch
+            : TensorScope.Run(() => BipartiteMatching.Match(
+                MergeMetric.Of(batch, context), count, batch.Layout.ProtectedTokens, Outliers.Penalty(batch))!.Apply(batch));
     }
 
     /// <inheritdoc />
     public long Macs(TokenBatch batch, StageContext context) =>
         PairsOf(batch) == 0 ? 0 : MergeMetric.PairScores(batch.Length) * context.Keys!.shape[^1];
 
-    private int PairsOf(TokenBatch batch)
-    {
-        var free = (int)batch.Length - batch.Layout.ProtectedTokens;
-        return Math.Min(Count, Outliers.Pairs(free));
-    }
+    private int PairsOf(TokenBatch batch) => Math.Min(Count, Outliers.Pairs((int)batch.Length - batch.Layout.ProtectedTokens));
 }
 
 /// <summary>
-/// Begins to note which tokens each token is made of: from here on the stream carries sources [B,N,N0], at first the
-/// identity (token-merging.md, section 3).
-/// </summary>
-public sealed record TrackSources : ITokenStage
-{
-    /// <inheritdoc />
-    public TokenBatch Apply(TokenBatch batch, StageContext context) => batch.Sources is not null
-        ? batch
-        : batch with { Sources = torch.eye(batch.Length, device: batch.Tokens.device).expand(batch.Images, -1, -1) };
-}
-
-/// <summary>
-/// Merges tokens inside the four windows of the patch grid: the local step of local-global merging (token-merging.md,
-/// section 7). Afterwards the patch tokens lie in window order.
+/// Merges tokens inside the four windows of the patch grid: the local step of LGTM (Heo et al. 2023, arXiv 2303.02331;
+/// docs/methods/token-merging.md). Afterwards the patch tokens lie in window order.
 /// </summary>
 /// <param name="PerWindow">Tokens to merge away in each window; capped at half of the window's tokens.</param>
 public sealed record MergeInWindows(int PerWindow) : ITokenStage
@@ -76,18 +55,20 @@ public sealed record MergeInWindows(int PerWindow) : ITokenStage
             return batch;
         }
 
-        using var scope = torch.NewDisposeScope();
         var spare = runs.Tokens - runs.AtLeast.Sum();
-        var merge = BipartiteMatching.MatchInWindows(
-            MergeMetric.Of(batch, context),
-            counts,
-            WindowGrid.Of(batch),
-            runs.AtLeast.Max() + spare,
-            batch.Layout.ProtectedTokens,
-            Outliers.Penalty(batch));
         var after = new WindowRuns(
             [.. runs.AtLeast.Zip(counts, (tokens, count) => tokens - count)], runs.Tokens - counts.Sum());
-        return (merge.Apply(batch) with { Layout = batch.Layout with { Windows = after } }).MoveToOuterDisposeScope(batch);
+        return TensorScope.Run(() =>
+        {
+            var merge = BipartiteMatching.MatchInWindows(
+                MergeMetric.Of(batch, context),
+                counts,
+                WindowGrid.Of(batch),
+                runs.AtLeast.Max() + spare,
+                batch.Layout.ProtectedTokens,
+                Outliers.Penalty(batch));
+            return merge.Apply(batch) with { Layout = batch.Layout with { Windows = after } };
+        });
     }
 
     /// <inheritdoc />
@@ -109,8 +90,8 @@ public sealed record MergeInWindows(int PerWindow) : ITokenStage
 }
 
 /// <summary>
-/// The four windows of a patch grid (token-merging.md, section 7): top left, top right, bottom left, bottom right. The first
-/// window of a side has ceil(side/2) rows or columns.
+/// The four windows of a patch grid, by number: top left, top right, bottom left, bottom right. The first window of a side has
+/// ceil(side/2) rows or columns.
 /// </summary>
 public static class WindowGrid
 {
@@ -130,33 +111,25 @@ public static class WindowGrid
         return [top * left, top * (columns - left), (rows - top) * left, (rows - top) * (columns - left)];
     }
 
-    /// <summary>Patch indices (row-major) in the order of the windows, each window row-major [rows*columns], int64.</summary>
-    /// <exception cref="UserException">A side of the grid is one patch.</exception>
-    public static Tensor Order(int rows, int columns)
+    /// <summary>The window of every patch token of a stream, from the tokens' positions [B,N-P], int64.</summary>
+    public static Tensor Of(TokenBatch batch) => TensorScope.Run(() =>
     {
-        Lengths(rows, columns);
-        using var scope = torch.NewDisposeScope();
-        var patches = torch.arange((long)rows * columns, dtype: torch.ScalarType.Int64);
-        var (_, order) = Of(patches, rows, columns).sort(dim: 0, stable: true);
-        return order.MoveToOuterDisposeScope();
-    }
-
-    /// <summary>The window of every patch tokens [B,N-P] of a stream, from the tokens' positions.</summary>
-    internal static Tensor Of(TokenBatch batch)
-    {
+        var (rows, columns) = (batch.Layout.GridRows, batch.Layout.GridColumns);
         var (first, free) = (batch.Layout.ProtectedTokens, batch.Length - batch.Layout.ProtectedTokens);
         var patches = batch.Positions is { } positions
             ? positions.narrow(1, first, free) - first
             : torch.arange(free, dtype: torch.ScalarType.Int64, device: batch.Tokens.device).expand(batch.Images, -1);
-        return Of(patches, batch.Layout.GridRows, batch.Layout.GridColumns);
-    }
+        var row = patches.div(columns, rounding_mode: torch.RoundingMode.floor);
+        var column = patches.remainder(columns);
+        return (row.ge((rows + 1) / 2).to(torch.ScalarType.Int64) * 2) + column.ge((columns + 1) / 2).to(torch.ScalarType.Int64);
+    });
 
     /// <summary>
     /// How many tokens each window has at least. Exact unless tokens were deleted: each of those may have come from any
     /// window.
     /// </summary>
     /// <exception cref="UserException">Tokens have merged across windows, or the grid is too small.</exception>
-    internal static WindowRuns Runs(TokenBatch batch)
+    public static WindowRuns Runs(TokenBatch batch)
     {
         var layout = batch.Layout;
         var free = (int)batch.Length - layout.ProtectedTokens;
@@ -169,12 +142,5 @@ public static class WindowGrid
             ?? new WindowRuns([.. Lengths(layout.GridRows, layout.GridColumns)], layout.GridRows * layout.GridColumns);
         var deleted = noted.Tokens - free;
         return new([.. noted.AtLeast.Select(tokens => Math.Max(0, tokens - deleted))], free);
-    }
-
-    private static Tensor Of(Tensor patches, int rows, int columns)
-    {
-        var row = patches.div(columns, rounding_mode: torch.RoundingMode.floor);
-        var column = patches.remainder(columns);
-        return (row.ge((rows + 1) / 2).to(torch.ScalarType.Int64) * 2) + column.ge((columns + 1) / 2).to(torch.ScalarType.Int64);
     }
 }

@@ -2,158 +2,129 @@ using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Merging;
 
-/// <summary>The ways to shorten the token stream (token-merging.md).</summary>
-public enum MergingMethod
-{
-    /// <summary>ToMe: merging of whole images in every block.</summary>
-    TokenMerging,
-
-    /// <summary>DFE, the dense feature extractor: the first blocks stay dense, the others are as in ToMe.</summary>
-    DenseFeatureExtractor,
-
-    /// <summary>LGTM: dense blocks, then merging inside windows, then merging of whole images.</summary>
-    LocalGlobal,
-
-    /// <summary>Baseline: tokens drawn at random merge.</summary>
-    RandomMerging,
-
-    /// <summary>Baseline: tokens drawn at random are dropped.</summary>
-    RandomPruning,
-
-    /// <summary>Baseline: the tokens that the class token attends to least are dropped.</summary>
-    AttentionPruning,
-}
-
-/// <summary>One point of a study: a method at one r.</summary>
-/// <param name="Method">Short name, or "plain".</param>
-/// <param name="Count">r.</param>
-/// <param name="Configuration">The experiment; null for the plain model.</param>
-public sealed record MergingVariant(string Method, int Count, MergingConfiguration? Configuration)
-{
-    /// <summary>The name of the model without merging.</summary>
-    public const string PlainName = "plain";
-
-    /// <summary>The plain model, then every method at every r from 1 on.</summary>
-    /// <param name="methods">Methods, as settings without an r, by their names.</param>
-    /// <param name="counts">The values of r.</param>
-    public static IReadOnlyList<MergingVariant> Of(
-        IEnumerable<(string Name, MergingConfiguration Setting)> methods, IReadOnlyList<int> counts) =>
-    [
-        new(PlainName, 0, null),
-        .. methods.SelectMany(method => counts.Where(count => count > 0).Distinct().Order().Select(count =>
-            new MergingVariant(method.Name, count, method.Setting with { Schedule = MergeSchedule.Constant(count) }))),
-    ];
-
-    /// <summary>The variant's plan for an encoder without other changes.</summary>
-    public EncoderPlan Plan(int blocks) => Configuration?.ApplyTo(EncoderPlan.Plain(blocks)) ?? EncoderPlan.Plain(blocks);
-}
-
-/// <summary>One merging experiment; turns a plan into the same plan with merging.</summary>
-/// <param name="Method">How the stream is shortened.</param>
-/// <param name="Schedule">
-/// How many tokens every block merges. Local-global merging and the dense feature extractor take their r from it.
+/// <summary>A way to shorten the token stream: what runs in a block between attention and MLP.</summary>
+/// <param name="Name">The name by which it is asked for, in commands, notebooks and result files.</param>
+/// <param name="Help">What it is, in one line.</param>
+/// <param name="Stage">
+/// Makes the stage of a block in which tokens are to merge; null leaves the block dense. Throws <see cref="UserException"/>
+/// where options and depth do not fit each other.
 /// </param>
-public sealed record MergingConfiguration(MergingMethod Method, MergeSchedule Schedule)
+public sealed record MergingMethod(string Name, string Help, Func<MergeStep, ITokenStage?> Stage) : IListed
 {
-    /// <summary>First block that merges, of DFE and LGTM.</summary>
-    public int LocalStart { get; init; }
-
-    /// <summary>First block of LGTM that merges whole images.</summary>
-    public int GlobalStart { get; init; }
-
-    /// <summary>
-    /// Whether attention counts a token by its size (token-merging.md, section 4): on for supervised models and those
-    /// trained with merging, off for off-the-shelf MAE models.
-    /// </summary>
-    public bool ProportionalAttention { get; init; } = true;
-
-    /// <summary>How merging treats outlier tokens.</summary>
-    public OutlierRule Outliers { get; init; } = OutlierRule.None;
-
-    /// <summary>Whether the stream notes which tokens each token is made of.</summary>
-    public bool TrackSources { get; init; }
-
-    /// <summary>Seed of the random baselines.</summary>
-    public long Seed { get; init; }
-
-    /// <summary>ToMe with r tokens in every block.</summary>
-    public static MergingConfiguration TokenMerging(int count) =>
-        new(MergingMethod.TokenMerging, MergeSchedule.Constant(count));
-
-    /// <summary>DFE: r tokens in every block after the dense ones.</summary>
-    public static MergingConfiguration DenseFeatureExtractor(int count, int denseBlocks) =>
-        new(MergingMethod.DenseFeatureExtractor, MergeSchedule.Constant(count)) { LocalStart = denseBlocks };
-
-    /// <summary>LGTM: blocks before <paramref name="localStart"/> are dense, those from <paramref name="globalStart"/> on global.</summary>
-    public static MergingConfiguration LocalGlobal(int count, int localStart, int globalStart) =>
-        new(MergingMethod.LocalGlobal, MergeSchedule.Constant(count)) { LocalStart = localStart, GlobalStart = globalStart };
-
-    /// <summary>The published settings, by their names in <see cref="Presets"/>.</summary>
-    /// <exception cref="UserException">There is no preset of that name.</exception>
-    public static MergingConfiguration Preset(string name, int count) => Presets.TryGetValue(name, out var starts)
-        ? LocalGlobal(count, starts.LocalStart, starts.GlobalStart)
-        : throw new UserException($"There is no merging preset '{name}'; choose {string.Join(", ", Presets.Keys)}.");
-
-    /// <summary>First local and first global block of LGTM on 12 (s, b) and 24 blocks (l), and as its text says literally.</summary>
-    public static IReadOnlyDictionary<string, (int LocalStart, int GlobalStart)> Presets { get; } =
-        new SortedDictionary<string, (int, int)>
-        {
-            ["lgtm-s"] = (1, 7),
-            ["lgtm-b"] = (1, 7),
-            ["lgtm-l"] = (4, 7),
-            ["lgtm-readme"] = (2, 7),
-        };
-
-    /// <summary>Block 7 of 12, scaled to another depth.</summary>
-    public static int ScaledGlobalStart(int blocks) => (int)Math.Round(7.0 * blocks / 12, MidpointRounding.AwayFromZero);
-
-    /// <summary>Adds this experiment to a plan. Blocks before the first that merges stay as they are.</summary>
-    /// <exception cref="UserException">The settings do not fit the number of blocks, or each other.</exception>
-    public EncoderPlan ApplyTo(EncoderPlan plan)
-    {
-        var blocks = plan.Blocks.Count;
-        if (LocalStart < 0 || LocalStart > blocks || (Method == MergingMethod.LocalGlobal && (GlobalStart < LocalStart || GlobalStart > blocks)))
-        {
-            throw new UserException(
-                $"Merging from block {LocalStart}, globally from block {GlobalStart}, does not fit a model of {blocks} blocks; choose 0 <= local <= global <= {blocks}.");
-        }
-
-        var stages = Schedule.Counts(blocks).Select((count, block) => count == 0 || block < LocalStart ? null : Stage(count, block)).ToArray();
-        var first = Array.FindIndex(stages, stage => stage is not null);
-        if (first < 0)
-        {
-            return plan;
-        }
-
-        // The sizes are all one until the first merge, so the block that does it needs no proportional attention.
-        var merging = stages.Index().Where(pair => pair.Item is not null).Aggregate(
-            plan, (result, pair) => result.With(pair.Index, block => block with { Between = [.. block.Between, pair.Item!] }));
-        var weighted = ProportionalAttention
-            ? merging.From(first + 1, block => block with { ProportionalAttention = true })
-            : merging;
-        return TrackSources
-            ? weighted.With(first, block => block with { Before = [.. block.Before, new TrackSources()] })
-            : weighted;
-    }
+    /// <inheritdoc />
+    public IReadOnlyList<MethodOption> Options { get; init; } = [];
 
     /// <inheritdoc />
-    public override string ToString() => Method switch
+    public override string ToString() => Name;
+}
+
+/// <summary>One block of an encoder in which a method is to merge tokens.</summary>
+/// <param name="Block">The block, 0-based.</param>
+/// <param name="Blocks">Blocks of the encoder.</param>
+/// <param name="Count">Tokens to merge in this block, from 1 on.</param>
+/// <param name="Setting">The setting that is applied: options, outliers, seed.</param>
+public readonly record struct MergeStep(int Block, int Blocks, int Count, MergingSetting Setting)
+{
+    /// <summary>What the setting says about one of the method's options.</summary>
+    /// <exception cref="UserException">The option does not take what was given.</exception>
+    public T Get<T>(MethodOption<T> option) => Setting.Options.Get(option);
+}
+
+/// <summary>The merging methods and baselines of the kit. A new one is a new file and one line in <see cref="All"/>.</summary>
+public static class MergingMethods
+{
+    /// <summary>How many blocks DFE leaves dense.</summary>
+    public static MethodOption<int> Dense { get; } =
+        MethodOption.Number("--dense", "First blocks, which dfe leaves dense: 2 of 12 and 4 of 24 as published.", 2, 0, 4096);
+
+    /// <summary>The first block in which LGTM merges.</summary>
+    public static MethodOption<int> LocalStart { get; } =
+        MethodOption.Number("--local-start", "First block of lgtm that merges, inside windows.", 1, 0, 4096);
+
+    /// <summary>The first block in which LGTM merges whole images.</summary>
+    public static MethodOption<int?> GlobalStart { get; } = MethodOption.Number(
+        "--global-start", "First block of lgtm that merges whole images.", "7 of 12 blocks, scaled to the model's", 0, 4096);
+
+    /// <summary>ToMe (Bolya et al. 2023).</summary>
+    public static MergingMethod ToMe { get; } = new(
+        "tome", "Merges the most similar tokens of the whole image, in every block (ToMe).", WholeImage);
+
+    /// <summary>DFE, the dense feature extractor (Heo et al. 2023).</summary>
+    public static MergingMethod Dfe { get; } = new(
+        "dfe", "Leaves the first blocks dense, then merges as tome (DFE).", AfterDenseBlocks)
     {
-        MergingMethod.DenseFeatureExtractor => $"DFE, r {Schedule} from block {LocalStart}",
-        MergingMethod.LocalGlobal => $"LGTM, r {Schedule}, windows from block {LocalStart}, whole images from block {GlobalStart}",
-        MergingMethod.TokenMerging => $"ToMe, r {Schedule}",
-        MergingMethod.RandomMerging => $"random merging, r {Schedule}",
-        MergingMethod.RandomPruning => $"random pruning, r {Schedule}",
-        _ => $"attention pruning, r {Schedule}",
+        Options = [Dense],
     };
 
-    private ITokenStage Stage(int count, int block) => Method switch
+    /// <summary>LGTM, local-global token merging (Heo et al. 2023).</summary>
+    public static MergingMethod Lgtm { get; } = new(
+        "lgtm",
+        "Leaves the first blocks dense, then merges inside four windows, then as tome (LGTM).",
+        step => LocalThenGlobal(step, step.Get(LocalStart), step.Get(GlobalStart) ?? ScaledGlobalStart(step.Blocks)))
     {
-        MergingMethod.RandomMerging => new RandomMerging(count, Seed),
-        MergingMethod.RandomPruning => new RandomPruning(count, Seed),
-        MergingMethod.AttentionPruning => new AttentionPruning(count),
-        MergingMethod.LocalGlobal when block < GlobalStart =>
-            new MergeInWindows((count + WindowGrid.Windows - 1) / WindowGrid.Windows) { Outliers = Outliers },
-        _ => new MergeTokens(count) { Outliers = Outliers },
+        Options = [LocalStart, GlobalStart],
     };
+
+    /// <summary>Baseline: tokens drawn at random merge.</summary>
+    public static MergingMethod RandomMerging { get; } = new(
+        "random-merging",
+        "Baseline: merges tokens drawn at random, each into its most similar other token.",
+        step => new RandomMerging(step.Count, step.Setting.Seed));
+
+    /// <summary>Baseline: tokens drawn at random are dropped.</summary>
+    public static MergingMethod RandomPruning { get; } = new(
+        "random-pruning", "Baseline: drops tokens drawn at random.", step => new RandomPruning(step.Count, step.Setting.Seed));
+
+    /// <summary>Baseline: the tokens that the class token attends to least are dropped.</summary>
+    public static MergingMethod AttentionPruning { get; } = new(
+        "attention-pruning", "Baseline: drops the tokens that the class token attends to least.", step => new AttentionPruning(step.Count));
+
+    /// <summary>All of them. The presets of LGTM are its published settings, as far as its figures and its text reveal them.</summary>
+    public static OpenList<MergingMethod> All { get; } = new(
+        "merging method",
+        ToMe,
+        Dfe,
+        Lgtm,
+        LgtmPreset("lgtm-s", "as published for ViT-S", 1, 7),
+        LgtmPreset("lgtm-b", "as published for ViT-B", 1, 7),
+        LgtmPreset("lgtm-l", "as published for ViT-L", 4, 7),
+        LgtmPreset("lgtm-readme", "as its README says literally", 2, 7),
+        RandomMerging,
+        RandomPruning,
+        AttentionPruning);
+
+    /// <summary>Where LGTM goes over to whole images: block 7 of 12, scaled to another depth.</summary>
+    public static int ScaledGlobalStart(int blocks) => (int)Math.Round(7.0 * blocks / 12, MidpointRounding.AwayFromZero);
+
+    private static MergingMethod LgtmPreset(string name, string origin, int localStart, int globalStart) => new(
+        name,
+        $"lgtm {origin}: windows from block {localStart}, whole images from block {globalStart}.",
+        step => LocalThenGlobal(step, localStart, globalStart));
+
+    private static MergeTokens WholeImage(MergeStep step) => new(step.Count) { Outliers = step.Setting.Outliers };
+
+    private static MergeTokens? AfterDenseBlocks(MergeStep step)
+    {
+        var dense = step.Get(Dense);
+        if (dense > step.Blocks)
+        {
+            throw new UserException($"{dense} dense blocks do not fit a model of {step.Blocks} blocks; choose fewer.");
+        }
+
+        return step.Block < dense ? null : WholeImage(step);
+    }
+
+    // A local block merges in each of the four windows a quarter of its tokens, rounded up.
+    private static ITokenStage? LocalThenGlobal(MergeStep step, int localStart, int globalStart)
+    {
+        if (localStart > globalStart || globalStart > step.Blocks)
+        {
+            throw new UserException(
+                $"Merging in windows from block {localStart} and in whole images from block {globalStart} does not fit a model of {step.Blocks} blocks; choose 0 <= local <= global <= {step.Blocks}.");
+        }
+
+        return step.Block < localStart ? null
+            : step.Block >= globalStart ? WholeImage(step)
+            : new MergeInWindows((step.Count + WindowGrid.Windows - 1) / WindowGrid.Windows) { Outliers = step.Setting.Outliers };
+    }
 }

@@ -3,10 +3,10 @@ using CsvHelper;
 
 namespace RegCache.Lab.Merging;
 
-/// <summary>A row of the study's table: what one method achieves at one r.</summary>
+/// <summary>A row of the study of merging methods: what one method achieves at one r.</summary>
 /// <param name="Model">Model name.</param>
 /// <param name="Method">Method, or "plain".</param>
-/// <param name="R">Tokens merged a block.</param>
+/// <param name="R">Tokens merged a block, as <see cref="MergeSchedule.Parse"/> reads it.</param>
 /// <param name="Top1">Top-1 accuracy, percent.</param>
 /// <param name="Top5">Top-5 accuracy, percent.</param>
 /// <param name="Gmacs">Billions of multiply-accumulates per image, matching apart.</param>
@@ -24,7 +24,7 @@ namespace RegCache.Lab.Merging;
 public sealed partial record MergingStudyRow(
     string Model,
     string Method,
-    int R,
+    string R,
     double Top1,
     double Top5,
     double Gmacs,
@@ -70,7 +70,7 @@ public sealed partial record OutlierStudyRow(
 /// <param name="Accuracy">Top-1 accuracy on ImageNet-1k, percent.</param>
 public sealed record PublishedResult(string Source, string Model, string Method, double Accuracy)
 {
-    /// <summary>The schedule: r, or r and inflection such as "8:-1"; null for the plain model or where none is told.</summary>
+    /// <summary>The schedule as <see cref="MergeSchedule.Parse"/> reads it; null for the plain model or where none is told.</summary>
     public string? R { get; init; }
 
     /// <summary>Billions of multiply-accumulates per image.</summary>
@@ -89,7 +89,7 @@ public sealed record PublishedResult(string Source, string Model, string Method,
     public bool Trained { get; init; }
 }
 
-/// <summary>The published numbers of ToMe and fast-compress-vit (token-merging.md, section 14), as data.</summary>
+/// <summary>The published numbers of ToMe and of DFE and LGTM (docs/methods/token-merging.md), as data.</summary>
 public static class PublishedMerging
 {
     private const string Resource = "published-merging.json";

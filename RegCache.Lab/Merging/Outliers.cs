@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Merging;
@@ -22,8 +23,14 @@ public enum OutlierHandling
 /// <param name="Count">How many tokens of an image count as outliers.</param>
 public sealed record OutlierRule(OutlierHandling Handling, int Count)
 {
-    // More than any two cosines differ by.
-    private const float Postponed = 4;
+    // Subtracted from a pair's cosine for each outlier in it: more than any two cosines differ by, so that such pairs come last.
+    private float Price => Handling switch
+    {
+        OutlierHandling.Ordinary => 0,
+        OutlierHandling.Protect => float.PositiveInfinity,
+        OutlierHandling.Last => 4,
+        _ => throw new UnreachableException(),
+    };
 
     /// <summary>Outliers merge like all other tokens.</summary>
     public static OutlierRule None { get; } = new(OutlierHandling.Ordinary, 0);
@@ -31,27 +38,34 @@ public sealed record OutlierRule(OutlierHandling Handling, int Count)
     /// <summary>Pairs that surely remain when the outliers of an image all lie in one set of a window.</summary>
     /// <param name="tokens">Tokens of the window.</param>
     internal int Pairs(int tokens) =>
-        Math.Max(0, (tokens / 2) - (Handling == OutlierHandling.Protect ? Count : 0));
+        Math.Max(0, (tokens / 2) - (float.IsInfinity(Price) ? Count : 0));
 
     /// <summary>What to subtract from a pair's similarity for each of its tokens [B,N]; null for nothing.</summary>
     internal Tensor? Penalty(TokenBatch batch)
     {
         var first = batch.Layout.ProtectedTokens;
         var count = (int)Math.Min(Count, batch.Length - first);
-        if (Handling == OutlierHandling.Ordinary || count <= 0)
+        if (Price == 0 || count <= 0)
         {
             return null;
         }
 
-        using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
+        return TensorScope.Run(() =>
+        {
+            using var noGradient = torch.no_grad();
+            var outliers = Largest(batch, count);
+            return torch.zeros([batch.Images, batch.Length], device: batch.Tokens.device)
+                .scatter_(1, outliers, torch.full([batch.Images, count], Price, device: batch.Tokens.device));
+        });
+    }
+
+    /// <summary>The free tokens of every image with the largest entries, indices into the sequence [B,count], int64.</summary>
+    internal static Tensor Largest(TokenBatch batch, int count)
+    {
+        var first = batch.Layout.ProtectedTokens;
         var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, batch.Length - first));
         var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
-        var outliers = order.narrow(1, 0, count) + first;
-        var price = Handling == OutlierHandling.Protect ? float.PositiveInfinity : Postponed;
-        return torch.zeros([batch.Images, batch.Length], device: batch.Tokens.device)
-            .scatter_(1, outliers, torch.full([batch.Images, count], price, device: batch.Tokens.device))
-            .MoveToOuterDisposeScope();
+        return order.narrow(1, 0, count) + first;
     }
 }
 
@@ -74,16 +88,12 @@ public sealed record OutlierFate(double Deleted, double Merged, double Companion
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
-        var before = runner.Forward(images, reference, block);
-        var first = before.Layout.ProtectedTokens;
-        var scores = OutlierScore.Of(before.Tokens.narrow(1, first, before.Length - first));
-        var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
-        var outliers = order.narrow(1, 0, count) + first;
-
+        var outliers = OutlierRule.Largest(runner.Forward(images, reference, block), count);
         var tracked = plan.With(0, seams => seams with { Before = [new TrackSources(), .. seams.Before] });
         var stream = runner.Forward(images, tracked);
         var sources = stream.Sources!;
         var groups = (sources * sources.sum(2, keepdim: true)).sum(1).gather(1, outliers);
+        var first = stream.Layout.ProtectedTokens;
         var tokens = stream.Tokens.narrow(1, first, stream.Length - first);
         return new(
             Mean(groups.eq(0)),

@@ -3,10 +3,16 @@ using System.Text;
 
 namespace RegCache.Lab.Merging;
 
+/// <summary>One point of a <see cref="ParetoPlot"/>.</summary>
+/// <param name="Cost">Where it is along the horizontal axis, in the panel's unit.</param>
+/// <param name="Accuracy">Top-1 accuracy in percent.</param>
+/// <param name="Label">Shown where the pointer rests on it; null shows nothing.</param>
+public sealed record ParetoPoint(double Cost, double Accuracy, string? Label = null);
+
 /// <summary>One line of a <see cref="ParetoPlot"/>.</summary>
 /// <param name="Name">Shown in the legend.</param>
-/// <param name="Points">Cost and accuracy in percent.</param>
-public sealed record ParetoSeries(string Name, IReadOnlyList<(double Cost, double Accuracy)> Points)
+/// <param name="Points">Its points, in any order.</param>
+public sealed record ParetoSeries(string Name, IReadOnlyList<ParetoPoint> Points)
 {
     /// <summary>Whether the numbers come from a paper: drawn dashed, with open circles.</summary>
     public bool IsPublished { get; init; }
@@ -81,10 +87,14 @@ public sealed class ParetoPlot
             svg.AppendLine($"""<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.5"{dashes}/>""");
             foreach (var point in sorted)
             {
-                svg.Append(CultureInfo.InvariantCulture, $"""<circle cx="{X(point.Cost):0.0}" cy="{Y(point.Accuracy):0.0}" r="3.5" stroke="{color}" fill="{(one.IsPublished ? "white" : color)}"/>""").AppendLine();
+                svg.Append(CultureInfo.InvariantCulture, $"""<circle cx="{X(point.Cost):0.0}" cy="{Y(point.Accuracy):0.0}" r="3.5" stroke="{color}" fill="{(one.IsPublished ? "white" : color)}">{Title(point)}</circle>""").AppendLine();
             }
         }
     }
+
+    private static string Title(ParetoPoint point) => point.Label is { } label ? $"<title>{Escaped(label)}</title>" : "";
+
+    private static string? Escaped(string text) => System.Security.SecurityElement.Escape(text);
 
     private static string Color(List<string> names, string name) => Colors[names.IndexOf(name) % Colors.Length];
 
@@ -92,7 +102,7 @@ public sealed class ParetoPlot
         svg.Append(CultureInfo.InvariantCulture, $"""<line x1="{x1:0.0}" y1="{y1:0.0}" x2="{x2:0.0}" y2="{y2:0.0}" stroke="{color}"/>""").AppendLine();
 
     private static void Text(StringBuilder svg, double x, double y, string anchor, string text) =>
-        svg.Append(CultureInfo.InvariantCulture, $"""<text x="{x:0.0}" y="{y:0.0}" text-anchor="{anchor}">{System.Security.SecurityElement.Escape(text)}</text>""").AppendLine();
+        svg.Append(CultureInfo.InvariantCulture, $"""<text x="{x:0.0}" y="{y:0.0}" text-anchor="{anchor}">{Escaped(text)}</text>""").AppendLine();
 
     /// <summary>A range of values with round ticks.</summary>
     private sealed record Axis(double Low, double High, double Step)

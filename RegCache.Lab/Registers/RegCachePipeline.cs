@@ -29,7 +29,7 @@ public sealed record RegCacheSubject(
     ZeroShotClassifier Classifier,
     IImageSource SearchImages,
     IImageSource ValidationImages,
-    Baseline Baseline,
+    QuantizerFamily Baseline,
     Func<QuantizationBits, ICalibrator> Calibration,
     int BatchSize,
     string Scope)
@@ -230,7 +230,7 @@ public sealed class RegCachePipeline
         return calibration;
     }
 
-    private StoredCalibration Stored(QuantizationBits bits) => new(
+    private StoredCalibrator Stored(QuantizationBits bits) => new(
         Remembered(bits),
         _directory.PathOf("calibration"),
         _subject.Tower,

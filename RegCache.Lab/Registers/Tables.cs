@@ -78,7 +78,7 @@ internal sealed partial record ResultRow(
         DateTimeOffset.Now,
         subject.Model,
         subject.Pretrained,
-        BaselineNames.NameOf(subject.Baseline),
+        subject.Baseline.Name,
         options.Bits.Weights,
         options.Bits.Activations,
         subject.Scope,
@@ -151,7 +151,7 @@ public sealed record RegCacheSummary(
 internal static class RegCacheTables
 {
     public static string ResultFileName(RegCacheSubject subject, RegCacheOptions options) =>
-        $"result_{subject.Model}_{BaselineNames.NameOf(subject.Baseline)}_w{options.Bits.Weights}a{options.Bits.Activations}.csv";
+        $"result_{subject.Model}_{subject.Baseline.Name}_w{options.Bits.Weights}a{options.Bits.Activations}.csv";
 
     public static void Write(RunDirectory directory, SensitivityTable table) => CsvTable.Write(
         directory.PathOf("stage1_sensitivity.csv"),

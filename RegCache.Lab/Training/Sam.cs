@@ -6,9 +6,9 @@ namespace RegCache.Lab.Training;
 public sealed record SamOptions(double Radius = 0.05, bool Adaptive = false);
 
 /// <summary>
-/// Sharpness-aware minimisation around any optimizer (SAM, adaptive SAM; dynamic-tokens.md, section 8): the step takes the
-/// gradient not where the parameters are but where, nearby, the loss is highest. Parameters without a gradient are left
-/// alone. Nothing waits for the device.
+/// Sharpness-aware minimisation around any optimizer (SAM: Foret et al. 2021, equation 2; adaptive SAM: Kwon et al. 2021): the
+/// step takes the gradient not where the parameters are but where, nearby, the loss is highest. Parameters without a gradient
+/// are left alone. Nothing waits for the device.
 /// </summary>
 public sealed class SamTraining
 {
