@@ -100,6 +100,9 @@ public sealed class ModelFolderTests : IDisposable
     [Theory]
     [InlineData("""{"model_cfg":{},"preprocess_cfg":{"mean":[1]}}""", "preprocess_cfg.mean")]
     [InlineData("""{"model_cfg":{},"preprocess_cfg":{"interpolation":"lanczos"}}""", "preprocess_cfg.interpolation")]
+    [InlineData("""{"model_cfg":{},"preprocess_cfg":{"size":[40,40]}}""", "`preprocess_cfg.size` makes images of 40 x 40 pixels, but the model takes 224 x 224")]
+    [InlineData("""{"model_cfg":{},"preprocess_cfg":{"mode":"L"}}""", "preprocess_cfg.mode")]
+    [InlineData("""{"model_cfg":{},"preprocess_cfg":{"crop_pct":0.9}}""", "preprocess_cfg.crop_pct")]
     [InlineData("""{"model_cfg":""", "not valid JSON")]
     public void DamagedPreprocessingIsNamed(string json, string complaint)
     {
@@ -108,6 +111,45 @@ public sealed class ModelFolderTests : IDisposable
 
         Assert.Contains(complaint, Complaint(() => ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig())), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void EveryFieldOfHuggingFaceIsObeyed()
+    {
+        var plain = new PreprocessOptions(32) { CropRounding = CropRounding.Down };
+        Assert.Equal(plain, HuggingFace("""{"size":{"shortest_edge":32},"crop_size":32,"do_convert_rgb":true,"processor_class":"CLIPProcessor","rescale_factor":0.00392156862745098}"""));
+        Assert.Equal(plain, HuggingFace("""{"feature_extractor_type":"CLIPFeatureExtractor","size":32,"crop_size":{"height":32,"width":32},"use_square_size":false}"""));
+        Assert.Equal(plain with { ResizeTo = (40, 40) }, HuggingFace("""{"size":{"shortest_edge":40},"crop_size":32,"image_processor_type":"CLIPImageProcessor"}"""));
+        Assert.Equal(plain with { ResizeTo = (40, 40) }, HuggingFace("""{"size":40}"""));
+        Assert.Equal(plain with { ResizeMode = ResizeMode.Squash, ResizeTo = (40, 48) }, HuggingFace("""{"size":{"height":40,"width":48}}"""));
+        Assert.Equal(plain with { ResizeMode = ResizeMode.Squash, ResizeTo = (40, 40) }, HuggingFace("""{"size":{"shortest_edge":40},"use_square_size":true}"""));
+        Assert.Equal(plain with { ResizeMode = ResizeMode.Squash }, HuggingFace("""{"size":{"height":32,"width":32},"do_center_crop":false}"""));
+        Assert.Equal(plain with { ResizeMode = ResizeMode.None }, HuggingFace("""{"do_resize":false,"size":40}"""));
+        Assert.Equal(plain with { Mean = RgbValues.All(0), StandardDeviation = RgbValues.All(1) }, HuggingFace("""{"do_normalize":false,"image_mean":[0.5,0.5,0.5]}"""));
+        Assert.Equal(plain with { Divisor = 1 }, HuggingFace("""{"do_rescale":false}"""));
+        Assert.Equal(plain with { Divisor = 128 }, HuggingFace("""{"rescale_factor":0.0078125}"""));
+        Assert.Equal(
+            plain with
+            {
+                ResizeMode = ResizeMode.Squash, Mean = RgbValues.All(0.5), StandardDeviation = RgbValues.All(0.25), Interpolation = Interpolation.Bilinear,
+            },
+            HuggingFace("""{"image_processor_type":"ViTImageProcessor","size":32,"image_std":0.25}"""));
+    }
+
+    [Theory]
+    [InlineData("""{"crop_size":40}""", "`crop_size` makes images of 40 x 40 pixels, but the model takes 32 x 32")]
+    [InlineData("""{"size":40,"do_center_crop":false}""", "`do_center_crop` is false")]
+    [InlineData("""{"size":[40,40],"do_center_crop":false}""", "`size` makes images of 40 x 40")]
+    [InlineData("""{"do_resize":false,"do_center_crop":false}""", "`do_resize` is false")]
+    [InlineData("""{"size":{"longest_edge":40}}""", "`size.longest_edge` is not supported")]
+    [InlineData("""{"size":{"shortest_edge":40,"longest_edge":60}}""", "`size.longest_edge` is not supported")]
+    [InlineData("""{"size":{"height":40}}""", "`size.width` is missing")]
+    [InlineData("""{"do_pad":true}""", "`do_pad` is not supported")]
+    [InlineData("""{"resample":1}""", "`resample` must be 3 (bicubic) or 2 (bilinear)")]
+    [InlineData("""{"rescale_factor":0}""", "`rescale_factor` is 0")]
+    [InlineData("""{"do_normalize":1}""", "`do_normalize` must be true or false")]
+    [InlineData("""{"image_processor_type":"SiglipImageProcessor"}""", "`image_processor_type` is SiglipImageProcessor, which is not supported")]
+    public void WhatHuggingFaceAsksForAndTheKitCannotDoIsRefusedByName(string json, string complaint) =>
+        Assert.Contains(complaint, Complaint(() => HuggingFace(json)), StringComparison.Ordinal);
 
     [Fact]
     public void TokenizersMustFitTheModel()
@@ -119,6 +161,13 @@ public sealed class ModelFolderTests : IDisposable
 
         Assert.Equal(6, folder.LoadTokenizer(text).ContextLength);
         Assert.Contains("49408", Complaint(() => folder.LoadTokenizer(new TextConfig())), StringComparison.Ordinal);
+    }
+
+    private PreprocessOptions HuggingFace(string json)
+    {
+        Put("model.safetensors");
+        File.WriteAllText(_folder["preprocessor_config.json"], json);
+        return ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig { ImageSize = (32, 32) });
     }
 
     private static string Complaint(Func<object> action) => Assert.Throws<UserException>(action).Message;

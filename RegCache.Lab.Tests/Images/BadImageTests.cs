@@ -67,7 +67,11 @@ public sealed class BadImageTests
     {
         AssertMessage("Truncated.jpg is truncated: fetch", Content("jpeg-420.jpg")[..600], "Truncated.jpg");
         AssertMessage("Empty.png is empty: fetch", [], "Empty.png");
-        AssertMessage("notes.jpg is not a JPEG, PNG, WebP, GIF or BMP", "These are notes."u8.ToArray(), "notes.jpg");
+        AssertMessage("notes.jpg is not a JPEG, PNG, WebP, GIF or BMP image but a text file", "These are notes."u8.ToArray(), "notes.jpg");
+        AssertMessage("but an HTML page", "\n<!doctype HTML><html>"u8.ToArray(), "404.jpg");
+        AssertMessage("but a TIFF image", [(byte)'I', (byte)'I', 42, 0, 8, 0, 0, 0], "x.tif");
+        AssertMessage("but a PPM, PGM or PBM image", "P6\n1 1\n255\nabc"u8.ToArray(), "x.ppm");
+        AssertMessage("but nothing but zero bytes", new byte[100], "zeros.jpg");
         AssertMessage("uses 16 bits a pixel", SixteenBits(), "high.bmp");
         AssertMessage("Half.png is truncated", Content("png-rgb-8.png")[..1500], "Half.png");
         AssertMessage("Half.webp is truncated or damaged", Content("webp-lossy.webp")[..300], "Half.webp");

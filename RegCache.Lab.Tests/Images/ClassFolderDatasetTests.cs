@@ -67,7 +67,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     [Fact]
     public void Folders_without_images_are_refused()
     {
-        AssertRefused("no JPEG, PNG or WebP", () => ClassFolderDataset.Open(_scratch.Root));
+        AssertRefused("no JPEG, PNG, WebP, GIF or BMP", () => ClassFolderDataset.Open(_scratch.Root));
         Add("a", "notes.txt");
         AssertRefused("without a single", () => ClassFolderDataset.Open(_scratch.Root));
         AssertRefused("without a single", () => ClassFolderDataset.OpenClasses(_scratch.Root));
@@ -137,6 +137,94 @@ public sealed class ClassFolderDatasetTests : IDisposable
         Assert.Equal(
             ClassFolderDataset.Open(_scratch.Path("here", "x")[..^2]).ComputeFingerprint(),
             ClassFolderDataset.Open(_scratch.Path("there", "x")[..^2]).ComputeFingerprint());
+    }
+
+    [Fact]
+    public void What_is_left_out_is_counted_with_its_reason()
+    {
+        foreach (var name in new[] { "0.JPEG", "1.jpe", "2.jfif", "3.bmp", "4.gif", "5.tif", "6.PPM", "7.heic", "notes.txt", ".DS_Store", "._0.JPEG" })
+        {
+            Add("n01", name);
+        }
+
+        Add("loose.jpg");
+        Add("classes.txt");
+        Add("__MACOSX", "n01", "._0.JPEG");
+        Add("lost+found", "x.jpg");
+        var dataset = ClassFolderDataset.OpenClasses(_scratch.Root, DataVariable.ImageNetValidation);
+        Assert.Equal(["n01"], dataset.ClassNames);
+        Assert.Equal(["0.JPEG", "1.jpe", "2.jfif", "3.bmp", "4.gif"], dataset.Paths.Select(Path.GetFileName));
+        Assert.Equal(
+            [
+                "files of other kinds: 2 (classes.txt, n01/notes.txt)",
+                "folders that the system left behind: 2 (__MACOSX, lost+found)",
+                "images outside class folders: 1 (loose.jpg)",
+                "images of kinds that the kit cannot decode: 3 (n01/5.tif, n01/6.PPM, n01/7.heic)",
+                "names that begin with a dot: 2 (n01/._0.JPEG, n01/.DS_Store)",
+            ],
+            dataset.Inventory.LeftOut.Select(reason => reason.ToString()));
+        Assert.StartsWith($"IMAGENET_VAL {_scratch.Root}: 5 images in 1 class folder. Left out: ", dataset.Inventory.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Class_folders_without_images_are_named()
+    {
+        Add("a", "1.jpg");
+        Add("thumbs", "notes.txt");
+        var dataset = ClassFolderDataset.OpenClasses(_scratch.Root);
+        Assert.Equal(["thumbs"], dataset.EmptyClasses);
+        Assert.Contains("thumbs", Assert.Single(dataset.Inventory.Warnings), StringComparison.Ordinal);
+        Assert.Equal("2 class folders (without images: thumbs)", dataset.ClassesInWords);
+    }
+
+    [Fact]
+    public void A_folder_of_other_images_says_which()
+    {
+        Add("1.tif");
+        AssertRefused("images of kinds that the kit cannot decode: 1 (1.tif)", () => ClassFolderDataset.Open(_scratch.Root));
+    }
+
+    [Fact]
+    public void Loops_of_links_are_refused_and_other_links_are_followed()
+    {
+        Add("n01", "1.jpg");
+        Add("n02", "2.jpg");
+        using var elsewhere = new ScratchFolder();
+        elsewhere.Write([], "inner", "3.jpg");
+        Directory.CreateSymbolicLink(_scratch.Path("n02", "more"), elsewhere.Root);
+        Directory.CreateSymbolicLink(_scratch.Path("n03"), Path.Combine(elsewhere.Root, "inner"));
+        Assert.Equal(["1.jpg", "2.jpg", "3.jpg", "3.jpg"], ClassFolderDataset.OpenClasses(_scratch.Root).Paths.Select(Path.GetFileName));
+
+        // From one link to the other and back.
+        Directory.CreateSymbolicLink(Path.Combine(elsewhere.Root, "back"), _scratch.Root);
+        AssertRefused("is a link to", () => ClassFolderDataset.OpenClasses(_scratch.Root));
+        Directory.Delete(Path.Combine(elsewhere.Root, "back"));
+        Directory.CreateSymbolicLink(_scratch.Path("n01", "up"), "..");
+        AssertRefused("n01/up is a link to", () => ClassFolderDataset.OpenClasses(_scratch.Root));
+        AssertRefused("n01/up is a link to", () => ClassFolderDataset.Open(_scratch.Root));
+    }
+
+    [Fact]
+    public void Files_that_cannot_be_opened_say_why_or_count_by_name()
+    {
+        Add("1.jpg");
+        File.CreateSymbolicLink(_scratch.Path("2.jpg"), "/nowhere/2.jpg");
+        File.CreateSymbolicLink(_scratch.Path("3.jpg"), "3.jpg");
+        // A name in Latin-1, which .NET cannot write.
+        using (var shell = System.Diagnostics.Process.Start("sh", ["-c", "cp \"$0/1.jpg\" \"$0/$(printf 'caf\\351.jpg')\"", _scratch.Root]))
+        {
+            shell.WaitForExit();
+        }
+
+        var dataset = ClassFolderDataset.Open(_scratch.Root);
+        Assert.Equal(4, dataset.Count);
+        AssertRefused("cannot be read", () => dataset.ComputeFingerprint());
+        Assert.Equal(dataset.ComputeFingerprint(skipUnreadable: true), dataset.ComputeFingerprint(skipUnreadable: true));
+        AssertRefused("link to /nowhere/2.jpg, which does not exist", () => Load("2.jpg"));
+        AssertRefused("3.jpg cannot be read", () => Load("3.jpg"));
+        AssertRefused("its name is not UTF-8", () => Load("caf"));
+
+        void Load(string name) => Lab.Data.Images.ImageDecoder.Load(dataset.Paths.Single(path => Path.GetFileName(path).StartsWith(name, StringComparison.Ordinal))).Dispose();
     }
 
     private string Fingerprint() => ClassFolderDataset.Open(_scratch.Root).ComputeFingerprint();

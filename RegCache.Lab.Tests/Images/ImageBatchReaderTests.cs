@@ -1,3 +1,4 @@
+using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 
 namespace RegCache.Lab.Tests.Images;
@@ -162,6 +163,31 @@ public sealed class ImageBatchReaderTests
     [Fact]
     public void Impossible_options_are_refused() =>
         Assert.Throws<UserException>(() => new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { Workers = 0 }));
+
+    [Fact]
+    public void A_folder_counts_the_images_that_were_left_out()
+    {
+        using var scratch = new ScratchFolder();
+        scratch.Copy("jpeg-420.jpg", "0.jpg");
+        scratch.Write("no image"u8.ToArray(), "1.jpg");
+        File.CreateSymbolicLink(scratch.Path("2.jpg"), "/nowhere");
+        var source = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        Assert.Equal([0], source.ReadBatches(2).SelectMany(batch => batch.Indices).ToArray());
+        using var read = source.Read([2, 0, 1]);
+        Assert.Equal(1, read.shape[0]);
+        Assert.Equal("unreadable images: 2", source.Inventory.LeftOut.Single().ToString().Split(" (")[0]);
+        var messages = new Reports.Messages();
+        source.TellUnreadable(messages);
+        Assert.Contains("2 unreadable images were left out", Assert.Single(messages.Texts), StringComparison.Ordinal);
+        Assert.Contains("No image of", Assert.Throws<UserException>(() => source.Read([1, 2])).Message, StringComparison.Ordinal);
+
+        File.Delete(scratch.Path("0.jpg"));
+        var bad = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        var message = Assert.Throws<UserException>(() => bad.ReadBatches(2).Count()).Message;
+        Assert.Contains("No image of", message, StringComparison.Ordinal);
+        Assert.Contains("1.jpg is not a JPEG", message, StringComparison.Ordinal);
+        Assert.Throws<UserException>(() => new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor));
+    }
 
     private static float[] Expected(string file)
     {

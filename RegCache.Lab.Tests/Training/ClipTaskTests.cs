@@ -1,7 +1,10 @@
+using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Tests.Images;
+using RegCache.Lab.Tests.Reports;
 using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 using RegCache.Lab.Training.ShapesClip;
@@ -81,7 +84,50 @@ public sealed class ClipTaskTests : IDisposable
         Assert.Contains("accum_freq", message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Unreadable_pairs_end_the_training_or_are_left_out_and_counted()
+    {
+        var config = _config with { Epochs = 1, AccumFreq = 1, BatchSize = 4, SaveEveryNSteps = 0 };
+        using var pairs = Pairs(bad: [3, 5]);
+        var message = Assert.Throws<UserException>(() => Run(pairs, pairs, config, null)).Message;
+        Assert.Contains(".jpg", message, StringComparison.Ordinal);
+        Assert.Contains("--skip-bad-images", message, StringComparison.Ordinal);
+        var messages = new Messages();
+        var unreadable = new UnreadablePairs(messages);
+        var metrics = Run(pairs, pairs, config, unreadable);
+        Assert.Equal(2, unreadable.Reasons.Count);
+        Assert.Equal(2, messages.Texts.Count);
+        Assert.Contains("3.jpg", unreadable.Reasons[0], StringComparison.Ordinal);
+        Assert.Equal(6, metrics["val/num_samples"]);
+        Assert.Equal(metrics, Run(pairs, pairs, config, new(messages)));
+
+        using var none = Pairs(bad: [0, 1, 2, 3, 4, 5, 6, 7]);
+        Assert.Contains(
+            "None of the 4 pairs of batch 0 can be read", Assert.Throws<UserException>(() => Run(none, null, config, unreadable)).Message, StringComparison.Ordinal);
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private WebDatasetSource Pairs(int[] bad)
+    {
+        var image = File.ReadAllBytes(Path.Combine(PillowCases.Folder, "jpeg-420.jpg"));
+        var tar = new TarBytes();
+        for (var pair = 0; pair < 8; pair++)
+        {
+            tar.Add($"{pair}.jpg", bad.Contains(pair) ? image[..(image.Length / 2)] : image).Add($"{pair}.txt", "a red circle");
+        }
+
+        var path = Path.Combine(_folder, $"{bad.Length}.tar");
+        File.WriteAllBytes(path, tar.Ended);
+        return new([path]);
+    }
+
+    private static IReadOnlyDictionary<string, double> Run(IPairSource train, IPairSource? validation, ClipTrainingConfig config, UnreadablePairs? unreadable)
+    {
+        using var model = new ClipModel(_tiny, ClipInitialization.Draw(_tiny, seed: 5));
+        using var task = new ClipTask(model, train, validation, new PreprocessOptions(64), ShapesClipArchitecture.Tokenizer, config, unreadable);
+        return new TrainingLoop(task, config.Loop, checkpoints: null, _ => [], SilentProgress.Instance).Run();
+    }
 
     private float[] Train(ClipTrainingConfig config, string name, int? stopAfter)
     {

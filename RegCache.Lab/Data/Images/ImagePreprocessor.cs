@@ -47,9 +47,20 @@ public sealed class ImagePreprocessor
             throw new UserException($"The crop ratio {options.CropRatio} must be above 0 and at most 1: correct it.");
         }
 
+        if (options.ResizeTo is var (resizedHeight, resizedWidth)
+            && (resizedHeight is < 1 or > MaximumSize || resizedWidth is < 1 or > MaximumSize))
+        {
+            throw new UserException($"Images cannot be resized to {resizedWidth} x {resizedHeight} pixels: choose sides from 1 to {MaximumSize}.");
+        }
+
+        if (!(options.Divisor > 0))
+        {
+            throw new UserException($"Pixels cannot be divided by {options.Divisor}: choose a number above 0.");
+        }
+
         Options = options;
         _instructions = instructions;
-        _normalization = new Normalization(options.Mean, deviation);
+        _normalization = new Normalization(options.Mean, deviation, options.Divisor);
     }
 
     /// <summary>What this preprocessor does.</summary>
@@ -98,7 +109,7 @@ public sealed class ImagePreprocessor
         Resample(image, (box.Top * image.Width) + box.Left, plan, rgb[..OutputLength], Options.Width * 3);
     }
 
-    /// <summary>Normalises pixels: (byte / 255 - mean) / standard deviation.</summary>
+    /// <summary>Normalises pixels: (byte / divisor - mean) / standard deviation.</summary>
     /// <param name="rgb">[Height, Width, 3].</param>
     /// <param name="planes">Receives [3, Height, Width].</param>
     public void Normalize(ReadOnlySpan<byte> rgb, Span<float> planes) =>

@@ -3,18 +3,18 @@ using System.Runtime.InteropServices;
 
 namespace RegCache.Lab.Data.Images;
 
-/// <summary>Turns RGB bytes into float planes: (byte / 255 - mean) / standard deviation, looked up in a table.</summary>
+/// <summary>Turns RGB bytes into float planes: (byte / divisor - mean) / standard deviation, looked up in a table.</summary>
 internal sealed class Normalization
 {
     private readonly float[] _red;
     private readonly float[] _green;
     private readonly float[] _blue;
 
-    public Normalization(RgbValues mean, RgbValues deviation)
+    public Normalization(RgbValues mean, RgbValues deviation, double divisor)
     {
-        _red = Table(mean.Red, deviation.Red);
-        _green = Table(mean.Green, deviation.Green);
-        _blue = Table(mean.Blue, deviation.Blue);
+        _red = Table(mean.Red, deviation.Red, divisor);
+        _green = Table(mean.Green, deviation.Green, divisor);
+        _blue = Table(mean.Blue, deviation.Blue, divisor);
     }
 
     /// <summary>Fills [3, H, W] from [H, W, 3].</summary>
@@ -36,12 +36,12 @@ internal sealed class Normalization
         }
     }
 
-    private static float[] Table(double mean, double deviation)
+    private static float[] Table(double mean, double deviation, double divisor)
     {
         var table = new float[256];
         for (var value = 0; value < table.Length; value++)
         {
-            table[value] = (float)(((value / 255.0) - mean) / deviation);
+            table[value] = (float)(((value / divisor) - mean) / deviation);
         }
 
         return table;
@@ -59,7 +59,7 @@ public static class InputPixels
     {
         static Tensor Channels(RgbValues values) => torch.tensor(new[] { values.Red, values.Green, values.Blue }).view(3, 1, 1);
         using var scope = torch.NewDisposeScope();
-        var bytes = ((images.cpu() * Channels(preprocess.StandardDeviation)) + Channels(preprocess.Mean)).mul(255).round().clamp(0, 255)
+        var bytes = ((images.cpu() * Channels(preprocess.StandardDeviation)) + Channels(preprocess.Mean)).mul(preprocess.Divisor).round().clamp(0, 255)
             .to(torch.ScalarType.Byte).permute(0, 2, 3, 1).contiguous();
         return [.. Enumerable.Range(0, (int)bytes.shape[0]).Select(image => bytes[image].data<byte>().ToArray())];
     }

@@ -1,7 +1,7 @@
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
-/// How an image becomes model input: resize, crop or pad, convert to RGB, divide by 255, subtract the mean, divide by
+/// How an image becomes model input: resize, crop or pad, convert to RGB, divide (by 255), subtract the mean, divide by
 /// the standard deviation. Options compare by value.
 /// </summary>
 /// <param name="Height">Rows of the model's input.</param>
@@ -45,7 +45,19 @@ public sealed record PreprocessOptions(int Height, int Width)
     public ResizeMode ResizeMode { get; init; } = ResizeMode.Shortest;
 
     /// <summary>
-    /// The value of every stored channel of a pixel that <see cref="ResizeMode.Longest"/> adds (for palette images
+    /// The size to resize to where it is not the input's: with <see cref="ResizeMode.Shortest"/> what has to be covered, with
+    /// <see cref="ResizeMode.Squash"/> the new shape. The input is cut out of the middle; what is missing is filled.
+    /// </summary>
+    public (int Height, int Width)? ResizeTo { get; init; }
+
+    /// <summary>Where the middle of an image is when a surplus is odd.</summary>
+    public CropRounding CropRounding { get; init; } = CropRounding.HalfEven;
+
+    /// <summary>What a byte is divided by before the mean is subtracted.</summary>
+    public double Divisor { get; init; } = 255;
+
+    /// <summary>
+    /// The value of every stored channel of a pixel that is added (for palette images
     /// the index, for CMYK the inks), before the conversion to RGB.
     /// </summary>
     public byte Fill { get; init; }
@@ -62,6 +74,19 @@ public enum ResizeMode
 
     /// <summary>The image is resized to the target's shape.</summary>
     Squash,
+
+    /// <summary>The image is not resized; its middle is cut out.</summary>
+    None,
+}
+
+/// <summary>How half of an odd surplus is rounded, which is cut off in front of the middle.</summary>
+public enum CropRounding
+{
+    /// <summary>To the even number, as torchvision and OpenCLIP do; the smaller half of a gap lies in front.</summary>
+    HalfEven,
+
+    /// <summary>Down, as transformers does; the larger half of a gap lies in front.</summary>
+    Down,
 }
 
 /// <summary>Resampling filters; both widen with the scale when an image shrinks (antialiasing).</summary>
@@ -74,7 +99,7 @@ public enum Interpolation
     Bilinear,
 }
 
-/// <summary>One number for each colour channel, on the scale of pixels divided by 255.</summary>
+/// <summary>One number for each colour channel, on the scale of divided pixels.</summary>
 public readonly record struct RgbValues(double Red, double Green, double Blue)
 {
     /// <summary>The same number for all three channels.</summary>

@@ -15,17 +15,15 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
     public static ResizeGeometry For(PreprocessOptions options, DecodedImage image)
     {
         int width = image.Width, height = image.Height;
+        var covered = options.ResizeTo ?? (Enlarged(options.Height, options.CropRatio), Enlarged(options.Width, options.CropRatio));
+        var shape = options.ResizeTo ?? (options.Height, options.Width);
         var (resizedWidth, resizedHeight) = options.ResizeMode switch
         {
-            ResizeMode.Squash => (options.Width, options.Height),
-            ResizeMode.Longest => KeepRatio(options, width, height, Math.Max),
-            ResizeMode.Shortest when options.Width == options.Height =>
-                ShorterSide(Enlarged(options.Width, options.CropRatio), width, height),
-            ResizeMode.Shortest => KeepRatio(
-                options with { Width = Enlarged(options.Width, options.CropRatio), Height = Enlarged(options.Height, options.CropRatio) },
-                width,
-                height,
-                Math.Min),
+            ResizeMode.None => (width, height),
+            ResizeMode.Squash => (shape.Width, shape.Height),
+            ResizeMode.Longest => KeepRatio(shape, width, height, Math.Max),
+            ResizeMode.Shortest when covered.Width == covered.Height => ShorterSide(covered.Width, width, height),
+            ResizeMode.Shortest => KeepRatio(covered, width, height, Math.Min),
             _ => throw new UnreachableException(),
         };
         if (resizedWidth < 1 || resizedHeight < 1)
@@ -35,17 +33,13 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
                 "remove it or choose another resize mode.");
         }
 
-        // A surplus is cut off on both sides, its half rounded half-even; a gap is filled with the smaller half in front.
+        var (left, top) = (Offsets.Of(resizedWidth, options.Width, options.CropRounding), Offsets.Of(resizedHeight, options.Height, options.CropRounding));
         return new ResizeGeometry(
             resizedWidth,
             resizedHeight,
-            new CropBox(
-                Math.Max(0, HalfEven(resizedWidth - options.Width)),
-                Math.Max(0, HalfEven(resizedHeight - options.Height)),
-                Math.Min(resizedWidth, options.Width),
-                Math.Min(resizedHeight, options.Height)),
-            Math.Max(0, (options.Width - resizedWidth) / 2),
-            Math.Max(0, (options.Height - resizedHeight) / 2));
+            new CropBox(left.Cut, top.Cut, Math.Min(resizedWidth, options.Width), Math.Min(resizedHeight, options.Height)),
+            left.Gap,
+            top.Gap);
     }
 
     private static int Enlarged(int side, double ratio) => (int)Math.Floor(side / ratio);
@@ -57,13 +51,26 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
     }
 
     private static (int Width, int Height) KeepRatio(
-        PreprocessOptions options, int width, int height, Func<double, double, double> choose)
+        (int Height, int Width) shape, int width, int height, Func<double, double, double> choose)
     {
-        var ratio = choose((double)height / options.Height, (double)width / options.Width);
+        var ratio = choose((double)height / shape.Height, (double)width / shape.Width);
         return ((int)Math.Round(width / ratio, MidpointRounding.ToEven), (int)Math.Round(height / ratio, MidpointRounding.ToEven));
     }
 
-    private static int HalfEven(int difference) => (int)Math.Round(difference / 2.0, MidpointRounding.ToEven);
+    /// <summary>What is cut off in front of the middle along one side, or left free there.</summary>
+    private readonly record struct Offsets(int Cut, int Gap)
+    {
+        public static Offsets Of(int resized, int input, CropRounding rounding)
+        {
+            var (surplus, gap) = (Math.Max(0, resized - input), Math.Max(0, input - resized));
+            return rounding switch
+            {
+                CropRounding.HalfEven => new((int)Math.Round(surplus / 2.0, MidpointRounding.ToEven), gap / 2),
+                CropRounding.Down => new(surplus / 2, (gap + 1) / 2),
+                _ => throw new UnreachableException(),
+            };
+        }
+    }
 }
 
 /// <summary>A rectangle of whole pixels.</summary>
