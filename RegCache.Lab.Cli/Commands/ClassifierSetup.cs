@@ -51,9 +51,10 @@ internal static class ClassifierSetup
         var text = clip.Model.Text
             ?? throw new UserException("The model has no text tower to embed class names with; give a ready classifier (--classifier FILE).");
         var tokenizer = clip.RequireTokenizer();
-        var prompts = model.Prompts is { } path ? PromptSet.Load(path) : new PromptSet { ClassNames = classFolders };
-        if (model.Prompts is null)
+        var prompts = model.Prompts is { } path ? PromptSet.Load(path) : new PromptSet();
+        if (prompts.ClassNames.Count == 0)
         {
+            prompts = prompts with { ClassNames = classFolders };
             directory.Progress.Message("Classes are named after their folders (--prompts FILE gives names and templates).");
         }
 

@@ -160,7 +160,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
                 "folders that the system left behind: 2 (__MACOSX, lost+found)",
                 "images outside class folders: 1 (loose.jpg)",
                 "images of kinds that the kit cannot decode: 3 (n01/5.tif, n01/6.PPM, n01/7.heic)",
-                "names that begin with a dot: 2 (n01/._0.JPEG, n01/.DS_Store)",
+                "names that begin with a dot: 2 (n01/.DS_Store, n01/._0.JPEG)",
             ],
             dataset.Inventory.LeftOut.Select(reason => reason.ToString()));
         Assert.StartsWith($"IMAGENET_VAL {_scratch.Root}: 5 images in 1 class folder. Left out: ", dataset.Inventory.ToString(), StringComparison.Ordinal);
@@ -210,12 +210,8 @@ public sealed class ClassFolderDatasetTests : IDisposable
         Add("1.jpg");
         File.CreateSymbolicLink(_scratch.Path("2.jpg"), "/nowhere/2.jpg");
         File.CreateSymbolicLink(_scratch.Path("3.jpg"), "3.jpg");
-        // A name in Latin-1, which .NET cannot write.
-        using (var shell = System.Diagnostics.Process.Start("sh", ["-c", "cp \"$0/1.jpg\" \"$0/$(printf 'caf\\351.jpg')\"", _scratch.Root]))
-        {
-            shell.WaitForExit();
-        }
-
+        // A name in Latin-1, which .NET can neither write nor remove.
+        Shell("cp \"$0/1.jpg\" \"$0/$(printf 'caf\\351.jpg')\"");
         var dataset = ClassFolderDataset.Open(_scratch.Root);
         Assert.Equal(4, dataset.Count);
         AssertRefused("cannot be read", () => dataset.ComputeFingerprint());
@@ -223,6 +219,13 @@ public sealed class ClassFolderDatasetTests : IDisposable
         AssertRefused("link to /nowhere/2.jpg, which does not exist", () => Load("2.jpg"));
         AssertRefused("3.jpg cannot be read", () => Load("3.jpg"));
         AssertRefused("its name is not UTF-8", () => Load("caf"));
+        Shell("rm \"$0\"/caf*");
+
+        void Shell(string script)
+        {
+            using var shell = System.Diagnostics.Process.Start("sh", ["-c", script, _scratch.Root]);
+            shell.WaitForExit();
+        }
 
         void Load(string name) => Lab.Data.Images.ImageDecoder.Load(dataset.Paths.Single(path => Path.GetFileName(path).StartsWith(name, StringComparison.Ordinal))).Dispose();
     }

@@ -66,7 +66,7 @@ public sealed class CsvPairSource : IPairSource
 
         var own = Path.GetDirectoryName(Path.GetFullPath(path))!;
         _folder = !File.Exists(_pairs[0].Path) && File.Exists(Path.Combine(own, _pairs[0].Path)) ? own : Environment.CurrentDirectory;
-        Inventory = new($"the table {path}", $"{_pairs.Count} image-text pairs, images in {_folder}", leftOut.Reasons, []);
+        Inventory = new($"the table {path}", $"{_pairs.Count} image-text pairs, images in {_folder}", leftOut.Reasons, [.. CaptionCheck.Warnings(this)]);
         Fingerprint = $"{ContentHash.OfFile(path)}/{options.Separator}/{options.ImageKey}/{options.CaptionKey}";
     }
 

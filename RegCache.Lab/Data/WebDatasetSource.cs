@@ -40,7 +40,7 @@ public sealed class WebDatasetSource : IPairSource
                 throw findings.NoPair(source);
             }
 
-            Inventory = new(source, $"{_samples.Count} image-text pairs", findings.LeftOut.Reasons, findings.Warnings);
+            Inventory = new(source, $"{_samples.Count} image-text pairs", findings.LeftOut.Reasons, [.. findings.Warnings, .. CaptionCheck.Warnings(this)]);
         }
         catch
         {
@@ -152,13 +152,14 @@ public sealed class WebDatasetSource : IPairSource
 
     private void Index(string path, TarIndex tar, Findings findings)
     {
-        var shard = new ShardFindings(path);
+        var file = Path.GetFileName(path);
+        var shard = new ShardFindings(file);
         string? key = null;
         var fields = new Dictionary<string, Part>();
         foreach (var member in tar.Members())
         {
             findings.Members++;
-            if (Split(member, path, findings.LeftOut) is not var (memberKey, field))
+            if (Split(member, file, findings.LeftOut) is not var (memberKey, field))
             {
                 continue;
             }
@@ -177,7 +178,7 @@ public sealed class WebDatasetSource : IPairSource
         findings.Warnings.AddRange(tar.Warnings);
     }
 
-    private static (string Key, string Field)? Split(TarMember member, string path, LeftOutCounter leftOut)
+    private static (string Key, string Field)? Split(TarMember member, string shard, LeftOutCounter leftOut)
     {
         var name = member.Name;
         switch (member.Kind)
@@ -185,10 +186,10 @@ public sealed class WebDatasetSource : IPairSource
             case TarMemberKind.Folder:
                 return null;
             case TarMemberKind.Link:
-                leftOut.Add("links to other members", $"{path}/{name}");
+                leftOut.Add("links to other members", $"{shard}/{name}");
                 return null;
             case TarMemberKind.Other:
-                leftOut.Add("members that are no files", $"{path}/{name}");
+                leftOut.Add("members that are no files", $"{shard}/{name}");
                 return null;
         }
 
@@ -201,7 +202,7 @@ public sealed class WebDatasetSource : IPairSource
 
         if (dot <= slash)
         {
-            leftOut.Add("members whose name has no key in front of a dot", $"{path}/{name}");
+            leftOut.Add("members whose name has no key in front of a dot", $"{shard}/{name}");
             return null;
         }
 
@@ -232,7 +233,7 @@ public sealed class WebDatasetSource : IPairSource
                 shard.Texts.Add(key);
                 break;
             case (null, false):
-                findings.LeftOut.Add("samples with neither an image nor a .txt", $"{path}/{key}.{fields.Keys.First()}");
+                findings.LeftOut.Add("samples with neither an image nor a .txt", $"{shard.File}/{key}.{fields.Keys.First()}");
                 break;
         }
     }
@@ -263,7 +264,7 @@ public sealed class WebDatasetSource : IPairSource
     private sealed record Sample(string Name, int Shard, Part Image, Part Text);
 
     /// <summary>The halves of pairs that were found in a shard.</summary>
-    private sealed record ShardFindings(string Path)
+    private sealed record ShardFindings(string File)
     {
         public List<(string Key, string Field)> Images { get; } = [];
 
@@ -294,12 +295,12 @@ public sealed class WebDatasetSource : IPairSource
             foreach (var (key, field) in shard.Images)
             {
                 _apart += texts.Contains(key) ? 1 : 0;
-                LeftOut.Add(texts.Contains(key) ? "pairs whose image and text are not side by side" : "images without a .txt", $"{shard.Path}/{key}.{field}");
+                LeftOut.Add(texts.Contains(key) ? "pairs whose image and text are not side by side" : "images without a .txt", $"{shard.File}/{key}.{field}");
             }
 
             foreach (var key in shard.Texts.Where(key => !images.Contains(key)))
             {
-                LeftOut.Add("texts without an image", $"{shard.Path}/{key}.txt");
+                LeftOut.Add("texts without an image", $"{shard.File}/{key}.txt");
             }
         }
 
@@ -317,7 +318,9 @@ public sealed class WebDatasetSource : IPairSource
                 (0, > 0) => $"{_texts} captions have no images, which are read from members {images}{others}; convert or add them",
                 ( > 0, > 0) =>
                     $"{_images} images and {_texts} texts have different keys; the names of a pair differ only behind the first dot, like 000.jpg and 000.txt",
-                _ => $"all of its {Members} members are left out{others}: {string.Join("; ", LeftOut.Reasons)}",
+                _ when Extensions.Count > 0 =>
+                    $"behind the first dot of a name there is {string.Join(", ", Extensions.Take(5))}; a pair has one of {images} and .txt there",
+                _ => $"all of its {Members} members are left out: {string.Join("; ", LeftOut.Reasons)}",
             };
             return new($"There is no image-text pair in {source}: {why}.");
         }
