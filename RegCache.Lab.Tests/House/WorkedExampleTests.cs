@@ -42,7 +42,7 @@ public sealed partial class WorkedExampleTests : IDisposable
     [Fact]
     public void The_merging_rule_merges_the_quietest_tokens()
     {
-        var method = (MergingMethod)Example("QuietMerging").GetProperty("Method")!.GetValue(null)!;
+        var method = (MergingMethod)Entry("QuietMerging");
         var setting = new MergingSetting(method, MergeSchedule.Constant(2)) { TrackSources = true };
         var images = torch.randn(3, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width);
         using var runner = new PlanRunner(Tower);
@@ -73,11 +73,12 @@ public sealed partial class WorkedExampleTests : IDisposable
     [Fact]
     public void The_quantizer_scores_better_with_more_bits()
     {
-        var type = Example("PowerOfTwoWeights");
-        IQuantizer Quantizer(int bits) => ((ICalibrator)Activator.CreateInstance(type, bits)!).Calibrate(Plain);
+        var family = (QuantizerFamily)Entry("PowerOfTwoWeights");
         using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(torch.randn(5, 12)).t().contiguous());
         using var images = new MemoryImageSource(
             torch.randn(6, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width), [0, 1, 2, 3, 4, 0]);
+        IQuantizer Quantizer(int bits) => family.Create(
+            new(Tower, classifier, new(bits, 8), 3, () => throw new InvalidOperationException("Weights need no images."))).Calibrate(Plain);
         EncoderPlan[] plans = [Plain, .. new[] { 8, 5, 3 }.Select(bits => Quantizer(bits).ApplyTo(Plain))];
         var scores = PlanEvaluation.Run(Tower, classifier, images, new(plans), new("example", 3), reference: 0);
         Assert.Equal(0, scores[0].FeatureMse);
@@ -137,6 +138,8 @@ public sealed partial class WorkedExampleTests : IDisposable
         var section = text[text.IndexOf("## Three worked examples", StringComparison.Ordinal)..];
         return [.. CodeBlock().Matches(section).Select(match => match.Groups["code"].Value)];
     }
+
+    private static object Entry(string name) => Example(name).GetProperty("Entry")!.GetValue(null)!;
 
     /// <summary>The type of that name from the example that declares it, compiled as a file of the library would be.</summary>
     private static Type Example(string name)
