@@ -2,7 +2,7 @@
 
 most_bundle_bytes=300000000
 
-# The bundle holds the .NET runtime, the kit, libtorch for processors, and the sources of the native engine, which is compiled where the bundle is
+# The bundle holds the .NET runtime, the kit, libtorch for processors, ICU, and the sources of the native engine, which is compiled where the bundle is
 # unpacked, against the oneDNN found there.
 make_bundle() {
   ensure_set_up
@@ -11,7 +11,7 @@ make_bundle() {
   folder="$artifacts/bundle/$name"
   archive="$artifacts/bundle/$name.tar.gz"
   rm -rf "$artifacts/bundle"
-  mkdir -p "$folder/libtorch/lib" "$folder/engine" "$logs"
+  mkdir -p "$folder/libtorch/lib" "$folder/icu" "$folder/engine" "$logs"
 
   say "Publishing (log: artifacts/logs/bundle.log) ..."
   publish "$folder/app" || {
@@ -24,6 +24,8 @@ make_bundle() {
   mv "$folder/app/"{libc10.so,libtorch.so,libtorch_cpu.so,libgomp-*} "$folder/libtorch/lib/"
   rm -f "$folder/app/"lib{torch_python,torch_global_deps,torchbind_test,jitbackend_test,backend_with_compiler,nnapi_backend,aoti_custom_ops,shm}.so
 
+  copy_icu "$folder/icu"
+
   cp "$root/RegCache.Lab/Quantization/Native/"* "$folder/engine/"
   cp "$root/build/environment.sh" "$root/build/bundle/"{install.sh,regcache,README.txt} "$folder/"
   cp -r "$root/models" "$folder/models"
@@ -33,6 +35,21 @@ make_bundle() {
   size="$(stat -c %s "$archive")"
   ((size <= most_bundle_bytes)) || fail "the bundle is $((size / 1000000)) MB, more than $((most_bundle_bytes / 1000000)) MB."
   echo "artifacts/bundle/$name.tar.gz: $((size / 1000000)) MB packed; unpack it, then run install.sh in it."
+}
+
+# copy_icu FOLDER: this machine's, for machines that have none; .NET would not start there.
+copy_icu() {
+  local version name
+  version="$(icu_libraries | sed -n 's/.*libicuuc\.so\.//p' | sort -V | tail -n 1)"
+  [[ -n "$version" ]] || fail "the bundle carries ICU, which this machine lacks: run ./lab setup."
+  for name in libicuuc libicui18n libicudata; do
+    cp -L "$(icu_libraries | grep "/$name\.so\.$version\$" | head -n 1)" "$1/$name.so.$version"
+  done
+  cp "/usr/share/doc/libicu$version/copyright" "$1/" 2>/dev/null || true
+}
+
+icu_libraries() {
+  PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | sed -n 's/.*x86-64.* => \(.*libicu[a-z0-9]*\.so\.[0-9]*\)$/\1/p'
 }
 
 # publish FOLDER: by a build of its own, so that the builds of `lab build` stay up to date. The machine where it will run may have an older libstdc++.

@@ -49,15 +49,14 @@ public class ContainerGoldenTests
     }
 
     [Fact]
-    public void ViewsShareTheirStorageAndKeepTheirStrides()
+    public void ViewsShowThePartOfTheirStorageThatIsTheirs()
     {
         using var file = WeightFile.Open(Goldens.Path("clip", "pt", "odd_tensors.pt"));
-        var transposed = file["transposed"];
+        var (rows, matrix) = (file["row_view"], file["transposed"].Transpose());
+        var (part, whole) = (rows.ToSingles(), matrix.ToSingles());
 
-        Assert.False(transposed.IsContiguous);
-        Assert.Equal([1, transposed.Shape[0]], transposed.Strides);
-        var rows = file["row_view"];
-        Assert.Equal(rows.ToSingles(), transposed.Transpose().Rows(RowOf(rows, transposed), rows.Shape[0]).ToSingles());
+        Assert.True(part.Length < whole.Length);
+        Assert.Equal(0, whole.AsSpan().IndexOf(part) % matrix.Shape[1]);
     }
 
     [Fact]
@@ -81,13 +80,5 @@ public class ContainerGoldenTests
         Assert.Empty(file["scalar"].Shape);
         Assert.Equal(0, file["empty"].ElementCount);
         Assert.Empty(file["empty"].ToSingles());
-    }
-
-    // The first row of the transposed matrix's base that equals the view's first row.
-    private static long RowOf(WeightEntry rows, WeightEntry transposed)
-    {
-        var first = rows.Rows(0, 1).ToSingles();
-        return Enumerable.Range(0, (int)transposed.Shape[1])
-            .First(row => transposed.Transpose().Rows(row, 1).ToSingles().AsSpan().SequenceEqual(first));
     }
 }

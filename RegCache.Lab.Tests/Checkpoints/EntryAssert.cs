@@ -25,8 +25,8 @@ internal static class EntryAssert
 
     public static byte[] Bytes(WeightEntry entry)
     {
-        var bytes = new byte[entry.ByteCount];
-        entry.CopyTo(bytes);
-        return bytes;
+        using var stream = new MemoryStream();
+        entry.WriteTo(stream);
+        return stream.ToArray();
     }
 }

@@ -1,6 +1,9 @@
 using System.Buffers.Binary;
+using System.Globalization;
+using System.IO.Compression;
 using System.Text;
 using RegCache.Lab.Encoders.Checkpoints;
+using static TorchSharp.torch;
 
 namespace RegCache.Lab.Tests.Checkpoints;
 
@@ -44,31 +47,58 @@ internal sealed class PickleBuilder
         return Op(PickleOpcode.Tuple);
     }
 
-    /// <summary>A tensor of the storage "0".</summary>
-    public PickleBuilder Tensor(long offset, long[] sizes, long[] strides, string storageClass = "FloatStorage", long elements = 4)
+    /// <summary>A tensor of a storage.</summary>
+    public PickleBuilder Tensor(long offset, long[] sizes, long[] strides, string storageClass = "FloatStorage", long elements = 4, string key = "0")
     {
         Global("torch._utils", "_rebuild_tensor_v2").Op(PickleOpcode.Mark, PickleOpcode.Mark);
-        Text("storage").Global("torch", storageClass).Text("0").Text("cpu").Int(elements).Op(PickleOpcode.Tuple, PickleOpcode.BinPersId);
+        Text("storage").Global("torch", storageClass).Text(key).Text("cpu").Int(elements).Op(PickleOpcode.Tuple, PickleOpcode.BinPersId);
         return Int(offset).Tuple(sizes).Tuple(strides).Op(PickleOpcode.NewFalse, PickleOpcode.None, PickleOpcode.Tuple, PickleOpcode.Reduce);
+    }
+
+    /// <summary>Writes a state dict of float or long tensors, each with a storage of its own.</summary>
+    public static void WriteStateDict(string path, IEnumerable<WeightEntry> entries)
+    {
+        var pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict);
+        var storages = new List<byte[]>();
+        foreach (var entry in entries)
+        {
+            var strides = entry.Shape.Select((_, axis) => entry.Shape.Skip(axis + 1).Aggregate(1L, (product, size) => product * size));
+            pickle.Text(entry.Name).Tensor(
+                0, [.. entry.Shape], [.. strides], entry.Type == ScalarType.Int64 ? "LongStorage" : "FloatStorage", entry.ElementCount,
+                storages.Count.ToString(CultureInfo.InvariantCulture)).Op(PickleOpcode.SetItem);
+            storages.Add(EntryAssert.Bytes(entry));
+        }
+
+        pickle.WriteZip(path, [.. storages]);
+    }
+
+    /// <summary>The members of a PyTorch zip file: the pickle and its storages, by default one of four floats.</summary>
+    public IReadOnlyList<(string Name, byte[] Content)> Members(string byteOrder, params byte[][] storages) =>
+    [
+        ("root/data.pkl", Finish()),
+        ("root/byteorder", Encoding.ASCII.GetBytes(byteOrder)),
+        .. (storages.Length > 0 ? storages : [new byte[16]]).Select((bytes, index) => (string.Create(CultureInfo.InvariantCulture, $"root/data/{index}"), bytes)),
+    ];
+
+    /// <summary>Writes a PyTorch zip file.</summary>
+    public string WriteZip(string path, params byte[][] storages) => WriteZip(path, Members("little", storages));
+
+    public static string WriteZip(string path, IEnumerable<(string Name, byte[] Content)> members, CompressionLevel compression = CompressionLevel.NoCompression)
+    {
+        using var archive = new ZipArchive(File.Create(path), ZipArchiveMode.Create);
+        foreach (var (name, content) in members)
+        {
+            using var stream = archive.CreateEntry(name, compression).Open();
+            stream.Write(content);
+        }
+
+        return path;
     }
 
     public byte[] Finish()
     {
         Op(PickleOpcode.Stop);
         return [.. _bytes];
-    }
-
-    /// <summary>Writes a PyTorch zip file with the pickle and a storage "0" of four floats.</summary>
-    public string WriteZip(string path, string byteOrder = "little")
-    {
-        var pickle = Finish();
-        using var stream = File.Create(path);
-        var archive = new ZipWriter(stream);
-        archive.Add("root/data.pkl", pickle.Length, output => output.Write(pickle));
-        archive.Add("root/byteorder", byteOrder.Length, output => output.Write(Encoding.ASCII.GetBytes(byteOrder)));
-        archive.Add("root/data/0", 16, output => output.Write(new byte[16]));
-        archive.Finish();
-        return path;
     }
 
     private static byte[] Number(int number)

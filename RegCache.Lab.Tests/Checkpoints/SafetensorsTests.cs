@@ -49,7 +49,7 @@ public sealed class SafetensorsTests : IDisposable
         using var file = WeightFile.Open(_folder["weights.pt"]);
         Assert.Equal(WeightContainer.Safetensors, file.Container);
 
-        PyTorchZipWriter.WriteStateDict(_folder["weights.safetensors"], file.Tensors);
+        PickleBuilder.WriteStateDict(_folder["weights.safetensors"], file.Tensors);
         using var zip = WeightFile.Open(_folder["weights.safetensors"]);
         Assert.Equal(WeightContainer.TorchZip, zip.Container);
     }

@@ -4,7 +4,7 @@ using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Checkpoints;
 
-/// <summary>The loading rules one by one (clip.md, section 9.3).</summary>
+/// <summary>The loading rules one by one.</summary>
 public sealed class StateDictLoaderTests : IDisposable
 {
     private static readonly ClipConfig Config = new()
@@ -84,8 +84,8 @@ public sealed class StateDictLoaderTests : IDisposable
 
         Assert.True(ClipParameters.Compare(fitted, larger).IsEmpty);
         Assert.Equal(
-            Entries(Config).Single(entry => entry.Name == "visual.positional_embedding").Rows(0, 1).ToSingles(),
-            fitted["visual.positional_embedding"].Rows(0, 1).ToSingles());
+            Entries(Config).Single(entry => entry.Name == "visual.positional_embedding").ToSingles()[..Config.Vision.Width],
+            fitted["visual.positional_embedding"].ToSingles()[..Config.Vision.Width]);
     }
 
     [Fact]
@@ -115,7 +115,7 @@ public sealed class StateDictLoaderTests : IDisposable
     [Fact]
     public void IncompleteAttentionOfHuggingFaceIsNamed()
     {
-        var entries = HuggingFaceNames.FromOpenClip(Load(Entries(Config))).Tensors;
+        var entries = HuggingFaceState.FromOpenClip(Load(Entries(Config)));
         const string Key = "vision_model.encoder.layers.0.self_attn.k_proj.weight";
 
         Assert.Contains(Key, Assert.Throws<UserException>(() => Load(entries.Where(entry => entry.Name != Key))).Message, StringComparison.Ordinal);
@@ -137,8 +137,8 @@ public sealed class StateDictLoaderTests : IDisposable
     [Fact]
     public void FilesWithoutAStateDictAreRefused()
     {
-        PyTorchZipWriter.Write(_folder["empty.pt"], new PythonDict { ["epoch"] = 1L });
-        using var file = WeightFile.Open(_folder["empty.pt"]);
+        var pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict).Text("epoch").Int(1).Op(PickleOpcode.SetItem);
+        using var file = WeightFile.Open(pickle.WriteZip(_folder["empty.pt"]));
 
         Assert.Contains("no tensors", Assert.Throws<UserException>(() => StateDictLoader.Load(file)).Message, StringComparison.Ordinal);
     }
@@ -161,24 +161,6 @@ public sealed class StateDictLoaderTests : IDisposable
         }
     }
 
-    [Fact]
-    public void FixedPositionTableFollowsItsFormula()
-    {
-        const int Width = 8;
-        const int Grid = 3;
-        var table = PositionEmbeddings.SinCos2D(Width, Grid);
-
-        Assert.All(table[..Width], value => Assert.Equal(0f, value));
-        var (x, y) = (2, 1);
-        var row = table.AsSpan((1 + (y * Grid) + x) * Width, Width).ToArray();
-        double[] expected =
-        [
-            Math.Sin(x), Math.Sin(x / 100.0), Math.Cos(x), Math.Cos(x / 100.0), Math.Sin(y), Math.Sin(y / 100.0), Math.Cos(y), Math.Cos(y / 100.0),
-        ];
-        Assert.All(expected.Zip(row), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
-        Assert.Throws<UserException>(() => PositionEmbeddings.SinCos2D(6, Grid));
-    }
-
     private static List<WeightEntry> Entries(ClipConfig config) =>
     [
         .. ClipParameters.Of(config).Select((parameter, seed) =>
@@ -195,7 +177,7 @@ public sealed class StateDictLoaderTests : IDisposable
     private StateDict Load(IEnumerable<WeightEntry> entries)
     {
         var path = _folder["state.pt"];
-        PyTorchZipWriter.WriteStateDict(path, entries);
+        PickleBuilder.WriteStateDict(path, entries);
         using var file = WeightFile.Open(path);
 
         // Copied, so that the file can be closed.

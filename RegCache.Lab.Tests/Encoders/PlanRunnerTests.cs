@@ -68,7 +68,7 @@ public sealed class PlanRunnerTests : IDisposable
         using var runner = new PlanRunner(Tower);
         runner.Run(_images, tree, (_, _) => { });
         Assert.Equal(tree.BlockForwards, runner.BlockForwards);
-        // regcache.md, 11.2: one state for each candidate block and block k.
+        // One state for each candidate block and block k.
         Assert.InRange(runner.PeakStates, 2, blocks.Count + 1);
     }
 

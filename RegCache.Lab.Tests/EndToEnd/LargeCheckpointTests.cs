@@ -1,6 +1,7 @@
 using RegCache.Lab.Benchmarks;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Tests.Checkpoints;
 using RegCache.Lab.Tests.House;
 using RegCache.Lab.Training.Clip;
 
@@ -63,7 +64,7 @@ public sealed class LargeCheckpointTests : IDisposable
         File.WriteAllText(_folder["openclip", "open_clip_config.json"], $"{{\"model_cfg\": {ClipConfigJson.ToJson(config)}}}");
 
         Directory.CreateDirectory(_folder["huggingface"]);
-        SafetensorsWriter.Write(_folder["huggingface", "model.safetensors"], HuggingFaceNames.FromOpenClip(state).Tensors);
+        SafetensorsWriter.Write(_folder["huggingface", "model.safetensors"], HuggingFaceState.FromOpenClip(state));
         File.WriteAllText(_folder["huggingface", "config.json"], """
             {"projection_dim": 512, "logit_scale_init_value": 2.6592,
              "vision_config": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072, "image_size": 224, "patch_size": 16, "hidden_act": "gelu"},

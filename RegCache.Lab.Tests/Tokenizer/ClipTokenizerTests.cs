@@ -46,34 +46,9 @@ public class ClipTokenizerTests
         var tokenizer = new ClipTokenizer(Small, new TokenizerOptions { ContextLength = 5, PadId = 3 });
         var (start, end, the) = (Small.StartId, Small.EndId, Small.Id("the</w>"));
 
-        Assert.Equal(Longs(start, the, the, the, end), tokenizer.EncodeToContext("the the the the the"));
-        Assert.Equal(Longs(start, the, the, the, end), tokenizer.EncodeToContext("the the the"));
-        Assert.Equal(Longs(start, the, end, 3, 3), tokenizer.EncodeToContext("the"));
-    }
-
-    [Fact]
-    public void ReductionsChooseAmongAllTokens()
-    {
-        var tokenizer = new ClipTokenizer(Small, new TokenizerOptions { ContextLength = 6 });
-        const string Text = "0 1 2 3 4 5 6 7 8 9";
-        var digits = tokenizer.Encode(Text).Select(id => (long)id).ToList();
-        var seen = new HashSet<long>();
-        for (var seed = 0; seed < 50; seed++)
-        {
-            var block = Kept(TokenReduction.Block, seed);
-            Assert.Equal(digits.SkipWhile(id => id != block[0]).Take(4), block);
-            var subset = Kept(TokenReduction.Subset, seed);
-            Assert.Equal(subset.OrderBy(digits.IndexOf), subset);
-            var shuffled = Kept(TokenReduction.Shuffle, seed);
-            Assert.Equal(4, shuffled.Distinct().Count());
-            Assert.Equal(shuffled, Kept(TokenReduction.Shuffle, seed));
-            seen.UnionWith(block);
-        }
-
-        Assert.Equal(digits.Order(), seen.Order());
-        Assert.Throws<ArgumentNullException>(() => tokenizer.EncodeToContext(Text, TokenReduction.Block));
-
-        long[] Kept(TokenReduction reduction, int seed) => tokenizer.EncodeToContext(Text, reduction, new Random(seed))[1..^1];
+        Assert.Equal(Longs(start, the, the, the, end), tokenizer.EncodeBatch(["the the the the the"]));
+        Assert.Equal(Longs(start, the, the, the, end), tokenizer.EncodeBatch(["the the the"]));
+        Assert.Equal(Longs(start, the, end, 3, 3), tokenizer.EncodeBatch(["the"]));
     }
 
     [Theory]
@@ -84,7 +59,7 @@ public class ClipTokenizerTests
         var tokenizer = new ClipTokenizer(Small, new TokenizerOptions { ContextLength = 7 });
         var texts = Enumerable.Range(0, count).Select(index => $"the cat {index}").ToList();
 
-        Assert.Equal(texts.SelectMany(text => tokenizer.EncodeToContext(text)), tokenizer.EncodeBatch(texts));
+        Assert.Equal(texts.SelectMany(text => tokenizer.EncodeBatch([text])), tokenizer.EncodeBatch(texts));
     }
 
     [Fact]

@@ -84,9 +84,6 @@ public sealed record VisionConfig
     /// </summary>
     public int ClassTokens { get; init; } = 1;
 
-    /// <summary>True when callers want the patch tokens besides the pooled feature (<c>output_tokens</c>).</summary>
-    public bool OutputTokens { get; init; }
-
     /// <summary>The epsilon of every LayerNorm (<c>norm_kwargs.eps</c>).</summary>
     public double Epsilon { get; init; } = 1e-5;
 
@@ -169,9 +166,6 @@ public sealed record TextConfig
 
     /// <summary>False when the pooled vector is the feature as it is (<c>proj_type</c> "none").</summary>
     public bool HasProjection { get; init; } = true;
-
-    /// <summary>True when callers want all tokens besides the pooled feature (<c>output_tokens</c>).</summary>
-    public bool OutputTokens { get; init; }
 
     /// <summary>How the tokenizer cleans text (<c>tokenizer_kwargs.clean</c>).</summary>
     public TextCleaning Cleaning { get; init; } = TextCleaning.LowerCase;

@@ -40,13 +40,12 @@ public sealed class ClipModel : IDisposable
     /// Scaled similarities of image features [B,E] and text features [T,E], both normalised:
     /// <c>exp(logit_scale) I T^T (+ logit_bias)</c> [B,T].
     /// </summary>
-    public Tensor Logits(Tensor images, Tensor texts)
+    public Tensor Logits(Tensor images, Tensor texts) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var scale = LogitScale?.exp() ?? torch.tensor((float)Math.Exp(Config.InitLogitScale));
         var logits = images.matmul(texts.t()) * scale;
-        return (Weights.Contains("logit_bias") ? logits + Weights["logit_bias"] : logits).MoveToOuterDisposeScope();
-    }
+        return Weights.Contains("logit_bias") ? logits + Weights["logit_bias"] : logits;
+    });
 
     /// <inheritdoc />
     public void Dispose()

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace RegCache.Lab.Encoders;
 
 /// <summary>The convolution that cuts an image into patches and projects each.</summary>
@@ -24,17 +26,16 @@ public sealed record PatchEmbedding(Tensor Weight, Tensor? Bias = null)
         return torch.nn.functional.conv2d(input, Weight, Bias, stride);
     }
 
-    private Tensor Multiply(Tensor images, ILinear product)
+    private Tensor Multiply(Tensor images, ILinear product) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var (count, channels, height, width) = (images.shape[0], images.shape[1], Weight.shape[2], Weight.shape[3]);
         var (rows, columns) = (images.shape[2] / height, images.shape[3] / width);
         var patches = images.narrow(2, 0, rows * height).narrow(3, 0, columns * width)
             .reshape(count, channels, rows, height, columns, width)
             .permute(0, 2, 4, 1, 3, 5)
             .reshape(count, rows * columns, -1);
-        return product.Apply(patches).transpose(1, 2).view(count, -1, rows, columns).MoveToOuterDisposeScope();
-    }
+        return product.Apply(patches).transpose(1, 2).view(count, -1, rows, columns);
+    });
 }
 
 /// <summary>Layer normalisation over the channels: <c>(x - mean) / sqrt(var + eps) * w + b</c>.</summary>
@@ -84,13 +85,15 @@ public enum Activation
 public static class ActivationExtensions
 {
     /// <summary>Applies the non-linearity to every element.</summary>
-    public static Tensor Apply(this Activation activation, Tensor input)
+    public static Tensor Apply(this Activation activation, Tensor input) => activation switch
     {
-        if (activation == Activation.Gelu)
-        {
-            return torch.nn.functional.gelu(input);
-        }
+        Activation.Gelu => torch.nn.functional.gelu(input),
+        Activation.QuickGelu => QuickGelu(input),
+        _ => throw new UnreachableException(),
+    };
 
+    private static Tensor QuickGelu(Tensor input)
+    {
         using var scaled = input * 1.702f;
         using var gate = scaled.sigmoid();
         return input * gate;
@@ -124,9 +127,8 @@ public sealed class Attention : IAttention
     public static Attention Float { get; } = new();
 
     /// <inheritdoc />
-    public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
+    public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var keys = Prepend(extras.PrefixKeys, key);
         var values = Prepend(extras.PrefixValues, value);
         var logits = ScaledProducts(query, keys);
@@ -137,11 +139,10 @@ public sealed class Attention : IAttention
 
         var probabilities = logits.softmax(-1);
         probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
-        return probabilities.matmul(values).MoveToOuterDisposeScope();
-    }
+        return probabilities.matmul(values);
+    });
 
-    // The batched product reads the transposed keys in place, where matmul would copy them. (baddbmm could scale as it
-    // goes, but libtorch 1.13 multiplies uninitialised memory by beta = 0 for small matrices.)
+    // The batched product reads the transposed keys in place, where matmul would copy them.
     private static Tensor ScaledProducts(Tensor query, Tensor keys)
     {
         var (images, heads, rows, width) = (query.shape[0], query.shape[1], query.shape[2], query.shape[3]);

@@ -59,7 +59,7 @@ public sealed record BlockPlan
 /// Seam 3: the cached keys and values that join the attention of some blocks. Compares by <see cref="Id"/>, so that
 /// plans with the same prefix share the computation.
 /// </summary>
-public sealed class RegisterPrefix : IEquatable<RegisterPrefix>
+public sealed class RegisterPrefix : IEquatable<RegisterPrefix>, ITensorHolder
 {
     private readonly IReadOnlyDictionary<int, (Tensor Key, Tensor Value)> _rows;
 
@@ -74,6 +74,9 @@ public sealed class RegisterPrefix : IEquatable<RegisterPrefix>
 
     /// <summary>Identifies the content.</summary>
     public string Id { get; }
+
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => _rows.Values.SelectMany(row => new[] { row.Key, row.Value });
 
     /// <summary>The keys and values that join a block: <paramref name="count"/> copies of its row.</summary>
     /// <returns>Keys and values [H,count,C/H].</returns>

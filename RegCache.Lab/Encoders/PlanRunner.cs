@@ -72,21 +72,18 @@ public sealed class PlanRunner : IDisposable
     public TokenBatch Forward(Tensor images, EncoderPlan plan, int? blocks = null, IActivationProbe? probe = null)
     {
         using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
-        var stream = _tower.Embed(images, plan.Embedding);
-        for (var block = 0; block < (blocks ?? plan.Blocks.Count); block++)
+        return TensorScope.Run(() =>
         {
-            var next = RunBlock(stream, block, plan.Blocks[block], probe);
-            stream.Tokens.Dispose();
-            stream = next;
-        }
+            var stream = _tower.Embed(images, plan.Embedding);
+            for (var block = 0; block < (blocks ?? plan.Blocks.Count); block++)
+            {
+                var next = RunBlock(stream, block, plan.Blocks[block], probe);
+                stream.Tokens.Dispose();
+                stream = next;
+            }
 
-        foreach (var tensor in stream.Tensors)
-        {
-            tensor.MoveToOuterDisposeScope();
-        }
-
-        return stream;
+            return stream;
+        });
     }
 
     /// <inheritdoc />
@@ -102,32 +99,36 @@ public sealed class PlanRunner : IDisposable
         _keptBytes = 0;
     }
 
-    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe, int? keepTokens = null)
+    private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe, int? keepTokens = null) =>
+        TensorScope.Run(() => TransformerBlock.Forward(state, block, LayersOf(block, plan), plan, probe: probe, keepTokens: keepTokens));
+
+    // Made layers that are not kept belong to the caller's scope.
+    private BlockLayers LayersOf(int block, BlockPlan plan)
     {
         if (plan.Transform is not { } transform)
         {
-            return TransformerBlock.Forward(state, block, _tower.Running[block], plan, probe: probe, keepTokens: keepTokens);
+            return _tower.Running[block];
         }
 
         if (_boundLayers.TryGetValue((transform, block), out var layers))
         {
-            return TransformerBlock.Forward(state, block, layers, plan, probe: probe, keepTokens: keepTokens);
+            return layers;
         }
 
         using var scope = torch.NewDisposeScope();
         layers = _tower.Running.Under(transform, block);
         Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
         var bytes = made.Sum(tensor => tensor.NumberOfElements * tensor.ElementSize);
-        if (_keptBytes + bytes <= _mostKeptBytes)
+        if (_keptBytes + bytes > _mostKeptBytes)
         {
-            // What a transform makes outlives every scope; the runner owns it.
-            scope.Detach(made);
-            _owned.AddRange(made);
-            _keptBytes += bytes;
-            _boundLayers[(transform, block)] = layers;
+            Array.ForEach(made, tensor => scope.MoveToOuter(tensor));
+            return layers;
         }
 
-        return TransformerBlock.Forward(state, block, layers, plan, probe: probe, keepTokens: keepTokens).MoveToOuterDisposeScope(state);
+        scope.Detach(made);
+        _owned.AddRange(made);
+        _keptBytes += bytes;
+        return _boundLayers[(transform, block)] = layers;
     }
 
     private TokenBatch Arrive(TokenBatch state)
@@ -258,56 +259,5 @@ public sealed class PlanTree
         // The largest subtree comes last: the state that branches is released before it, which keeps few states alive.
         public Node Build() => new(
             Plans, [.. children.Select(child => (child.Key, child.Value.Build())).OrderBy(child => child.Item2.Edges)]);
-    }
-}
-
-/// <summary>The float blocks of a tower as a backend runs them; prepared when they first run, and kept.</summary>
-/// <param name="plain">The plain layers.</param>
-/// <param name="backend">How they run; null runs them as they are.</param>
-internal sealed class PreparedBlocks(IReadOnlyList<BlockLayers> plain, IBackend? backend) : IDisposable
-{
-    private readonly BlockLayers?[] _prepared = new BlockLayers?[plain.Count];
-    private readonly List<Tensor> _owned = [];
-
-    /// <summary>The layers that run: the plain ones under gradients.</summary>
-    public BlockLayers this[int block] => backend is null || torch.is_grad_enabled()
-        ? plain[block]
-        : _prepared[block] ??= Keep(() => backend.Prepare(block, plain[block]));
-
-    /// <summary>The layers that run under a transform. Those that it leaves alone are the float blocks' own.</summary>
-    public BlockLayers Under(ILayerTransform transform, int block)
-    {
-        var layers = transform.Apply(block, plain[block]);
-        if (backend is null)
-        {
-            return layers;
-        }
-
-        var running = this[block];
-        layers = LinearKinds.All.Aggregate(layers, (current, kind) => current.With(
-            kind, linear => ReferenceEquals(linear, plain[block].Linear(kind)) ? running.Linear(kind)! : linear));
-        return backend.Prepare(block, layers);
-    }
-
-    public void Dispose()
-    {
-        foreach (var tensor in _owned)
-        {
-            tensor.Dispose();
-        }
-
-        _owned.Clear();
-        Array.Clear(_prepared);
-    }
-
-    /// <summary>Makes something and keeps its tensors as long as the blocks.</summary>
-    public T Keep<T>(Func<T> make)
-    {
-        using var scope = torch.NewDisposeScope();
-        var result = make();
-        Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
-        scope.Detach(made);
-        _owned.AddRange(made);
-        return result;
     }
 }

@@ -1,7 +1,25 @@
+using System.Diagnostics;
+
 namespace RegCache.Lab.Encoders;
 
+// The encoder is one pre-norm transformer, for images and for text. This page holds its seams: the only places where a method
+// may act on the stream of tokens. A block, with the seams by number:
+//
+//     tokens x [B,N,C] --1-- x + attention(norm(x)) --2-- x + mlp(norm(x)) -- seam 1 of the next block
+//
+//     1  between blocks              ITokenStage           inserts, deletes or pools tokens
+//     2  between attention and MLP   ITokenStage           merges tokens
+//     3  keys and values             AttentionExtras       cached registers that join the attention, sizes of merged tokens
+//     4  matrix products             ILinear, IAttention   float, quantized or integer
+//     5  the MLP slot                IMlp                  an MLP, or a memory in its place
+//     6  activations                 IActivationProbe      looks at them, changes nothing
+//
+// BlockLayers is what a block computes with; an ILayerTransform, for example a quantizer, puts other layers into seams 4 and 5.
+// A plan (Plan.cs) says what is plugged into which block, TransformerBlock.cs runs a block, and PlanRunner.cs runs many plans at
+// once. TokenBatch.cs is the stream.
+
 /// <summary>
-/// Seams 1 and 2: acts on the token stream between two blocks, or inside a block between attention and MLP. Inserts,
+/// Seams 1 and 2: acts on the token stream between two blocks, or inside a block between attention and MLP. It inserts,
 /// deletes, merges or pools tokens. Stages are records: two stages that do the same compare equal, so that plans that
 /// agree share the computation.
 /// </summary>
@@ -34,22 +52,7 @@ public sealed record StageContext(int Block)
     public AttentionExtras Extras { get; init; }
 }
 
-/// <summary>
-/// Seams 3 and 4 of the attention products: <c>softmax(Q K'^T / sqrt(d) + bias) V'</c>, where K' and V' carry the
-/// prefix of extra keys and values in front. Implementations may quantize the operands; the prefix stays float.
-/// </summary>
-public interface IAttention
-{
-    /// <summary>Computes the weighted values of all heads [B,H,M,d].</summary>
-    /// <param name="query">Queries [B,H,M,d].</param>
-    /// <param name="key">Keys [B,H,N,d].</param>
-    /// <param name="value">Values [B,H,N,d].</param>
-    /// <param name="extras">Prefix, bias and mask.</param>
-    /// <param name="probe">Told of the attention probabilities.</param>
-    Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe);
-}
-
-/// <summary>What joins the keys and values of a block in its attention.</summary>
+/// <summary>Seam 3: what joins the keys and values of a block in its attention.</summary>
 public readonly record struct AttentionExtras
 {
     /// <summary>Keys that come before the block's own [H,P,d]; null without a prefix.</summary>
@@ -60,6 +63,21 @@ public readonly record struct AttentionExtras
 
     /// <summary>Added to the logits of the block's own columns, broadcast to [B,H,M,N]; null adds nothing.</summary>
     public Tensor? Bias { get; init; }
+}
+
+/// <summary>
+/// Seams 3 and 4: the attention products <c>softmax(Q K'^T / sqrt(d) + bias) V'</c>, where K' and V' have the extra keys and
+/// values in front. Implementations may quantize the operands; the extra ones stay float.
+/// </summary>
+public interface IAttention
+{
+    /// <summary>Computes the weighted values of all heads [B,H,M,d].</summary>
+    /// <param name="query">Queries [B,H,M,d].</param>
+    /// <param name="key">Keys [B,H,N,d].</param>
+    /// <param name="value">Values [B,H,N,d].</param>
+    /// <param name="extras">Prefix, bias and mask.</param>
+    /// <param name="probe">Told of the attention probabilities.</param>
+    Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe);
 }
 
 /// <summary>Seam 4: one linear layer, run in float, simulated-quantized or in integers.</summary>
@@ -107,7 +125,8 @@ public static class LinearKinds
         LinearKind.AttentionIn => "attn.in_proj",
         LinearKind.AttentionOut => "attn.out_proj",
         LinearKind.MlpIn => "mlp.c_fc",
-        _ => "mlp.c_proj",
+        LinearKind.MlpOut => "mlp.c_proj",
+        _ => throw new UnreachableException(),
     };
 
     /// <summary>The full OpenCLIP name, for example `visual.transformer.resblocks.6.mlp.c_proj`.</summary>
@@ -241,7 +260,8 @@ public sealed record BlockLayers(
         LinearKind.AttentionIn => AttentionIn,
         LinearKind.AttentionOut => AttentionOut,
         LinearKind.MlpIn => (Mlp as FeedForward)?.In,
-        _ => (Mlp as FeedForward)?.Out,
+        LinearKind.MlpOut => (Mlp as FeedForward)?.Out,
+        _ => throw new UnreachableException(),
     };
 
     /// <summary>Replaces one of the four linear layers; a memory layer in the MLP slot has none to replace.</summary>
@@ -251,7 +271,8 @@ public sealed record BlockLayers(
         (LinearKind.AttentionOut, _) => this with { AttentionOut = replace(AttentionOut) },
         (LinearKind.MlpIn, FeedForward mlp) => this with { Mlp = mlp with { In = replace(mlp.In) } },
         (LinearKind.MlpOut, FeedForward mlp) => this with { Mlp = mlp with { Out = replace(mlp.Out) } },
-        _ => this,
+        (LinearKind.MlpIn or LinearKind.MlpOut, _) => this,
+        _ => throw new UnreachableException(),
     };
 }
 
@@ -266,61 +287,4 @@ public interface ILayerTransform
 
     /// <summary>Returns the patch embedding that runs in place of the plain one.</summary>
     PatchEmbedding Apply(PatchEmbedding plain) => plain;
-}
-
-/// <summary>
-/// How the layers of a plan are carried out on the machine: replaces layers by ones that compute the same values faster.
-/// Used for inference only; under gradients the plain layers run.
-/// </summary>
-public interface IBackend
-{
-    /// <summary>
-    /// Returns the layers that run. It takes over what a transform made for this block; tensors that it makes belong to the
-    /// current dispose scope.
-    /// </summary>
-    /// <param name="block">The block's index, 0-based.</param>
-    /// <param name="layers">The block's layers, already under the plan's transform.</param>
-    BlockLayers Prepare(int block, BlockLayers layers);
-
-    /// <summary>Returns the patch embedding that runs; the same rules.</summary>
-    PatchEmbedding Prepare(PatchEmbedding patches) => patches;
-}
-
-/// <summary>
-/// Computes half a block at once, residual stream to residual stream. The result is that of the single layers up to
-/// rounding; what lies between them never becomes a tensor.
-/// </summary>
-public interface IBlockBackend
-{
-    /// <summary>Whether the backend can do the attention half of these layers.</summary>
-    /// <param name="layers">The block's layers.</param>
-    /// <param name="tokens">The stream that arrives [B,N,C].</param>
-    bool CanAttend(BlockLayers layers, Tensor tokens);
-
-    /// <summary>Computes <c>x + gain * out(attention(in(norm(x))))</c>.</summary>
-    /// <param name="layers">The block's layers.</param>
-    /// <param name="tokens">x [B,N,C].</param>
-    /// <param name="extras">Prefix, bias and mask.</param>
-    /// <param name="keepHeads">Whether queries and keys are wanted.</param>
-    /// <returns>The new stream, a fresh tensor, and queries and keys [B,H,N,d] if wanted.</returns>
-    (Tensor Tokens, Tensor? Queries, Tensor? Keys) Attend(
-        BlockLayers layers, Tensor tokens, AttentionExtras extras, bool keepHeads);
-
-    /// <summary>Whether the backend can do the MLP half of these layers.</summary>
-    /// <param name="layers">The block's layers.</param>
-    /// <param name="tokens">The stream that arrives [B,N,C].</param>
-    bool CanFeed(BlockLayers layers, Tensor tokens);
-
-    /// <summary>Computes <c>x + gain * mlp(norm(x))</c>.</summary>
-    /// <param name="layers">The block's layers.</param>
-    /// <param name="tokens">x [B,N,C]; the result is written over it where its memory is dense.</param>
-    /// <returns>The new stream.</returns>
-    Tensor Feed(BlockLayers layers, Tensor tokens);
-}
-
-/// <summary>A linear layer of a backend that can also run what lies around it.</summary>
-public interface IBackendLinear : ILinear
-{
-    /// <summary>The backend.</summary>
-    IBlockBackend Backend { get; }
 }

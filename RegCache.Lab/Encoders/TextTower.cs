@@ -1,6 +1,8 @@
+using System.Diagnostics;
+
 namespace RegCache.Lab.Encoders;
 
-/// <summary>The text transformer of CLIP (clip.md, section 5).</summary>
+/// <summary>The text transformer of CLIP (Radford et al. 2021, arXiv:2103.00020, section 2.4).</summary>
 public sealed class TextTower
 {
     private readonly Tensor _tokenEmbedding;
@@ -68,34 +70,32 @@ public sealed class TextTower
                 $"The text tower takes ids of shape [B, {Config.ContextLength}], not [{string.Join(", ", ids.shape)}]; tokenize with that context length.");
         }
 
-        using var scope = torch.NewDisposeScope();
-        var words = _tokenEmbedding.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
-        var embedded = words + _positionEmbedding;
-        return new(embedded.MoveToOuterDisposeScope(), new TokenLayout(0, 0, 1, Config.ContextLength));
+        return TensorScope.Run(() =>
+        {
+            var words = _tokenEmbedding.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
+            return new TokenBatch(words + _positionEmbedding, new(0, 0, 1, Config.ContextLength));
+        });
     }
 
     /// <summary>Pools and projects the stream that leaves the last block to text features [B,E], not normalised.</summary>
     /// <param name="output">The stream.</param>
     /// <param name="ids">The token ids that it came from, which tell the end of each text.</param>
-    public Tensor Project(TokenBatch output, Tensor ids)
+    public Tensor Project(TokenBatch output, Tensor ids) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var pooled = Config.FinalLnAfterPool
             ? FinalNorm.Apply(Pool(output.Tokens, ids))
             : Pool(FinalNorm.Apply(output.Tokens), ids);
-        var feature = _projection is null ? pooled
+        return _projection is null ? pooled
             : Config.ProjBias ? torch.nn.functional.linear(pooled, _projection, _projectionBias)
             : pooled.matmul(_projection);
-        return feature.MoveToOuterDisposeScope();
-    }
+    });
 
     /// <summary>Encodes token ids [B,context], int64, to text features [B,E] that are not normalised.</summary>
     /// <param name="ids">Token ids, padded to the context length.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
     /// <exception cref="UserException">The rows are not of the model's context length.</exception>
-    public Tensor Encode(Tensor ids, IActivationProbe? probe = null)
+    public Tensor Encode(Tensor ids, IActivationProbe? probe = null) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var stream = Embed(ids);
         for (var block = 0; block < Blocks.Count; block++)
         {
@@ -104,15 +104,16 @@ public sealed class TextTower
             stream = next;
         }
 
-        return Project(stream, ids).MoveToOuterDisposeScope();
-    }
+        return Project(stream, ids);
+    });
 
     private Tensor Pool(Tensor tokens, Tensor ids) => Config.PoolType switch
     {
         TextPooling.First => tokens.select(1, 0),
         TextPooling.Last => tokens.select(1, -1),
         TextPooling.ArgMax => tokens.gather(1, FirstLargest(ids).view(-1, 1, 1).expand(-1, -1, tokens.shape[2])).squeeze(1),
-        _ => tokens,
+        TextPooling.None => tokens,
+        _ => throw new UnreachableException(),
     };
 
     // argmax alone does not promise the first of equal ids, and padding may repeat the end-of-text id.

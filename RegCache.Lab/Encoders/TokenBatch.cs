@@ -28,16 +28,13 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
     /// positions. The layout is unchanged: the caller keeps the protected tokens in front.
     /// </summary>
     /// <param name="indices">Indices into the sequence [B,M], int64.</param>
-    public TokenBatch Select(Tensor indices)
+    public TokenBatch Select(Tensor indices) => this with
     {
-        return this with
-        {
-            Tokens = TokenRows.Take(Tokens, indices),
-            Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
-            Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
-            Positions = Positions is null ? indices : Positions.gather(1, indices),
-        };
-    }
+        Tokens = TokenRows.Take(Tokens, indices),
+        Sizes = Sizes is null ? null : TokenRows.Take(Sizes, indices),
+        Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
+        Positions = Positions is null ? indices : Positions.gather(1, indices),
+    };
 
     /// <summary>Keeps the first tokens of every image, as a copy.</summary>
     internal TokenBatch Leading(int count)

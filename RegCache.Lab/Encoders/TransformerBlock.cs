@@ -2,7 +2,7 @@ namespace RegCache.Lab.Encoders;
 
 /// <summary>
 /// One pre-norm residual block with its seams: <c>x += attention(ln_1(x))</c>, then <c>x += mlp(ln_2(x))</c>
-/// (clip.md, section 4). Both towers and all five systems run this code.
+/// (Dosovitskiy et al. 2021, arXiv:2010.11929, equations 2 and 3). Both towers and all methods run this code.
 /// </summary>
 public static class TransformerBlock
 {
@@ -25,9 +25,8 @@ public static class TransformerBlock
         BlockPlan plan,
         Tensor? mask = null,
         IActivationProbe? probe = null,
-        int? keepTokens = null)
+        int? keepTokens = null) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var observer = new BlockProbe(probe, block);
         var context = new StageContext(block);
         var batch = plan.Before.Aggregate(input, (stream, stage) => stage.Apply(stream, context));
@@ -35,7 +34,7 @@ public static class TransformerBlock
 
         var extras = Extras(batch, layers, plan, mask, block);
         var (attended, queries, keys) =
-            AttentionEngine(batch.Tokens, layers, observer)?.Attend(layers, batch.Tokens, extras, keepHeads: plan.Between.Count > 0)
+            AttentionBackend(batch.Tokens, layers, observer)?.Attend(layers, batch.Tokens, extras, keepHeads: plan.Between.Count > 0)
             ?? Attend(batch.Tokens, layers, extras, observer);
         batch = batch with { Tokens = attended };
         if (plan.Between.Count > 0)
@@ -50,13 +49,13 @@ public static class TransformerBlock
         }
 
         // The attention's result is a fresh tensor that nothing else reads, so a backend may work in place.
-        var left = MlpEngine(batch.Tokens, layers, observer)?.Feed(layers, batch.Tokens) ?? Feed(batch.Tokens, layers, observer);
+        var left = MlpBackend(batch.Tokens, layers, observer)?.Feed(layers, batch.Tokens) ?? Feed(batch.Tokens, layers, observer);
         batch = batch with { Tokens = left };
         observer.Observe(ActivationKind.BlockOutput, batch.Tokens);
-        return batch.MoveToOuterDisposeScope(input);
-    }
+        return batch;
+    });
 
-    private static IBlockBackend? AttentionEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
+    private static IBlockBackend? AttentionBackend(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
         layers.AttentionIn is IBackendLinear { Backend: var backend }
         && !torch.is_grad_enabled()
         && !probe.WantsAny(ActivationKind.AttentionNorm, ActivationKind.AttentionOut)
@@ -64,7 +63,7 @@ public static class TransformerBlock
             ? backend
             : null;
 
-    private static IBlockBackend? MlpEngine(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
+    private static IBlockBackend? MlpBackend(Tensor tokens, BlockLayers layers, BlockProbe probe) =>
         layers.Mlp is FeedForward { In: IBackendLinear { Backend: var backend } }
         && !torch.is_grad_enabled()
         && !probe.WantsAny(ActivationKind.MlpNorm, ActivationKind.MlpOut)

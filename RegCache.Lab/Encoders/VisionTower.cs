@@ -1,8 +1,10 @@
+using System.Diagnostics;
+
 namespace RegCache.Lab.Encoders;
 
 /// <summary>
-/// The vision transformer of CLIP (clip.md, section 3): patch embedding, class token and positions, pre-norm blocks,
-/// pooling and projection.
+/// The vision transformer of CLIP (Radford et al. 2021, arXiv:2103.00020, section 2.4): patch embedding, class token and
+/// positions, pre-norm blocks, pooling and projection.
 /// </summary>
 public sealed class VisionTower
 {
@@ -78,56 +80,35 @@ public sealed class VisionTower
                 $"The model takes images of shape [B, 3, {height}, {width}], not [{string.Join(", ", images.shape)}]; resize them first.");
         }
 
-        using var scope = torch.NewDisposeScope();
-        var patches = transform?.Apply(Patches) ?? Patches;
-        var stream = Arrange((ReferenceEquals(patches, Patches) ? RunningPatches : patches).Apply(images));
-        stream.Tokens.MoveToOuterDisposeScope();
-        return stream;
+        return TensorScope.Run(() =>
+        {
+            var patches = transform?.Apply(Patches) ?? Patches;
+            return Arrange((ReferenceEquals(patches, Patches) ? RunningPatches : patches).Apply(images));
+        });
     }
 
     /// <summary>Turns embedded patches [B,C,h,w] into the stream that enters block 0: class token, positions, `ln_pre`.</summary>
-    internal TokenBatch Arrange(Tensor embedded)
+    internal TokenBatch Arrange(Tensor embedded) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var patches = embedded.flatten(2).transpose(1, 2);
         var classTokens = _classEmbedding?.to(patches.dtype).view(1, Config.ClassTokens, -1).expand(patches.shape[0], -1, -1);
         var tokens = (classTokens is null ? patches : torch.cat([classTokens, patches], 1)) + _positionEmbedding.to(patches.dtype);
         tokens = _preNorm?.Apply(tokens) ?? tokens;
-        var layout = new TokenLayout(Config.ClassTokens, 0, Config.Grid.Height, Config.Grid.Width);
-        return new(tokens.MoveToOuterDisposeScope(), layout);
-    }
+        return new TokenBatch(tokens, new(Config.ClassTokens, 0, Config.Grid.Height, Config.Grid.Width));
+    });
 
     /// <summary>Pools and projects the stream that leaves the last block to image features [B,E], not normalised.</summary>
-    public Tensor Project(TokenBatch output)
+    public Tensor Project(TokenBatch output) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
-        var pooled = Config.PoolType switch
-        {
-            VisionPooling.ClassToken => FinalNorm.Apply(output.Tokens.narrow(1, 0, Config.ClassTokens)).flatten(1),
-            VisionPooling.None => FinalNorm.Apply(output.Tokens),
-            _ when Config.FinalLnAfterPool => FinalNorm.Apply(Average(output, output.Tokens)),
-            _ => Average(output, FinalNorm.Apply(output.Tokens)),
-        };
-        var features = pooled.matmul(_projection);
-        return (_projectionBias is null ? features : features + _projectionBias).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>Projects every patch token of the last block's output, [B,N,C] to [B,N,E], for dense prediction.</summary>
-    public Tensor ProjectPatches(TokenBatch output)
-    {
-        using var scope = torch.NewDisposeScope();
-        var patches = output.Tokens.narrow(1, output.Layout.ProtectedTokens, output.Length - output.Layout.ProtectedTokens);
-        return FinalNorm.Apply(patches).matmul(_projection).MoveToOuterDisposeScope();
-    }
+        var features = Pool(output).matmul(_projection);
+        return _projectionBias is null ? features : features + _projectionBias;
+    });
 
     /// <summary>Encodes images [B,3,H,W] as trained, to features [B,E] that are not normalised.</summary>
     /// <param name="images">Normalised images.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
-    public Tensor Encode(Tensor images, IActivationProbe? probe = null)
-    {
-        using var scope = torch.NewDisposeScope();
-        return Project(Run(images, Blocks.Count, probe, WantedTokens(probe))).MoveToOuterDisposeScope();
-    }
+    public Tensor Encode(Tensor images, IActivationProbe? probe = null) =>
+        TensorScope.Run(() => Project(Run(images, Blocks.Count, probe, WantedTokens(probe))));
 
     /// <summary>Runs the first blocks as trained and returns the stream that leaves them [B,1+N,C].</summary>
     /// <param name="images">Normalised images [B,3,H,W].</param>
@@ -139,9 +120,8 @@ public sealed class VisionTower
     internal int? WantedTokens(IActivationProbe? probe) =>
         Config.PoolType == VisionPooling.ClassToken && probe is null ? Config.ClassTokens : null;
 
-    private TokenBatch Run(Tensor images, int blocks, IActivationProbe? probe, int? keepTokens)
+    private TokenBatch Run(Tensor images, int blocks, IActivationProbe? probe, int? keepTokens) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var stream = Embed(images);
         for (var block = 0; block < blocks; block++)
         {
@@ -150,13 +130,21 @@ public sealed class VisionTower
             stream = next;
         }
 
-        stream.Tokens.MoveToOuterDisposeScope();
         return stream;
-    }
+    });
 
     private PatchEmbedding RunningPatches => Backend is null || torch.is_grad_enabled()
         ? Patches
         : _preparedPatches ??= Running.Keep(() => Backend.Prepare(Patches));
+
+    private Tensor Pool(TokenBatch output) => Config.PoolType switch
+    {
+        VisionPooling.ClassToken => FinalNorm.Apply(output.Tokens.narrow(1, 0, Config.ClassTokens)).flatten(1),
+        VisionPooling.None => FinalNorm.Apply(output.Tokens),
+        VisionPooling.Average when Config.FinalLnAfterPool => FinalNorm.Apply(Average(output, output.Tokens)),
+        VisionPooling.Average => Average(output, FinalNorm.Apply(output.Tokens)),
+        _ => throw new UnreachableException(),
+    };
 
     private static Tensor Average(TokenBatch output, Tensor tokens)
     {
@@ -167,7 +155,7 @@ public sealed class VisionTower
             return patches.mean([1]);
         }
 
-        // Merged tokens count for all their patches (token-merging.md, section 4).
+        // Merged tokens count for all their patches.
         var weights = sizes.narrow(1, first, sizes.shape[1] - first).to(patches.dtype);
         return (patches * weights).sum(1) / weights.sum(1);
     }

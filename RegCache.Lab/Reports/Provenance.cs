@@ -49,9 +49,6 @@ public static class ContentHash
     /// <summary>The SHA-256 of a value's canonical JSON, 64 lower-case hexadecimal digits; equal values have equal hashes.</summary>
     public static string OfValue<T>(T value) => Convert.ToHexStringLower(SHA256.HashData(ReportJson.Canonical(value)));
 
-    /// <summary>The SHA-256 of bytes in memory, 64 lower-case hexadecimal digits.</summary>
-    public static string OfBytes(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
-
     /// <summary>The SHA-256 of a file, 64 lower-case hexadecimal digits.</summary>
     /// <exception cref="UserException">The file cannot be read.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>

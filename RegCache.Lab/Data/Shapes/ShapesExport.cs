@@ -3,9 +3,9 @@ using System.Diagnostics;
 using System.Formats.Tar;
 using System.Globalization;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 using System.Text.Json;
-using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data.Shapes;
@@ -224,7 +224,7 @@ internal static class PngEncoder
         file.Write(type);
         file.Write(content);
         byte[] covered = [.. type, .. content];
-        BinaryPrimitives.WriteUInt32BigEndian(number, Crc32.Update(0, covered));
+        BinaryPrimitives.WriteUInt32BigEndian(number, Crc32.HashToUInt32(covered));
         file.Write(number);
     }
 }

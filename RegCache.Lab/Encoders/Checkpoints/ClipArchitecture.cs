@@ -1,6 +1,6 @@
 namespace RegCache.Lab.Encoders.Checkpoints;
 
-/// <summary>Infers a configuration from the shapes of a checkpoint (clip.md, section 9.3).</summary>
+/// <summary>Infers a configuration from the shapes of a checkpoint.</summary>
 public static class ClipArchitecture
 {
     // The head width of all of OpenAI's models; shapes do not show it.
@@ -99,7 +99,7 @@ public static class ClipArchitecture
         new($"{state.Source}: the architecture cannot be read from the weights, as {why}; put the model's JSON configuration beside them.");
 }
 
-/// <summary>The tensors that a CLIP model of a given configuration consists of (clip.md, section 8).</summary>
+/// <summary>The tensors that a CLIP model of a given configuration consists of.</summary>
 public static class ClipParameters
 {
     /// <summary>Names and shapes in OpenCLIP's order.</summary>
@@ -197,7 +197,7 @@ public static class ClipParameters
 }
 
 /// <summary>
-/// Chooses the activation of both towers (clip.md, section 9.3). Some published weights were trained with the quick GELU
+/// Chooses the activation of both towers. Some published weights were trained with the quick GELU
 /// although the configuration of their name says exact GELU, and lose accuracy when they are run with it.
 /// </summary>
 public static class QuickGeluRule

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
-/// <summary>HuggingFace's <c>config.json</c> of CLIP models (clip.md, section 9.4).</summary>
+/// <summary>HuggingFace's <c>config.json</c> of CLIP models.</summary>
 internal static class HuggingFaceConfig
 {
     // Older files leave out what equals the defaults of that time, which are those of ViT-B/32.
@@ -82,15 +82,15 @@ internal static class HuggingFaceConfig
 }
 
 /// <summary>
-/// HuggingFace's names of CLIP's tensors (clip.md, section 9.4). Its projections are transposed and its query, key and
-/// value matrices are separate; both are handled as views, without copying.
+/// HuggingFace's names of CLIP's tensors. Its projections are transposed and its query, key and value matrices are separate;
+/// both are put right when the tensors are read.
 /// </summary>
 public static class HuggingFaceNames
 {
-    private static readonly string[] Projections = ["q_proj", "k_proj", "v_proj"];
+    internal static readonly string[] Projections = ["q_proj", "k_proj", "v_proj"];
 
     // The misspelling of "layernorm" is HuggingFace's.
-    private static readonly (string HuggingFace, string OpenClip)[] Table =
+    internal static readonly (string HuggingFace, string OpenClip)[] Table =
     [
         ("text_model.embeddings.token_embedding.weight", "token_embedding.weight"),
         ("text_model.embeddings.position_embedding.weight", "positional_embedding"),
@@ -106,7 +106,7 @@ public static class HuggingFaceNames
         ("visual_projection.weight", "visual.proj"),
     ];
 
-    private static readonly (string HuggingFace, string OpenClip)[] BlockTable =
+    internal static readonly (string HuggingFace, string OpenClip)[] BlockTable =
     [
         (".layer_norm1.", ".ln_1."),
         (".layer_norm2.", ".ln_2."),
@@ -129,13 +129,6 @@ public static class HuggingFaceNames
     {
         ArgumentNullException.ThrowIfNull(state);
         return state.Select(entry => ConvertEntry(state, entry));
-    }
-
-    /// <summary>The tensors of an OpenCLIP model (not in the custom text layout) under HuggingFace's names.</summary>
-    public static StateDict FromOpenClip(StateDict state)
-    {
-        ArgumentNullException.ThrowIfNull(state);
-        return new StateDict(state.Source, state.Tensors.SelectMany(ConvertBack));
     }
 
     private static WeightEntry? ConvertEntry(StateDict state, WeightEntry entry)
@@ -182,34 +175,6 @@ public static class HuggingFaceNames
             {
                 name = to + name[from.Length..];
                 return BlockTable.Aggregate(name, (text, pair) => text.Replace(pair.HuggingFace, pair.OpenClip, StringComparison.Ordinal));
-            }
-        }
-
-        return name;
-    }
-
-    private static IEnumerable<WeightEntry> ConvertBack(WeightEntry entry)
-    {
-        var name = entry.Name;
-        if (name.LastIndexOf(".attn.in_proj_", StringComparison.Ordinal) is >= 0 and var dot)
-        {
-            var kind = name[(dot + ".attn.in_proj_".Length)..];
-            var rows = entry.Shape[0] / Projections.Length;
-            return Projections.Select((part, index) =>
-                entry.Rows(index * rows, rows).Rename($"{FromOpenClip(name[..dot] + ".")}self_attn.{part}.{kind}"));
-        }
-
-        return [(name is "text_projection" or "visual.proj" ? entry.Transpose() : entry).Rename(FromOpenClip(name))];
-    }
-
-    private static string FromOpenClip(string name)
-    {
-        foreach (var (to, from) in Table)
-        {
-            if (name.StartsWith(from, StringComparison.Ordinal))
-            {
-                name = to + name[from.Length..];
-                return BlockTable.Aggregate(name, (text, pair) => text.Replace(pair.OpenClip, pair.HuggingFace, StringComparison.Ordinal));
             }
         }
 

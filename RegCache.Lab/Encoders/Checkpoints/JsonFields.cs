@@ -85,108 +85,58 @@ internal sealed class JsonFields
 
     public JsonFields RequiredObject(string name) => Object(name) ?? throw Wrong(name, "is missing");
 
-    public int Int(string name, int fallback, int minimum = 1, int maximum = 1 << 24)
-    {
-        if (Get(name) is not { } value)
-        {
-            return fallback;
-        }
-
+    public int Int(string name, int fallback, int minimum = 1, int maximum = 1 << 24) =>
+        Get(name) is not { } value ? fallback
         // Some tools write whole numbers as 12.0.
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number)
-            && number == Math.Floor(number) && number >= minimum && number <= maximum
-            ? (int)number
-            : throw Wrong(name, $"must be a whole number from {minimum} to {maximum}, not {Describe(value)}");
-    }
+        : AsNumber(value) is { } number && number == Math.Floor(number) && number >= minimum && number <= maximum ? (int)number
+        : throw WrongKind(name, $"a whole number from {minimum} to {maximum}", value);
 
-    public double? Number(string name)
-    {
-        if (Get(name) is not { } value)
-        {
-            return null;
-        }
+    public double? Number(string name) =>
+        Get(name) is not { } value ? null
+        : AsNumber(value) is { } number && double.IsFinite(number) ? number
+        : throw WrongKind(name, "a number", value);
 
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number)
-            ? number
-            : throw Wrong(name, $"must be a number, not {Describe(value)}");
-    }
+    public bool Bool(string name, bool fallback) =>
+        Get(name) is not { } value ? fallback
+        : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
+        : throw WrongKind(name, "true or false", value);
 
-    public bool Bool(string name, bool fallback)
-    {
-        if (Get(name) is not { } value)
-        {
-            return fallback;
-        }
-
-        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
-            ? value.GetBoolean()
-            : throw Wrong(name, $"must be true or false, not {Describe(value)}");
-    }
-
-    public string? Text(string name)
-    {
-        if (Get(name) is not { } value)
-        {
-            return null;
-        }
-
-        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(name, $"must be a string, not {Describe(value)}");
-    }
+    public string? Text(string name) =>
+        Get(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.String ? value.GetString()
+        : throw WrongKind(name, "a string", value);
 
     /// <summary>One of several words, each standing for a value.</summary>
-    public T Choice<T>(string name, T fallback, params ReadOnlySpan<(string Word, T Value)> choices)
-    {
-        if (Text(name) is not { } text)
-        {
-            return fallback;
-        }
-
-        var words = new List<string>();
-        foreach (var (word, value) in choices)
-        {
-            if (word == text)
-            {
-                return value;
-            }
-
-            words.Add($"\"{word}\"");
-        }
-
-        throw Wrong(name, $"must be {string.Join(" or ", words)}, not \"{text}\"");
-    }
+    public T Choice<T>(string name, T fallback, params (string Word, T Value)[] choices) =>
+        Text(name) is not { } text ? fallback
+        : Array.FindIndex(choices, choice => choice.Word == text) is >= 0 and var index ? choices[index].Value
+        : throw Wrong(name, $"must be {string.Join(" or ", choices.Select(choice => $"\"{choice.Word}\""))}, not \"{text}\"");
 
     /// <summary>An array of numbers.</summary>
-    public double[]? Numbers(string name)
-    {
-        if (Get(name) is not { } value)
-        {
-            return null;
-        }
-
-        return value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(item => item.ValueKind == JsonValueKind.Number)
-            ? [.. value.EnumerateArray().Select(item => item.GetDouble())]
-            : throw Wrong(name, $"must be an array of numbers, not {Describe(value)}");
-    }
+    public double[]? Numbers(string name) =>
+        Get(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.Array && value.EnumerateArray().Select(AsNumber).ToArray() is var numbers && numbers.All(number => number is not null)
+            ? [.. numbers.OfType<double>()]
+        : throw WrongKind(name, "an array of numbers", value);
 
     /// <summary>Refuses fields that were not read and ask for something: those that are neither null nor false.</summary>
-    public void RefuseUnread(params ReadOnlySpan<string> harmlessPrefixes)
+    public void RefuseUnread(params string[] harmlessPrefixes)
     {
-        foreach (var name in _unread.Order(StringComparer.Ordinal))
+        var refused = _unread.Order(StringComparer.Ordinal).FirstOrDefault(name =>
+            _fields[name].ValueKind is not (JsonValueKind.Null or JsonValueKind.False)
+            && !harmlessPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal)));
+        if (refused is not null)
         {
-            var harmless = _fields[name].ValueKind is JsonValueKind.Null or JsonValueKind.False;
-            foreach (var prefix in harmlessPrefixes)
-            {
-                harmless |= name.StartsWith(prefix, StringComparison.Ordinal);
-            }
-
-            if (!harmless)
-            {
-                throw Wrong(name, "is not supported; remove it if the model does not need it");
-            }
+            throw Wrong(refused, "is not supported; remove it if the model does not need it");
         }
     }
 
     public UserException Wrong(string name, string why) => new($"{Source}: `{_prefix}{name}` {why}.");
+
+    private UserException WrongKind(string name, string expected, JsonElement value) => Wrong(name, $"must be {expected}, not {Describe(value)}");
+
+    private static double? AsNumber(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) ? number : null;
 
     // The parser leaves escapes of broken surrogate pairs for whoever reads the string, as an InvalidOperationException.
     private static void CheckStrings(JsonElement value)

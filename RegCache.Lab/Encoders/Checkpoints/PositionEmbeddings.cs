@@ -1,6 +1,6 @@
 namespace RegCache.Lab.Encoders.Checkpoints;
 
-/// <summary>Position tables: resizing those of a checkpoint to another image or context size, and the fixed kind.</summary>
+/// <summary>Resizes the position tables of a checkpoint to another image or context size.</summary>
 public static class PositionEmbeddings
 {
     // Keys' cubic convolution with a = -0.5.
@@ -46,7 +46,7 @@ public static class PositionEmbeddings
         Multiply(LinearMatrix(table.Length / width, positions), table, width);
 
     /// <summary>
-    /// The weights [to, from] of anti-aliased cubic resizing along one axis (clip.md, section 10): output i is centred at
+    /// The weights [to, from] of anti-aliased cubic resizing along one axis: output i is centred at
     /// (i + 0.5) * from / to, and the kernel is widened when the axis shrinks. Every row sums to 1.
     /// </summary>
     public static double[,] CubicMatrix(int from, int to)
@@ -94,37 +94,6 @@ public static class PositionEmbeddings
         }
 
         return weights;
-    }
-
-    /// <summary>
-    /// The fixed table [1+g*g, C] of the kind <see cref="PositionEmbeddingKind.SinCos2D"/>: the first half of the
-    /// channels encodes the column, the second the row, each as sines and then cosines of frequencies
-    /// 10000^(-k/(C/4)); the class token's row is zero.
-    /// </summary>
-    public static float[] SinCos2D(int width, int grid)
-    {
-        if (width % 4 != 0)
-        {
-            throw new UserException($"A fixed position table needs a width that is a multiple of 4, not {width}.");
-        }
-
-        var quarter = width / 4;
-        var table = new float[(1 + (grid * grid)) * width];
-        for (var position = 0; position < grid * grid; position++)
-        {
-            var row = table.AsSpan((1 + position) * width, width);
-            for (var index = 0; index < quarter; index++)
-            {
-                var frequency = Math.Pow(10000, -(double)index / quarter);
-                var (column, line) = (position % grid * frequency, position / grid * frequency);
-                row[index] = (float)Math.Sin(column);
-                row[quarter + index] = (float)Math.Cos(column);
-                row[(2 * quarter) + index] = (float)Math.Sin(line);
-                row[(3 * quarter) + index] = (float)Math.Cos(line);
-            }
-        }
-
-        return table;
     }
 
     internal static WeightEntry Fit(WeightEntry entry, VisionConfig config)

@@ -165,8 +165,7 @@ internal static class SafetensorsReader
             }
 
             _ranges.Add((name, begin, end));
-            var storage = new MappedStorage(file, dataStart + begin, end - begin);
-            return WeightEntry.View(name, type, shape, storage, 0, WeightPart.ContiguousStrides(shape));
+            return WeightEntry.View(name, type, shape, new FileRange(file, dataStart + begin, end - begin));
         }
 
         private void CheckPacking()

@@ -85,8 +85,7 @@ public sealed record StateDictDifferences(
 }
 
 /// <summary>
-/// Brings the tensors of any CLIP weight file under OpenCLIP's names (clip.md, section 9.3) and then into the shape that
-/// a configuration asks for.
+/// Brings the tensors of any CLIP weight file under OpenCLIP's names and then into the shape that a configuration asks for.
 /// </summary>
 public static class StateDictLoader
 {

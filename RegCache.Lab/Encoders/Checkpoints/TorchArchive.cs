@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
+using static TorchSharp.torch;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -37,7 +38,7 @@ internal static class TorchZipReader
                 throw new UserException($"{file.Path} is damaged: the storage {key} of {bytes} bytes is missing or cut short.");
             }
 
-            return storages[key] = new PickledStorage(new MappedStorage(file, offset, bytes), type);
+            return storages[key] = new PickledStorage(new FileRange(file, offset, bytes), type);
         }
     }
 
@@ -60,7 +61,7 @@ internal static class TorchLegacyReader
     public static object? Read(MappedFile file)
     {
         var position = 0L;
-        var storages = new Dictionary<string, (PickledStorage Storage, MappedStorage Bytes)>();
+        var storages = new Dictionary<string, PickledStorage>();
         if (Next() is not BigInteger magic || magic != Magic || Next() is not (long)ProtocolVersion || Next() is not PythonDict system)
         {
             throw new UserException($"{file.Path} starts like a PyTorch file of the old form but is damaged; copy or download it again.");
@@ -95,22 +96,20 @@ internal static class TorchLegacyReader
                 throw new UserException($"{file.Path} is cut short: the storage {key} alone has {bytes} bytes; copy or download it again.");
             }
 
-            if (storages.TryGetValue(key, out var known) && known.Storage.Type == type && known.Bytes.ByteLength == bytes)
+            if (storages.TryGetValue(key, out var known) && known.Type == type && known.Range.ByteLength == bytes)
             {
-                return known.Storage;
+                return known;
             }
 
             // Where it lies is known only after the object graph.
-            var located = new MappedStorage(file, offset: 0, bytes);
-            var storage = new PickledStorage(located, type);
-            return storages.TryAdd(key, (storage, located))
+            var storage = new PickledStorage(new FileRange(file, offset: 0, bytes), type);
+            return storages.TryAdd(key, storage)
                 ? storage
                 : throw new UserException($"{file.Path} is damaged: the storage {key} is described in two ways.");
         }
     }
 
-    private static void LocateStorages(
-        MappedFile file, List<object?> keys, Dictionary<string, (PickledStorage Storage, MappedStorage Bytes)> storages, long position)
+    private static void LocateStorages(MappedFile file, List<object?> keys, Dictionary<string, PickledStorage> storages, long position)
     {
         foreach (var item in keys)
         {
@@ -119,25 +118,57 @@ internal static class TorchLegacyReader
                 throw new UserException($"{file.Path} is damaged: it lists a storage that no tensor uses.");
             }
 
-            var elementSize = found.Storage.Type is { } type ? ScalarTypes.Size(type) : 1;
-            if (position > file.Length - sizeof(long) - found.Bytes.ByteLength)
+            var elementSize = found.Type is { } type ? ScalarTypes.Size(type) : 1;
+            if (position > file.Length - sizeof(long) - found.Range.ByteLength)
             {
                 throw new UserException($"{file.Path} is cut short inside the storage {key}; copy or download it again.");
             }
 
             var elements = BinaryPrimitives.ReadInt64LittleEndian(file.Span(position, sizeof(long)));
-            if (elements != found.Bytes.ByteLength / elementSize)
+            if (elements != found.Range.ByteLength / elementSize)
             {
-                throw new UserException($"{file.Path} is damaged: the storage {key} has {elements} elements where its tensors need {found.Bytes.ByteLength / elementSize}.");
+                throw new UserException($"{file.Path} is damaged: the storage {key} has {elements} elements where its tensors need {found.Range.ByteLength / elementSize}.");
             }
 
-            found.Bytes.Offset = position + sizeof(long);
-            position += sizeof(long) + found.Bytes.ByteLength;
+            found.Range.Offset = position + sizeof(long);
+            position += sizeof(long) + found.Range.ByteLength;
         }
 
         if (storages.Count > 0)
         {
             throw new UserException($"{file.Path} is damaged: the storage {storages.Keys.First()} is missing.");
         }
+    }
+}
+
+/// <summary>A storage that a pickle refers to by its persistent id. The type is null for an untyped one, counted in bytes.</summary>
+internal sealed record PickledStorage(FileRange Range, ScalarType? Type);
+
+/// <summary>The tuple by which a pickle refers to a storage outside it.</summary>
+internal static class StorageId
+{
+    /// <summary>Key, element type (null: untyped) and length of ("storage", class, key, location, element count [, view]).</summary>
+    public static (string Key, ScalarType? Type, long Bytes) Parse(object?[] id, string path)
+    {
+        if (id is not ["storage", PythonGlobal storageClass, string key, _, long elements, ..] || elements < 0)
+        {
+            throw new UserException($"{path} is damaged: its pickled data refers to something that is no storage.");
+        }
+
+        if (id is [_, _, _, _, _, not null, ..])
+        {
+            throw new UserException($"{path} shares storages by views, as only PyTorch before 0.4 did; load and save it with a newer PyTorch.");
+        }
+
+        if (storageClass is { Module: "torch.storage", Name: "UntypedStorage" } or { Module: "torch", Name: "UntypedStorage" })
+        {
+            return (key, null, elements);
+        }
+
+        var type = (storageClass.Module == "torch" ? ScalarTypes.FromStorageName(storageClass.Name) : null) ?? throw new UserException(
+            $"{path} holds a tensor in a `{storageClass}`, which is not supported; convert it to float32 first.");
+        return elements <= long.MaxValue / 8
+            ? (key, type, elements * ScalarTypes.Size(type))
+            : throw new UserException($"{path} is damaged: a storage would have {elements} elements.");
     }
 }

@@ -1,32 +1,31 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using static TorchSharp.torch;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
-/// A named tensor of a weight file: a view of bytes that stay where they are (usually in the mapped file) until one of
-/// the copying methods is called. Entries of a file must not be used after the <see cref="WeightFile"/> is disposed.
+/// A named tensor of a weight file. The elements stay where they are, usually in the mapped file, until they are asked for;
+/// after the <see cref="WeightFile"/> is disposed they cannot be read any more.
 /// </summary>
-public sealed partial class WeightEntry
+public sealed class WeightEntry
 {
-    private const int ChunkBytes = 1 << 20;
+    private const long ChunkBytes = 1 << 26;
 
-    // Laid one after the other along the first axis they make the tensor; more than one only after Concatenate.
-    private readonly WeightPart[] _parts;
+    // A CPU tensor of this type and shape, in any strides, in the current dispose scope.
+    private readonly Func<Tensor> _read;
     private readonly long[] _shape;
 
-    internal WeightEntry(string name, ScalarType type, long[] shape, params WeightPart[] parts)
+    internal WeightEntry(string name, ScalarType type, long[] shape, Func<Tensor> read)
     {
         Name = name;
         Type = type;
         _shape = shape;
-        _parts = parts;
+        _read = read;
         ElementSize = ScalarTypes.Size(type);
         ElementCount = shape.Aggregate(1L, (product, size) => product * size);
     }
 
-    /// <summary>The tensor's name; empty for a tensor inside <see cref="WeightFile.Root"/>.</summary>
+    /// <summary>The tensor's name.</summary>
     public string Name { get; }
 
     /// <summary>The element type in the file.</summary>
@@ -34,10 +33,6 @@ public sealed partial class WeightEntry
 
     /// <summary>The sizes; empty for a scalar.</summary>
     public IReadOnlyList<long> Shape => _shape;
-
-    /// <summary>The strides in elements: those of the file, or those of C order for a scalar or a concatenation.</summary>
-    public IReadOnlyList<long> Strides =>
-        _parts.Length == 1 && _shape.Length == _parts[0].Strides.Length ? _parts[0].Strides : WeightPart.ContiguousStrides(_shape);
 
     /// <summary>Bytes of one element.</summary>
     public int ElementSize { get; }
@@ -47,9 +42,6 @@ public sealed partial class WeightEntry
 
     /// <summary>Number of bytes of a packed copy.</summary>
     public long ByteCount => ElementCount * ElementSize;
-
-    /// <summary>True when the elements lie packed and in C order.</summary>
-    public bool IsContiguous => _parts.Length == 1 && _parts[0].IsContiguous;
 
     /// <summary>An entry that holds a copy of the values.</summary>
     /// <exception cref="ArgumentException">The number of values is not the product of the sizes.</exception>
@@ -66,10 +58,33 @@ public sealed partial class WeightEntry
             throw new ArgumentException($"{bytes.Length} bytes do not fill {type} {Describe(shape)}.", nameof(bytes));
         }
 
-        return View(name, type, shape, new MemoryStorage(bytes), 0, WeightPart.ContiguousStrides(shape));
+        var copy = bytes.ToArray();
+        return new(name, type, shape, () =>
+        {
+            var tensor = empty(shape, type);
+            copy.CopyTo(BytesOf(tensor));
+            return tensor;
+        });
     }
 
-    /// <summary>One tensor made of several that lie one after the other along the first axis; nothing is copied.</summary>
+    /// <summary>
+    /// An entry for a tensor of any device, strides and dispose scope. It shows the tensor's memory, and so later changes of it,
+    /// and keeps that memory alive.
+    /// </summary>
+    /// <exception cref="UserException">The tensor's type is not one that weight files hold.</exception>
+    public static WeightEntry FromTensor(string name, Tensor tensor)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        if (!ScalarTypes.IsSupported(tensor.dtype))
+        {
+            throw new UserException($"{name} is of type {tensor.dtype}, which weight files cannot hold; convert it to Float32 first.");
+        }
+
+        var held = tensor.detach().DetachFromDisposeScope();
+        return new(name, held.dtype, held.shape, () => held.cpu().alias());
+    }
+
+    /// <summary>One tensor made of several that lie one after the other along the first axis.</summary>
     /// <exception cref="ArgumentException">The entries differ in type or in a later size, or are scalars.</exception>
     public static WeightEntry Concatenate(string name, params WeightEntry[] entries)
     {
@@ -78,110 +93,42 @@ public sealed partial class WeightEntry
         {
             if (entry.Type != first.Type || entry._shape.Length == 0 || !entry._shape.AsSpan(1).SequenceEqual(first._shape.AsSpan(1)))
             {
-                throw new ArgumentException(
-                    $"{entry.Name} ({entry.Type} {Describe(entry._shape)}) does not continue {first.Name} ({first.Type} {Describe(first._shape)}).",
-                    nameof(entries));
+                throw new ArgumentException($"{entry} does not continue {first}.", nameof(entries));
             }
         }
 
         long[] shape = [entries.Sum(entry => entry._shape[0]), .. first._shape.AsSpan(1)];
-        return new WeightEntry(name, first.Type, shape, [.. entries.SelectMany(entry => entry._parts)]);
+        return new(name, first.Type, shape, () => cat([.. entries.Select(entry => entry._read())], 0));
     }
 
     /// <summary>The same tensor under another name.</summary>
-    public WeightEntry Rename(string name) => new(name, Type, _shape, _parts);
+    public WeightEntry Rename(string name) => new(name, Type, _shape, _read);
 
-    /// <summary>The transpose of a matrix; nothing is copied.</summary>
-    /// <exception cref="InvalidOperationException">The tensor is not a matrix, or a concatenation.</exception>
-    public WeightEntry Transpose()
-    {
-        if (_shape.Length != 2 || _parts is not [var part])
-        {
-            throw new InvalidOperationException($"{Name} of shape {Describe(_shape)} cannot be transposed.");
-        }
+    /// <summary>The transpose of a matrix.</summary>
+    /// <exception cref="InvalidOperationException">The tensor is not a matrix.</exception>
+    public WeightEntry Transpose() => _shape is [var rows, var columns]
+        ? new(Name, Type, [columns, rows], () => _read().t())
+        : throw new InvalidOperationException($"{Name} of shape {Describe(_shape)} cannot be transposed.");
 
-        return View(Name, Type, [_shape[1], _shape[0]], part.Storage, part.Offset, [part.Strides[1], part.Strides[0]]);
-    }
+    /// <summary>The elements under another shape of as many elements.</summary>
+    /// <exception cref="InvalidOperationException">The number of elements differs.</exception>
+    public WeightEntry Reshape(params long[] shape) => shape.Aggregate(1L, (product, size) => product * size) == ElementCount
+        ? new(Name, Type, shape, () => _read().reshape(shape))
+        : throw new InvalidOperationException($"{Name} of shape {Describe(_shape)} cannot be reshaped to {Describe(shape)}.");
 
-    /// <summary>The given rows of the first axis; nothing is copied.</summary>
-    public WeightEntry Rows(long start, long count)
-    {
-        if (_shape.Length == 0 || start < 0 || count < 0 || start > _shape[0] - count)
-        {
-            throw new ArgumentOutOfRangeException(nameof(start), $"Rows {start}..{start + count} are not in {Name} {Describe(_shape)}.");
-        }
-
-        var parts = new List<WeightPart>();
-        var passed = 0L;
-        foreach (var part in _parts)
-        {
-            var from = Math.Max(start - passed, 0);
-            var to = Math.Min(start + count - passed, part.Shape[0]);
-            if (from < to || (count == 0 && parts.Count == 0))
-            {
-                var rows = Math.Max(to - from, 0);
-                parts.Add(part with
-                {
-                    Offset = part.Offset + (rows == 0 ? 0 : from * part.Strides[0]),
-                    Shape = [rows, .. part.Shape.AsSpan(1)],
-                });
-            }
-
-            passed += part.Shape[0];
-        }
-
-        return new WeightEntry(Name, Type, [count, .. _shape.AsSpan(1)], [.. parts]);
-    }
-
-    /// <summary>A contiguous tensor under another shape of as many elements; nothing is copied.</summary>
-    /// <exception cref="InvalidOperationException">The tensor is not contiguous or the number of elements differs.</exception>
-    public WeightEntry Reshape(params long[] shape)
-    {
-        if (!IsContiguous || shape.Aggregate(1L, (product, size) => product * size) != ElementCount)
-        {
-            throw new InvalidOperationException($"{Name} of shape {Describe(_shape)} cannot be reshaped to {Describe(shape)}.");
-        }
-
-        return View(Name, Type, shape, _parts[0].Storage, _parts[0].Offset, WeightPart.ContiguousStrides(shape));
-    }
-
-    /// <summary>Copies all elements, packed in C order, into exactly <see cref="ByteCount"/> bytes.</summary>
-    public void CopyTo(Span<byte> destination)
-    {
-        if (destination.Length != ByteCount)
-        {
-            throw new ArgumentException($"{Name} needs {ByteCount} bytes, not {destination.Length}.", nameof(destination));
-        }
-
-        foreach (var part in _parts)
-        {
-            var bytes = (int)(part.ElementCount * ElementSize);
-            part.CopyTo(destination[..bytes], ElementSize, 0);
-            destination = destination[bytes..];
-        }
-    }
+    /// <summary>
+    /// A CPU tensor of the elements, in their own type or another, packed in C order. It shares the memory of a packed tensor
+    /// given to <see cref="FromTensor"/>, and is new otherwise.
+    /// </summary>
+    public Tensor ToTensor(ScalarType? type = null) => TensorScope.Run(() => _read().to(type ?? Type).contiguous());
 
     /// <summary>Writes all elements, packed in C order.</summary>
     public void WriteTo(Stream stream)
     {
-        ArgumentNullException.ThrowIfNull(stream);
-        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(ChunkBytes, Math.Max(ByteCount, 1)));
-        try
+        using var scope = NewDisposeScope();
+        foreach (var chunk in Chunks(ToTensor()))
         {
-            var step = Math.Min(buffer.Length, ChunkBytes) / ElementSize;
-            foreach (var part in _parts)
-            {
-                for (var first = 0L; first < part.ElementCount; first += step)
-                {
-                    var chunk = buffer.AsSpan(0, (int)Math.Min(step, part.ElementCount - first) * ElementSize);
-                    part.CopyTo(chunk, ElementSize, first);
-                    stream.Write(chunk);
-                }
-            }
-        }
-        finally
-        {
-            ArrayPool<byte>.Shared.Return(buffer);
+            stream.Write(BytesOf(chunk));
         }
     }
 
@@ -195,39 +142,60 @@ public sealed partial class WeightEntry
             throw new InvalidOperationException($"{Name} holds {Type}, not {typeof(T).Name}.");
         }
 
-        return ToElements<T>();
+        using var tensor = ToTensor();
+        return MemoryMarshal.Cast<byte, T>(BytesOf(tensor)).ToArray();
     }
 
     /// <summary>A packed copy of the elements converted to single precision.</summary>
-    public float[] ToSingles() => Type switch
+    public float[] ToSingles()
     {
-        ScalarType.Float32 => ToArray<float>(),
-        ScalarType.Float64 => Array.ConvertAll(ToArray<double>(), value => (float)value),
-        ScalarType.Float16 => Array.ConvertAll(ToArray<Half>(), value => (float)value),
-        ScalarType.BFloat16 => Array.ConvertAll(ToElements<ushort>(), bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)),
-        ScalarType.Int64 => Array.ConvertAll(ToArray<long>(), value => (float)value),
-        ScalarType.Int32 => Array.ConvertAll(ToArray<int>(), value => (float)value),
-        ScalarType.Int16 => Array.ConvertAll(ToArray<short>(), value => (float)value),
-        ScalarType.Int8 => Array.ConvertAll(ToArray<sbyte>(), value => (float)value),
-        ScalarType.Bool => Array.ConvertAll(ToArray<bool>(), value => value ? 1f : 0f),
-        _ => Array.ConvertAll(ToArray<byte>(), value => (float)value),
-    };
+        using var tensor = ToTensor(ScalarType.Float32);
+        return MemoryMarshal.Cast<byte, float>(BytesOf(tensor)).ToArray();
+    }
 
     /// <summary>For example "vision.proj Float32 [768, 512]".</summary>
     public override string ToString() => $"{Name} {Type} {Describe(_shape)}";
 
-    internal static WeightEntry View(string name, ScalarType type, long[] shape, WeightStorage storage, long offset, long[] strides) =>
-        new(name, type, shape, shape.Length == 0 ? new WeightPart(storage, offset, [1], [1]) : new WeightPart(storage, offset, shape, strides));
+    /// <summary>A view of a range of a file.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="type">Its element type.</param>
+    /// <param name="shape">Its sizes.</param>
+    /// <param name="range">Where its elements are.</param>
+    /// <param name="offset">Elements of the range before the view's first.</param>
+    /// <param name="strides">Elements from one index to the next along each axis; null: packed in C order.</param>
+    internal static WeightEntry View(string name, ScalarType type, long[] shape, FileRange range, long offset = 0, long[]? strides = null) =>
+        new(name, type, shape, () =>
+        {
+            // What lies between the view's first and last element is read, whether or not the view shows it all.
+            var count = strides is null ? shape.Aggregate(1L, (product, size) => product * size)
+                : shape.Contains(0) ? 0
+                : 1 + shape.Zip(strides, (size, stride) => (size - 1) * stride).Sum();
+            var elements = empty(count, type);
+            var position = offset * elements.ElementSize;
+            foreach (var chunk in Chunks(elements))
+            {
+                var target = BytesOf(chunk);
+                range.Span(position, target.Length).CopyTo(target);
+                position += target.Length;
+            }
+
+            return strides is null ? elements.view(shape) : elements.as_strided(shape, strides);
+        });
 
     internal static string Describe(IEnumerable<long> shape) => $"[{string.Join(", ", shape)}]";
 
-    private T[] ToElements<T>()
-        where T : unmanaged
+    // A span reaches 2 GiB, a tensor further.
+    private static IEnumerable<Tensor> Chunks(Tensor packed)
     {
-        var elements = new T[ElementCount];
-        CopyTo(MemoryMarshal.AsBytes(elements.AsSpan()));
-        return elements;
+        var flat = packed.view(-1);
+        var step = ChunkBytes / packed.ElementSize;
+        for (var start = 0L; start < packed.NumberOfElements; start += step)
+        {
+            yield return flat.narrow(0, start, Math.Min(step, packed.NumberOfElements - start));
+        }
     }
+
+    private static Span<byte> BytesOf(Tensor packed) => packed.NumberOfElements == 0 ? [] : packed.bytes;
 
     private static ScalarType ElementTypeOf<T>() => default(T) switch
     {

@@ -39,7 +39,7 @@ public sealed class WeightFile : IDisposable
     /// The whole content as plain values: usually a <see cref="PythonDict"/>, which for a training checkpoint holds
     /// "epoch", "optimizer" and so on beside "state_dict".
     /// </summary>
-    public object? Root { get; }
+    internal object? Root { get; }
 
     /// <summary>The tensor of that name.</summary>
     /// <exception cref="UserException">The file has no such tensor.</exception>
@@ -156,8 +156,6 @@ internal static class ScalarTypes
     public static int Size(ScalarType type) => Find(type).Size;
 
     public static string SafetensorsName(ScalarType type) => Find(type).Safetensors;
-
-    public static string StorageName(ScalarType type) => Find(type).Storage;
 
     public static ScalarType? FromSafetensors(string name) => Find(row => row.Safetensors == name);
 

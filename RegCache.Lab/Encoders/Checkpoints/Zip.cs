@@ -10,17 +10,17 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// </summary>
 internal static class ZipDirectory
 {
-    public const uint LocalSignature = 0x04034b50;
-    public const uint CentralSignature = 0x02014b50;
-    public const uint EndSignature = 0x06054b50;
-    public const uint End64Signature = 0x06064b50;
-    public const uint Locator64Signature = 0x07064b50;
-    public const int LocalBytes = 30;
-    public const int CentralBytes = 46;
-    public const int EndBytes = 22;
-    public const int End64Bytes = 56;
-    public const int Locator64Bytes = 20;
-    public const ushort Extra64 = 1;
+    private const uint LocalSignature = 0x04034b50;
+    private const uint CentralSignature = 0x02014b50;
+    private const uint EndSignature = 0x06054b50;
+    private const uint End64Signature = 0x06064b50;
+    private const uint Locator64Signature = 0x07064b50;
+    private const int LocalBytes = 30;
+    private const int CentralBytes = 46;
+    private const int EndBytes = 22;
+    private const int End64Bytes = 56;
+    private const int Locator64Bytes = 20;
+    private const ushort Extra64 = 1;
 
     private const int MaxCommentBytes = ushort.MaxValue;
 
@@ -223,43 +223,4 @@ internal sealed record ZipMember(string Name, long Offset, long PackedLength, ul
             throw new UserException($"{file.Path} is a damaged zip archive: the member {Name} cannot be unpacked; copy or download it again.", exception);
         }
     }
-}
-
-/// <summary>Passes what is written on to another stream, counting and summing it.</summary>
-internal sealed class ChecksumStream(Stream inner) : Stream
-{
-    private long _count;
-
-    public uint Checksum { get; private set; }
-
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => true;
-
-    public override long Length => _count;
-
-    public override long Position
-    {
-        get => _count;
-        set => throw new NotSupportedException();
-    }
-
-    public override void Write(ReadOnlySpan<byte> buffer)
-    {
-        inner.Write(buffer);
-        Checksum = Crc32.Update(Checksum, buffer);
-        _count += buffer.Length;
-    }
-
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-    public override void Flush() => inner.Flush();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace RegCache.Lab.Encoders.Text;
 
-/// <summary>Encodes one piece of text by merging byte tokens, lowest rank first (clip.md, section 12.2, step 6).</summary>
+/// <summary>
+/// Encodes one piece of text by merging byte tokens, lowest rank first (Sennrich et al. 2016, arXiv:1508.07909, section 3.2).
+/// </summary>
 internal sealed class BytePairEncoder
 {
     private const int MaxCachedLength = 64;
@@ -103,7 +105,7 @@ internal sealed class BytePairEncoder
 }
 
 /// <summary>
-/// The printable characters that stand for bytes in the vocabulary (clip.md, section 12.1): printable Latin-1 characters
+/// The printable characters that stand for bytes in the vocabulary: printable Latin-1 characters
 /// for themselves, U+0100 and up for the rest.
 /// </summary>
 internal static class ByteCharacters
@@ -134,7 +136,7 @@ internal static class ByteCharacters
 }
 
 /// <summary>
-/// Splits clean text into the pieces that are encoded on their own (clip.md, section 12.2, step 5). Works on code points.
+/// Splits clean text into the pieces that are encoded on their own. Works on code points.
 /// </summary>
 internal static class PreTokenizer
 {

@@ -13,22 +13,6 @@ public interface ITokenizer
     long[] EncodeBatch(IReadOnlyList<string> texts);
 }
 
-/// <summary>What happens to a text of more tokens than the context holds.</summary>
-public enum TokenReduction
-{
-    /// <summary>The first tokens are kept.</summary>
-    Truncate,
-
-    /// <summary>A random run of neighbouring tokens is kept.</summary>
-    Block,
-
-    /// <summary>A random subset is kept, in its order.</summary>
-    Subset,
-
-    /// <summary>A random subset is kept, in random order.</summary>
-    Shuffle,
-}
-
 /// <summary>How <see cref="ClipTokenizer"/> treats text.</summary>
 public sealed record TokenizerOptions
 {
@@ -55,7 +39,8 @@ public sealed record TokenizerOptions
 }
 
 /// <summary>
-/// CLIP's byte-pair tokenizer (clip.md, section 12). Safe to use from several threads.
+/// CLIP's byte-pair tokenizer (Radford et al. 2021, arXiv:2103.00020, section 2.4; docs/methods/clip.md). Safe to use from
+/// several threads.
 /// </summary>
 public sealed class ClipTokenizer : ITokenizer
 {
@@ -124,19 +109,10 @@ public sealed class ClipTokenizer : ITokenizer
         return ids;
     }
 
-    /// <summary>A text as model input: start token, tokens, end token, padding.</summary>
-    /// <param name="text">The text.</param>
-    /// <param name="reduction">What happens to too long a text.</param>
-    /// <param name="random">The source of randomness, for every reduction but truncating.</param>
-    /// <returns><see cref="ContextLength"/> ids.</returns>
-    public long[] EncodeToContext(string text, TokenReduction reduction = TokenReduction.Truncate, Random? random = null)
-    {
-        var ids = new long[ContextLength];
-        Fill(ids, Reduce(Encode(text), reduction, random));
-        return ids;
-    }
-
-    /// <inheritdoc />
+    /// <summary>
+    /// Texts as model input: start token, tokens, end token, padding. Of too long a text the first tokens are kept.
+    /// </summary>
+    /// <returns>The ids [B, <see cref="ContextLength"/>] in C order.</returns>
     public long[] EncodeBatch(IReadOnlyList<string> texts)
     {
         ArgumentNullException.ThrowIfNull(texts);
@@ -172,31 +148,6 @@ public sealed class ClipTokenizer : ITokenizer
         }
 
         return Encoding.UTF8.GetString([.. bytes]).Replace(Vocabulary.WordEnd, " ", StringComparison.Ordinal);
-    }
-
-    private IReadOnlyList<int> Reduce(IReadOnlyList<int> tokens, TokenReduction reduction, Random? random)
-    {
-        var room = ContextLength - 2;
-        if (reduction == TokenReduction.Truncate || tokens.Count <= room)
-        {
-            return tokens;
-        }
-
-        ArgumentNullException.ThrowIfNull(random);
-        if (reduction == TokenReduction.Block)
-        {
-            return [.. tokens.Skip(random.Next(tokens.Count - room + 1)).Take(room)];
-        }
-
-        var places = Enumerable.Range(0, tokens.Count).ToArray();
-        random.Shuffle(places);
-        var kept = places.AsSpan(0, room);
-        if (reduction == TokenReduction.Subset)
-        {
-            kept.Sort();
-        }
-
-        return Array.ConvertAll(kept.ToArray(), place => tokens[place]);
     }
 
     private void Fill(Span<long> row, IReadOnlyList<int> tokens)

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace RegCache.Lab.Encoders.Text;
 
-/// <summary>Character references of HTML5, by the rules of the HTML standard (clip.md, section 12.2).</summary>
+/// <summary>Character references of HTML5, by the rules of the HTML standard.</summary>
 internal static class Html
 {
     private const string Resource = "RegCache.Lab.Encoders.Text.html5-names.txt";

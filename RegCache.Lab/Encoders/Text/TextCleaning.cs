@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -22,14 +23,14 @@ public enum TextCleaning
     HuggingFace,
 }
 
-/// <summary>Everything the tokenizer does to text before splitting it (clip.md, section 12.2, steps 1 to 4).</summary>
+/// <summary>Everything the tokenizer does to text before splitting it.</summary>
 internal static class TextCleaner
 {
     public static string Clean(string text, TextCleaning cleaning, bool fix)
     {
         if (cleaning == TextCleaning.HuggingFace)
         {
-            return UnicodeText.ToLower(UnicodeText.CollapseSpaces(UnicodeComposition.Compose(text)), context: false);
+            return UnicodeText.ToLower(UnicodeText.CollapseSpaces(UnicodeText.Compose(text)), context: false);
         }
 
         // Twice, because captions of the web often are escaped twice.
@@ -38,7 +39,8 @@ internal static class TextCleaner
         {
             TextCleaning.Whitespace => UnicodeText.CollapseSpaces(plain),
             TextCleaning.Canonicalize => UnicodeText.CollapseSpaces(UnicodeText.ToLower(WithoutPunctuation(plain))),
-            _ => UnicodeText.ToLower(UnicodeText.CollapseSpaces(plain)),
+            TextCleaning.LowerCase => UnicodeText.ToLower(UnicodeText.CollapseSpaces(plain)),
+            _ => throw new UnreachableException(),
         };
     }
 
@@ -62,7 +64,7 @@ internal static class TextCleaner
 }
 
 /// <summary>
-/// The plain repairs of text that CLIP's tokenizer makes first (clip.md, section 12.2, step 1). Repairing text that was
+/// The plain repairs of text that CLIP's tokenizer makes first. Repairing text that was
 /// decoded with a wrong character set is not among them.
 /// </summary>
 internal static partial class TextFixer
@@ -78,7 +80,7 @@ internal static partial class TextFixer
                 text = Html.UnescapeComplete(text);
             }
 
-            text = UnicodeComposition.Compose(FixCharacters(TerminalEscape().Replace(text, string.Empty)));
+            text = UnicodeText.Compose(FixCharacters(TerminalEscape().Replace(text, string.Empty)));
             if (text == before)
             {
                 return text;
@@ -116,7 +118,7 @@ internal static partial class TextFixer
                     result.Append(' ');
                     break;
                 case >= '\uFF01' and <= '\uFFEF':
-                    result.Append(UnicodeComposition.Widen(character) ?? character.ToString());
+                    result.Append(UnicodeText.Widen(character));
                     break;
                 case var control when IsControl(control):
                     break;

@@ -3,12 +3,30 @@ using System.Text;
 
 namespace RegCache.Lab.Encoders.Text;
 
-/// <summary>White space and lower case by Unicode's full rules.</summary>
+/// <summary>Composition, white space and lower case by Unicode's full rules.</summary>
 internal static class UnicodeText
 {
     private const int CapitalIWithDot = 0x130;
     private const int CapitalSigma = 0x3A3;
     private const char FinalSigma = '\u03C2';
+
+    // Everything below is composed already.
+    private const char FirstComposed = '\u0300';
+
+    // The one character that .NET refuses to compose.
+    private const char Refused = '\uFFFE';
+
+    private static readonly bool CanCompose = "e\u0301".Normalize() == "\u00E9";
+
+    /// <summary>The text in Unicode's normalization form NFC. Halves of surrogate pairs become U+FFFD.</summary>
+    /// <exception cref="UserException">The process runs without ICU, which composes for .NET.</exception>
+    public static string Compose(string text) => text.AsSpan().ContainsAnyInRange(FirstComposed, char.MaxValue)
+        ? Normalize(Encoding.Unicode.GetString(Encoding.Unicode.GetBytes(text)), NormalizationForm.FormC)
+        : text;
+
+    /// <summary>What a half- or full-width form (U+FF01 to U+FFEF) stands for: its compatibility decomposition.</summary>
+    /// <exception cref="UserException">The process runs without ICU.</exception>
+    public static string Widen(char form) => Normalize(form.ToString(), NormalizationForm.FormKC);
 
     /// <summary>White space, including the separators U+001C to U+001F.</summary>
     public static bool IsSpace(char character) => char.IsWhiteSpace(character) || character is >= '\u001C' and <= '\u001F';
@@ -72,6 +90,11 @@ internal static class UnicodeText
 
         return result.ToString();
     }
+
+    // Without ICU .NET returns every text as it is.
+    private static string Normalize(string text, NormalizationForm form) => CanCompose
+        ? string.Join(Refused, text.Split(Refused).Select(part => part.Normalize(form)))
+        : throw new UserException("Text with characters beyond Latin needs ICU, without which this process runs: install libicu, and leave DOTNET_SYSTEM_GLOBALIZATION_INVARIANT unset.");
 
     // After a cased letter and not before one, looking past what is invisible to case.
     private static bool IsWordEnd(string text, int index)

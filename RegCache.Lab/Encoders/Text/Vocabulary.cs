@@ -86,7 +86,7 @@ public sealed class Vocabulary
     }
 }
 
-/// <summary>Reads the layouts in which CLIP's vocabulary is published (clip.md, sections 12.1 and 12.3).</summary>
+/// <summary>Reads the layouts in which CLIP's vocabulary is published.</summary>
 internal static class VocabularyReader
 {
     public const string StartToken = "<start_of_text>";

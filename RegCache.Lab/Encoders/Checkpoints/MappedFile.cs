@@ -1,0 +1,93 @@
+using System.IO.MemoryMappedFiles;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Encoders.Checkpoints;
+
+/// <summary>A whole file mapped read-only into memory.</summary>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly MemoryMappedFile _file;
+    private readonly MemoryMappedViewAccessor _view;
+    private readonly byte* _start;
+    private bool _disposed;
+
+    private MappedFile(string path, long length, MemoryMappedFile file, MemoryMappedViewAccessor view)
+    {
+        Path = path;
+        Length = length;
+        _file = file;
+        _view = view;
+        view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
+        _start += view.PointerOffset;
+    }
+
+    public string Path { get; }
+
+    public long Length { get; }
+
+    public static MappedFile Open(string path)
+    {
+        FileStream? stream = null;
+        MemoryMappedFile? file = null;
+        try
+        {
+            stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+            var length = stream.Length;
+            if (length == 0)
+            {
+                throw new UserException($"{path} is empty; copy or download it again.");
+            }
+
+            file = MemoryMappedFile.CreateFromFile(
+                stream, mapName: null, capacity: 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            stream = null;
+            var view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
+            var mapped = new MappedFile(path, length, file, view);
+            file = null;
+            return mapped;
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"The weight file {path} cannot be opened");
+        }
+        finally
+        {
+            file?.Dispose();
+            stream?.Dispose();
+        }
+    }
+
+    /// <summary>A byte range, which must lie inside the file.</summary>
+    public ReadOnlySpan<byte> Span(long offset, int length)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return offset >= 0 && length >= 0 && offset <= Length - length
+            ? new(_start + offset, length)
+            : throw new ArgumentOutOfRangeException(nameof(offset));
+    }
+
+    /// <summary>The bytes from an offset on, as many as a span can hold.</summary>
+    public ReadOnlySpan<byte> SpanFrom(long offset) => Span(offset, (int)Math.Min(Length - offset, int.MaxValue));
+
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _view.SafeMemoryMappedViewHandle.ReleasePointer();
+            _view.Dispose();
+            _file.Dispose();
+        }
+    }
+}
+
+/// <summary>A range of a mapped file. Those of PyTorch's old form are located after the tensors are known.</summary>
+internal sealed class FileRange(MappedFile file, long offset, long byteLength)
+{
+    public long Offset { get; set; } = offset;
+
+    public long ByteLength => byteLength;
+
+    /// <summary>Bytes of the range.</summary>
+    public ReadOnlySpan<byte> Span(long start, int length) => file.Span(Offset + start, length);
+}
