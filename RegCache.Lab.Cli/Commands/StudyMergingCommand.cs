@@ -26,75 +26,61 @@ internal sealed class StudyMergingCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var subject = StudyMergingSubject.Open(context, _options);
-        var run = _options.Run.Read(context.Arguments);
-        var layers = subject.Tower.Blocks.Count;
-        var variants = _options.Variants(context.Arguments, layers, run.Seed);
+        using var experiment = _options.Open(context);
+        var layers = experiment.Tower.Blocks.Count;
+        var variants = _options.Variants(context.Arguments, layers, experiment.Options.Seed);
         var tree = new PlanTree([.. variants.Select(variant => variant.Plan(layers))]);
-        if (run.DryRun)
+        if (_options.Run.IsDryRun(context.Arguments))
         {
             context.Output.WriteLine(
-                $"{variants.Count} plans on {subject.Images.Count} images: {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
+                $"{variants.Count} plans on {experiment.Validation.Count} images: {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
             return ExitCode.Success;
         }
 
-        var scores = Accuracy(subject, tree, variants, run.Batch, context.Cancellation);
+        var scores = Accuracy(experiment, tree, variants);
         var protocol = _options.Throughput(context.Arguments);
-        var speeds = Throughput.Measure(subject.Tower, tree.Plans, protocol, subject.Directory.Progress, context.Cancellation);
-        var rows = Rows(subject, variants, tree.Plans, scores, speeds, protocol, run);
+        var speeds = Throughput.Measure(experiment.Tower, tree.Plans, protocol, experiment.Progress, context.Cancellation);
+        var rows = Rows(experiment, variants, tree.Plans, scores, speeds, protocol);
         var published = _options.Published(context.Arguments);
-        CsvTable.Write(subject.Directory.PathOf("merging.csv"), rows);
-        AtomicFile.WriteText(subject.Directory.PathOf("pareto.svg"), StudyMergingReport.Plot(rows, published).ToSvg());
-        StudyMergingPictures.Write(subject, variants, _options.Pictures(context.Arguments));
-        subject.Directory.WriteResult(Provenance(context, subject, run, variants), rows);
+        CsvTable.Write(experiment.Directory.PathOf("merging.csv"), rows);
+        AtomicFile.WriteText(experiment.Directory.PathOf("pareto.svg"), StudyMergingReport.Plot(rows, published).ToSvg());
+        experiment.TellRemarks();
+        StudyMergingPictures.Write(experiment, variants, _options.Pictures(context.Arguments));
+        experiment.WriteResult(
+            context.CommandLine, string.Join("; ", variants.Select(variant => variant.Configuration?.ToString() ?? variant.Method)), rows);
         StudyMergingReport.Print(context.Console, rows, published);
-        context.Output.WriteLine($"table, plot and pictures: {subject.Directory.Path}");
+        context.Output.WriteLine($"table, plot and pictures: {experiment.Directory.Path}");
         return ExitCode.Success;
     }
 
-    private static IReadOnlyList<PlanScore> Accuracy(
-        StudyMergingSubject subject, PlanTree tree, IReadOnlyList<MergingVariant> variants, int batch, CancellationToken cancellation)
+    private static IReadOnlyList<PlanScore> Accuracy(Experiment experiment, PlanTree tree, IReadOnlyList<MergingVariant> variants)
     {
         const string stage = "accuracy";
-        var stages = subject.Directory.Stages;
         var key = StageKey.Of(new
         {
-            subject.Hash,
-            Images = subject.Images.Fingerprint,
-            Classifier = Convert.ToHexStringLower(SHA256.HashData(subject.Classifier.Weights.cpu().contiguous().bytes)),
-            Type = subject.Tower.Placement.ToString(),
+            experiment.Hash,
+            Images = experiment.Validation.Fingerprint,
+            Classifier = Convert.ToHexStringLower(SHA256.HashData(experiment.Classifier.Weights.cpu().contiguous().bytes)),
+            Type = experiment.Tower.Placement.ToString(),
             Plans = variants.Select(variant => variant.ToString()).ToArray(),
-            batch,
+            experiment.Options.BatchSize,
         });
-        if (stages.TryLoad(stage, key, out IReadOnlyList<PlanScore>? known))
-        {
-            return known;
-        }
-
-        var pass = new EvaluationRun(stage, batch)
-        {
-            Progress = subject.Directory.Progress,
-            Checkpoint = stages.Checkpoint<PassState>(stage, key),
-            Cancellation = cancellation,
-        };
-        var scores = PlanEvaluation.Run(subject.Tower, subject.Classifier, subject.Images, tree, pass);
-        stages.Save(stage, key, scores);
-        return scores;
+        return experiment.Stage(
+            stage, key, stage, pass => PlanEvaluation.Run(experiment.Tower, experiment.Classifier, experiment.Validation, tree, pass));
     }
 
     private static List<MergingStudyRow> Rows(
-        StudyMergingSubject subject,
+        Experiment experiment,
         IReadOnlyList<MergingVariant> variants,
         IReadOnlyList<EncoderPlan> plans,
         IReadOnlyList<PlanScore> scores,
         IReadOnlyList<ThroughputResult> speeds,
-        ThroughputOptions protocol,
-        RunSettings run)
+        ThroughputOptions protocol)
     {
-        var (tower, classes) = (subject.Tower, subject.Tower.Features);
+        var (tower, classes) = (experiment.Tower, experiment.Tower.Features);
         var macs = plans.Select(plan => MacsTable.Of(tower.Config, classes, plan)).ToArray();
         return [.. variants.Select((variant, index) => new MergingStudyRow(
-            subject.Name,
+            experiment.Name,
             variant.Method,
             variant.Count,
             scores[index].Accuracy,
@@ -107,18 +93,8 @@ internal sealed class StudyMergingCommand : KitCommand
             macs[index].FinalTokens,
             scores[index].Images,
             protocol.Batch,
-            run.Precision.ToString().ToLowerInvariant(),
-            run.Device.ToString().ToLowerInvariant(),
+            experiment.Options.Precision.ToString().ToLowerInvariant(),
+            experiment.Options.Device.ToString().ToLowerInvariant(),
             torch.get_num_threads()))];
     }
-
-    private static Provenance Provenance(
-        CommandContext context, StudyMergingSubject subject, RunSettings run, IReadOnlyList<MergingVariant> variants) => new(
-        DateTimeOffset.Now,
-        context.CommandLine,
-        run.Seed,
-        string.Join("; ", variants.Select(variant => variant.Configuration?.ToString() ?? variant.Method)),
-        new Dictionary<string, string> { [subject.Name] = subject.Hash },
-        new Dictionary<string, string> { ["IMAGENET_VAL"] = subject.Images.Fingerprint },
-        KitVersions.Current);
 }

@@ -21,6 +21,8 @@ internal sealed class StudyMergingOptions
         ("attention-pruning", MergingMethod.AttentionPruning),
     ];
 
+    private static readonly RgbValues[] HalfPixels = [RgbValues.All(0.5f), RgbValues.All(0.5f)];
+
     private readonly Option<string[]> _methods = new("--methods")
     {
         Description = $"Methods, separated by commas: {string.Join(", ", Names.Select(entry => entry.Name))}.",
@@ -67,8 +69,8 @@ internal sealed class StudyMergingOptions
     private readonly Option<RgbValues[]> _pixels = OptionOf.Choice(
         "--pixels",
         "Mean and deviation of a plain ViT classifier's input: half (AugReg, SAM), imagenet (DeiT, MAE, SWAG).",
-        new[] { RgbValues.All(0.5f), RgbValues.All(0.5f) },
-        ("half", [RgbValues.All(0.5f), RgbValues.All(0.5f)]),
+        HalfPixels,
+        ("half", HalfPixels),
         ("imagenet", [PreprocessOptions.ImageNetMean, PreprocessOptions.ImageNetStandardDeviation]));
 
     private readonly Option<double> _crop = new("--crop")
@@ -87,9 +89,8 @@ internal sealed class StudyMergingOptions
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
-        Model.AddTo(command);
-        Model.AddClassifierTo(command);
         Data.AddTo(command, DataVariable.ImageNetValidation);
+        Model.AddTo(command);
         foreach (var option in new Option[]
         {
             _methods, _counts, _dense, _localStart, _globalStart, _unweighted, _throughputBatch, _throughputRuns, _pictures, _published,
@@ -100,6 +101,20 @@ internal sealed class StudyMergingOptions
         }
 
         Run.AddTo(command);
+    }
+
+    /// <summary>Opens what they name.</summary>
+    public Experiment Open(CommandContext context)
+    {
+        var arguments = context.Arguments;
+        var options = Model.Read(arguments, new()
+        {
+            ValidationImages = Data.Read(arguments).Require(DataVariable.ImageNetValidation),
+            Heads = Heads(arguments),
+            VitPreprocess = size => Preprocess(arguments, size),
+            DefaultRunDirectory = model => Path.Combine("runs", $"merging_{model}".ToLowerInvariant()),
+        });
+        return Experiment.Open(Run.Read(arguments, options), context.Progress, context.Cancellation);
     }
 
     /// <summary>The plain model and every method at every r.</summary>

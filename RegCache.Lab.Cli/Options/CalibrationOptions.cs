@@ -46,7 +46,7 @@ internal sealed class CalibrationOptions
             command.Add(option);
         }
 
-        _search.AddTo(command);
+        command.AddGroup(OptionGroups.Ptq4Vit, _search.AddTo);
     }
 
     /// <summary>Whether the naive baseline takes its ranges from the calibration images.</summary>

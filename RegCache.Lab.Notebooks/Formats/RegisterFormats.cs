@@ -31,7 +31,7 @@ internal static class ScoreFormat
 
     private static IEnumerable<(string Name, PlanScore Score)> Rows(FinalScores scores) =>
     [
-        ("float", scores.Float), ("quantized", scores.Without), ("prefix only", scores.PrefixOnly), ("delete only", scores.DeleteOnly),
+        ("float", scores.Float), ("quantized", scores.Quantized), ("prefix only", scores.PrefixOnly), ("delete only", scores.DeleteOnly),
         ("RegCache", scores.Both),
     ];
 }

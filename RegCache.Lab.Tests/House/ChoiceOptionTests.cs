@@ -24,12 +24,12 @@ public sealed class ChoiceOptionTests
     [InlineData(true, "--activation-range", "asymmetric")]
     public void TheGridOfTheActivationsIsChosen(bool isAsymmetric, params string[] words)
     {
-        var options = new RegCacheSettingsOptions();
+        var options = new QuantizerOptions();
         var command = new Command("test");
-        options.AddQuantizerTo(command);
+        options.AddTo(command);
         var result = command.Parse(words);
         Assert.Empty(result.Errors);
-        Assert.Equal(isAsymmetric, options.Naive(result, new(8, 8)).AsymmetricActivations);
+        Assert.Equal(isAsymmetric, options.Read(result, new()).Naive.AsymmetricActivations);
     }
 
     [Fact]

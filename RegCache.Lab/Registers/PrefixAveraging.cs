@@ -5,9 +5,8 @@ using RegCache.Lab.Evaluation;
 namespace RegCache.Lab.Registers;
 
 /// <summary>
-/// Stage 4: follows the kept tokens through the float model and averages their keys and values in every later block
-/// (regcache.md, section 7). Keys and values are affine in the normalised row, so the rows are averaged, in float64,
-/// and projected once.
+/// Stage 4: follows the kept tokens through the float model and averages their keys and values in every later block.
+/// Keys and values are affine in the normalised row, so the rows are averaged, in float64, and projected once.
 /// </summary>
 public static class PrefixAveraging
 {

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
+using RegCache.Lab.Training.Loop;
 
 namespace RegCache.Lab.Cli.Options;
 
@@ -29,9 +31,9 @@ internal sealed class SharpnessOption
         command.Add(_adaptive);
     }
 
-    /// <summary>What they say, over what the command's settings say.</summary>
+    /// <summary>What they say, over what the training's configuration says.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="configured">The settings without these options; null trains the ordinary way.</param>
+    /// <param name="configured">The configuration's own; null trains the ordinary way.</param>
     /// <exception cref="UserException">Adaptive, but without a radius.</exception>
     public SamOptions? Read(ParseResult arguments, SamOptions? configured)
     {
@@ -42,5 +44,42 @@ internal sealed class SharpnessOption
             _ when isAdaptive => throw new UserException("--sam-adaptive needs a radius: give --sam-rho RHO, too."),
             _ => null,
         };
+    }
+}
+
+/// <summary><c>--report-to</c>: what a training writes besides its JSON lines.</summary>
+internal sealed class TrainReportOption
+{
+    private readonly Option<string> _reportTo = new("--report-to")
+    {
+        Description = "tensorboard (or all) also writes TensorBoard event files; JSON lines are always written.",
+        HelpName = "NAMES",
+        DefaultValueFactory = _ => "",
+    };
+
+    /// <summary>Adds the option to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(_reportTo);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(_reportTo) is { } names && names.Contains("wandb", StringComparison.Ordinal))
+            {
+                result.AddError("--report-to wandb: this kit sends nothing over the network; use tensorboard");
+            }
+        });
+    }
+
+    /// <summary>Opens the logs of a run.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="directory">Where they are written.</param>
+    /// <param name="step">The step that the training goes on after.</param>
+    public IReadOnlyList<ITrainingLog> Open(ParseResult arguments, RunDirectory directory, long step)
+    {
+        var names = arguments.GetValue(_reportTo)!;
+        var json = new JsonLinesLog(directory.PathOf("log.jsonl"), step);
+        return names.Contains("tensorboard", StringComparison.Ordinal) || names.Contains("all", StringComparison.Ordinal)
+            ? [json, new TensorBoardLog(directory.PathOf("tensorboard"), step)]
+            : [json];
     }
 }
