@@ -30,7 +30,9 @@ internal static class CommandTree
     public static RootCommand Build(IEnumerable<KitCommand> commands, Func<KitCommand, ParseResult, int> execute)
     {
         var root = new RootCommand(Description) { Verbose };
-        root.Options.OfType<HelpOption>().Single().Action = new HelpPage();
+        var help = root.Options.OfType<HelpOption>().Single();
+        (help.Action, help.Description) = (new HelpPage(), "Show this page.");
+        root.Options.OfType<VersionOption>().Single().Description = "Show the version.";
         root.SetAction(_ => root.Parse("--help").Invoke());
         foreach (var command in commands)
         {

@@ -13,6 +13,10 @@ internal sealed class HelpPage : SynchronousCommandLineAction
     private const int MostWidth = 120;
     private const int MostNames = 36;
     private const string Ungrouped = "Options";
+    private const string Default = "[default: ";
+
+    // No line ends between the word and the value.
+    private const string Kept = "[default:\0";
 
     /// <inheritdoc/>
     public override bool ClearsParseErrors => true;
@@ -65,7 +69,7 @@ internal sealed class HelpPage : SynchronousCommandLineAction
 
     private static string Label(Option option)
     {
-        var names = string.Join(", ", option.Aliases.Append(option.Name).OrderBy(name => name.Length));
+        var names = string.Join(", ", option.Aliases.Append(option.Name).Where(name => name[0] == '-').OrderBy(name => name.Length));
         return option.ValueType == typeof(bool) || option.HelpName is null ? names : $"{names} <{option.HelpName}>";
     }
 
@@ -74,8 +78,8 @@ internal sealed class HelpPage : SynchronousCommandLineAction
     {
         var text = option.Description ?? "";
         return option.Required ? $"{text} (required)"
-            : text.Contains("[default: ", StringComparison.Ordinal) || option.ValueType == typeof(bool) || !option.HasDefaultValue ? text
-            : $"{text} [default: {Spelled(option.GetDefaultValue())}]";
+            : text.Contains(Default, StringComparison.Ordinal) || option.ValueType == typeof(bool) || !option.HasDefaultValue ? text
+            : $"{text} {Default}{Spelled(option.GetDefaultValue())}]";
     }
 
     private static string Spelled(object? value) => value is IEnumerable list and not string
@@ -108,7 +112,7 @@ internal sealed class HelpPage : SynchronousCommandLineAction
     private static IEnumerable<string> Wrapped(string text, int width)
     {
         var line = "";
-        foreach (var word in text.Split(' '))
+        foreach (var word in text.Replace(Default, Kept, StringComparison.Ordinal).Split(' ').Select(word => word.Replace(Kept, Default, StringComparison.Ordinal)))
         {
             if (line.Length > 0 && line.Length + 1 + word.Length > width)
             {

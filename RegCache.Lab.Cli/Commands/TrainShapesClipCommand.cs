@@ -114,7 +114,7 @@ internal sealed class TrainShapesClipCommand : KitCommand
 /// <summary>The model card of the demo model: how it was made, and every number of its evaluation.</summary>
 /// <param name="Learned">What about its register tokens is learned.</param>
 /// <param name="Planted">What about them is planted.</param>
-/// <param name="Recipe">The training's settings.</param>
+/// <param name="Recipe">How it was trained.</param>
 /// <param name="TrainSeconds">Wall time of the training steps, without the evaluations.</param>
 /// <param name="WeightsSha256">SHA-256 of the weight file.</param>
 /// <param name="Versions">Versions of the kit, its libraries and the system.</param>

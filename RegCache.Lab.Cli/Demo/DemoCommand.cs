@@ -2,11 +2,11 @@ using System.CommandLine;
 using RegCache.Lab.Cli.Commands;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Cli.Demo;
 
@@ -127,7 +127,7 @@ internal sealed record DemoFiles(string Model, string Search, string Test)
     /// <param name="cancellation">Stops the work.</param>
     /// <exception cref="UserException">The model is missing, or a file cannot be written.</exception>
     public static DemoFiles Prepare(string folder, IWorkProgress progress, CancellationToken cancellation) => new(
-        ShapesClipModelFolder.Find(),
+        ModelFolder.FindDemo(),
         Images(folder, ShapesSplit.Validation, SearchCount, progress, cancellation),
         Images(folder, ShapesSplit.Test, TestCount, progress, cancellation));
 

@@ -52,7 +52,7 @@ internal sealed class TrainReportOption
 {
     private readonly Option<string> _reportTo = new("--report-to")
     {
-        Description = "tensorboard (or all) also writes TensorBoard event files; JSON lines are always written.",
+        Description = "tensorboard or all: TensorBoard event files, too. JSON lines are always written. [default: JSON lines alone]",
         HelpName = "NAMES",
         DefaultValueFactory = _ => "",
     };

@@ -32,7 +32,7 @@ internal static class ScoreFormat
     private static IEnumerable<(string Name, PlanScore Score)> Rows(FinalScores scores) =>
     [
         ("float", scores.Float), ("quantized", scores.Quantized), ("prefix only", scores.PrefixOnly), ("delete only", scores.DeleteOnly),
-        ("RegCache", scores.Both),
+        ("both", scores.Both),
     ];
 }
 

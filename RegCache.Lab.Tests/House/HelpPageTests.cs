@@ -37,6 +37,7 @@ public sealed class HelpPageTests
             var text = HelpPage.Text(option);
             var parts = text.Split("[default: ");
             Assert.InRange(parts.Length, 1, 2);
+            Assert.DoesNotContain("[default: ]", text, StringComparison.Ordinal);
             if (parts.Length == 2 && option.HasDefaultValue && option.HelpName?.Contains('|', StringComparison.Ordinal) == true)
             {
                 Assert.Contains(parts[1].TrimEnd(']'), option.HelpName.Split('|'));

@@ -69,9 +69,8 @@ public static class PrefixAveraging
             }
         }
 
-        public PrefixCache Average(int extraction, ValueList<OutlierToken> tokens, VisionTower tower)
+        public PrefixCache Average(int extraction, ValueList<OutlierToken> tokens, VisionTower tower) => TensorScope.Run(() =>
         {
-            using var scope = torch.NewDisposeScope();
             var keys = new List<Tensor>();
             var values = new List<Tensor>();
             var hidden = new List<Tensor>();
@@ -87,10 +86,9 @@ public static class PrefixAveraging
                 hidden.Add(Mean(ActivationKind.BlockInput));
             }
 
-            Tensor Rows(List<Tensor> rows) =>
-                torch.stack(rows).to(torch.ScalarType.Float32).contiguous().DetachFromDisposeScope();
-            return new(extraction, tokens, Rows(keys), Rows(values), Rows(hidden));
-        }
+            static Tensor Rows(List<Tensor> rows) => torch.stack(rows).to(torch.ScalarType.Float32).contiguous();
+            return new PrefixCache(extraction, tokens, Rows(keys), Rows(values), Rows(hidden));
+        });
 
         private int Position(int image) => Array.BinarySearch(Images, image);
 

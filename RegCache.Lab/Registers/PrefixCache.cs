@@ -16,8 +16,11 @@ namespace RegCache.Lab.Registers;
 /// <param name="Values">Mean value of blocks t.. [L-t,C], float32.</param>
 /// <param name="Hidden">Mean residual row entering blocks t.. [L-t,C], float32; for diagnosis.</param>
 public sealed record PrefixCache(
-    int ExtractionBlock, ValueList<OutlierToken> Tokens, Tensor Keys, Tensor Values, Tensor Hidden) : IDisposable
+    int ExtractionBlock, ValueList<OutlierToken> Tokens, Tensor Keys, Tensor Values, Tensor Hidden) : ITensorHolder, IDisposable
 {
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => [Keys, Values, Hidden];
+
     /// <summary>Reads a prefix that `extract` wrote.</summary>
     /// <exception cref="UserException">The file is missing, damaged, or no prefix file.</exception>
     public static PrefixCache Load(string path) => PrefixCacheFile.Load(path);
@@ -30,7 +33,7 @@ public sealed record PrefixCache(
         hash.AppendData(Keys.bytes);
         hash.AppendData(Values.bytes);
         var id = $"t{ExtractionBlock}-{Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
-        Tensor Row(Tensor rows, int index) => rows[index].to(device).DetachFromDisposeScope();
+        Tensor Row(Tensor rows, int index) => TensorScope.Run(() => rows[index].to(device));
         return new(
             id,
             Enumerable.Range(0, (int)Keys.shape[0]).ToDictionary(
@@ -40,9 +43,10 @@ public sealed record PrefixCache(
     /// <inheritdoc />
     public void Dispose()
     {
-        Keys.Dispose();
-        Values.Dispose();
-        Hidden.Dispose();
+        foreach (var tensor in Tensors)
+        {
+            tensor.Dispose();
+        }
     }
 }
 
@@ -197,17 +201,16 @@ internal static class PrefixCacheFile
     private static PrefixCache Read(WeightFile file, int extractionBlock)
     {
         var tensors = file.Tensors.ToDictionary(entry => entry.Name);
-        Tensor Rows(string name)
+        Tensor Rows(string name) => TensorScope.Run(() =>
         {
-            using var scope = torch.NewDisposeScope();
             var rows = new List<Tensor>();
             while (tensors.TryGetValue($"{name}.{extractionBlock + rows.Count}", out var entry))
             {
                 rows.Add(torch.tensor(entry.ToArray<float>()));
             }
 
-            return torch.stack(rows).DetachFromDisposeScope();
-        }
+            return torch.stack(rows);
+        });
 
         var scores = tensors["score"].ToArray<float>();
         var images = tensors["image_index"].ToArray<long>();
