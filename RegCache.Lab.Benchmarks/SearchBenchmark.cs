@@ -7,7 +7,7 @@ namespace RegCache.Lab.Benchmarks;
 
 /// <summary>
 /// A reduced RegCache grid on a ViT-B/16-size encoder: the plan tree against running each plan alone, beside the ratio
-/// of block forwards that regcache.md, section 11.3 predicts, and the states and bytes that the tree keeps.
+/// of block forwards that counting them predicts, and the states and bytes that the tree keeps.
 /// </summary>
 internal static class SearchBenchmark
 {
@@ -50,7 +50,7 @@ internal static class SearchBenchmark
 
         var stateBytes = (long)Batch * (1 + model.Config.Vision.Patches) * model.Config.Vision.Width * sizeof(float);
         Console.WriteLine(
-            $"  states alive at most: {runner.PeakStates} ({runner.PeakStates * stateBytes >> 20} MiB); section 11.2 allows {blocks.Count + 1} ({(blocks.Count + 1) * stateBytes >> 20} MiB)");
+            $"  states alive at most: {runner.PeakStates} ({runner.PeakStates * stateBytes >> 20} MiB); one a candidate block and one more are {blocks.Count + 1} ({(blocks.Count + 1) * stateBytes >> 20} MiB)");
     }
 
     private static double Seconds(PlanRunner runner, torch.Tensor pixels, IReadOnlyList<PlanTree> trees) =>

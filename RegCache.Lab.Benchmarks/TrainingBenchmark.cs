@@ -1,7 +1,7 @@
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Optimization;
 using RegCache.Lab.Training.ShapesClip;
 using TorchSharp;
 

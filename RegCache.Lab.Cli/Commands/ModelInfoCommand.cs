@@ -1,7 +1,6 @@
 using System.CommandLine;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
-using RegCache.Lab.Data.ClassFolders;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;

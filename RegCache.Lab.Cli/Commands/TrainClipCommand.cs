@@ -9,7 +9,6 @@ using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Loop;
 using TorchSharp;
 
 namespace RegCache.Lab.Cli.Commands;
@@ -59,7 +58,7 @@ internal sealed class TrainClipCommand : KitCommand
             return ExitCode.Success;
         }
 
-        var file = arguments.GetValue(_config) ?? throw new UserException("--config FILE is missing: it configures the training (--schema lists what it holds).");
+        var file = arguments.GetValue(_config) ?? throw new UserException("--config FILE is missing: it holds the training's configuration (--schema lists its fields).");
         var config = ClipTrainingConfigFile.Load(file);
         var sharpness = _sharpness.Read(arguments, config.Sharpness);
         config = config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } };
@@ -73,16 +72,7 @@ internal sealed class TrainClipCommand : KitCommand
         using var validation = config.ValData is { } data ? Pairs(data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
         using var start = Start(config, device);
         using var task = new ClipTask(start.Model, train, validation, start.Preprocess, start.Tokenizer, config);
-
-        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
-        if (directory.Force)
-        {
-            checkpoints.Clear();
-        }
-
-        var loop = new TrainingLoop(
-            task, config.Loop, checkpoints, step => _reportTo.Open(arguments, directory, step), directory.Progress);
-        var metrics = loop.Run(context.Cancellation);
+        var metrics = _reportTo.Train(context, directory, task, config.Loop);
         task.Finish();
         Save(start.Model, directory.PathOf("model"));
         foreach (var (name, value) in metrics)

@@ -7,7 +7,6 @@ using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.Loop;
 using RegCache.Lab.Training.ShapesClip;
 using Spectre.Console;
 using TorchSharp;
@@ -68,15 +67,7 @@ internal sealed class TrainShapesClipCommand : KitCommand
                 }
             },
         };
-        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
-        if (directory.Force)
-        {
-            checkpoints.Clear();
-        }
-
-        var loop = new TrainingLoop(
-            task, new() { EvaluateEvery = 100 }, checkpoints, step => _reportTo.Open(arguments, directory, step), directory.Progress);
-        var validation = loop.Run(context.Cancellation);
+        var validation = _reportTo.Train(context, directory, task, new() { EvaluateEvery = 100 });
         task.Finish();
         var folder = directory.PathOf("model");
         ShapesClipModelFolder.Save(task.Model, folder);

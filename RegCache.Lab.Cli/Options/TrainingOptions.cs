@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
-using RegCache.Lab.Training.Loop;
 
 namespace RegCache.Lab.Cli.Options;
 
@@ -47,7 +46,7 @@ internal sealed class SharpnessOption
     }
 }
 
-/// <summary><c>--report-to</c>: what a training writes besides its JSON lines.</summary>
+/// <summary><c>--report-to</c>, and the part of a command that trains: what a training writes into its run directory.</summary>
 internal sealed class TrainReportOption
 {
     private readonly Option<string> _reportTo = new("--report-to")
@@ -70,11 +69,27 @@ internal sealed class TrainReportOption
         });
     }
 
-    /// <summary>Opens the logs of a run.</summary>
-    /// <param name="arguments">The command line.</param>
-    /// <param name="directory">Where they are written.</param>
-    /// <param name="step">The step that the training goes on after.</param>
-    public IReadOnlyList<ITrainingLog> Open(ParseResult arguments, RunDirectory directory, long step)
+    /// <summary>Trains to the end, from the newest checkpoint unless the run directory was forced to start over.</summary>
+    /// <param name="context">The running command.</param>
+    /// <param name="directory">Holds the checkpoints and the logs.</param>
+    /// <param name="task">What is trained.</param>
+    /// <param name="options">How often it logs, measures and saves.</param>
+    /// <returns>The last evaluation.</returns>
+    public IReadOnlyDictionary<string, double> Train(
+        CommandContext context, RunDirectory directory, ITrainingTask task, TrainingLoopOptions options)
+    {
+        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
+        if (directory.Force)
+        {
+            checkpoints.Clear();
+        }
+
+        return new TrainingLoop(task, options, checkpoints, step => Open(context.Arguments, directory, step), directory.Progress)
+            .Run(context.Cancellation);
+    }
+
+    // The logs go on after a step.
+    private IReadOnlyList<ITrainingLog> Open(ParseResult arguments, RunDirectory directory, long step)
     {
         var names = arguments.GetValue(_reportTo)!;
         var json = new JsonLinesLog(directory.PathOf("log.jsonl"), step);

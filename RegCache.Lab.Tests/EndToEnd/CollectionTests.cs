@@ -13,8 +13,8 @@ using RegCache.Lab.Quantization.RepqVit;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Encoders;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Loop;
 using RegCache.Lab.Training.ShapesClip;
 using TorchSharp;
 

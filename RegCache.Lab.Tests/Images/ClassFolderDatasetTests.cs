@@ -1,5 +1,4 @@
 using RegCache.Lab.Data;
-using RegCache.Lab.Data.ClassFolders;
 
 namespace RegCache.Lab.Tests.Images;
 

@@ -40,7 +40,8 @@ public sealed class ImageBatchReaderTests
         var late = Read(new ImageBatchReader([palette], Preprocessor, new ImageReaderOptions { RgbOnLoad = false })).Single();
         var early = Read(new ImageBatchReader([palette], Preprocessor)).Single();
         var expected = new float[Preprocessor.OutputLength];
-        Preprocessor.LoadPlanes(palette, expected);
+        using var image = ImageDecoder.Load(palette);
+        Preprocessor.ToPlanes(image, expected);
         Assert.Equal(expected, late.Pixels);
         Assert.NotEqual(expected, early.Pixels);
     }

@@ -1,5 +1,3 @@
-using RegCache.Lab.Data.Shapes;
-
 namespace RegCache.Lab.Tests.Shapes;
 
 public class CounterRandomTests

@@ -1,4 +1,4 @@
-using RegCache.Lab.Training.Optimization;
+using RegCache.Lab.Training;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training;

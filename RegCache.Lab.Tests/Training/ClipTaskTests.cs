@@ -2,8 +2,8 @@ using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Loop;
 using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Tests.Training;

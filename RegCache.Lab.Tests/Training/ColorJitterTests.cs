@@ -1,4 +1,3 @@
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Tests.Training;

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using RegCache.Lab.Encoders;
-using RegCache.Lab.Training.Optimization;
+using RegCache.Lab.Training;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training;

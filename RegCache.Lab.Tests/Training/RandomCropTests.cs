@@ -1,5 +1,4 @@
 using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Tests.Training;

@@ -1,9 +1,8 @@
 using System.Text.Json;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Tests.Encoders;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
-using RegCache.Lab.Training.Optimization;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training;

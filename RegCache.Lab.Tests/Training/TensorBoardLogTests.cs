@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training;
 
 namespace RegCache.Lab.Tests.Training;
 

@@ -1,6 +1,6 @@
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Reports;
-using RegCache.Lab.Training.Loop;
+using RegCache.Lab.Training;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training;
@@ -44,7 +44,7 @@ public sealed class TrainingLoopTests : IDisposable
         using var first = new CountingTask(10);
         Loop(first, "a").Run();
         using var other = new CountingTask(10) { Fingerprint = "other" };
-        Assert.Contains("other settings", Assert.Throws<UserException>(() => Loop(other, "a").Run()).Message, StringComparison.Ordinal);
+        Assert.Contains("other options", Assert.Throws<UserException>(() => Loop(other, "a").Run()).Message, StringComparison.Ordinal);
     }
 
     [Fact]

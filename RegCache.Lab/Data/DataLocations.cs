@@ -1,7 +1,7 @@
 namespace RegCache.Lab.Data;
 
 /// <summary>
-/// Where the data lies: options first, then environment variables, then the folders below DATA_ROOT (regcache.md 10.1).
+/// Where the data lies: options first, then environment variables, then the folders below DATA_ROOT.
 /// Null: not given and without a default. Whether a folder exists is checked when it is asked for.
 /// </summary>
 /// <param name="DataRoot">DATA_ROOT.</param>
@@ -58,7 +58,7 @@ public sealed record DataLocations(
         : $"set {variable.Name} or give {variable.Option} FOLDER";
 }
 
-/// <summary>A place of data that an environment variable names and a command-line option overrides (regcache.md 10.1).</summary>
+/// <summary>A place of data that an environment variable names and a command-line option overrides.</summary>
 /// <param name="Name">The environment variable, for example <c>TRAIN_SAMPLE</c>.</param>
 /// <param name="Option">The option that overrides it, for example <c>--train-sample</c>.</param>
 /// <param name="DefaultFolder">The folder below DATA_ROOT that is used when neither is given; null: there is no default.</param>

@@ -1,4 +1,4 @@
-using RegCache.Lab.Data.ClassFolders;
+using System.Diagnostics;
 using RegCache.Lab.Data.Images;
 
 namespace RegCache.Lab.Data;
@@ -22,12 +22,13 @@ public sealed class FolderImageSource : IImageSource
         ImageReaderOptions? options = null,
         CancellationToken cancellation = default)
     {
-        int[] sequence = [.. Enumerable.Range(0, dataset.Count)];
-        if (order == ImageOrder.Name)
+        var byClass = Enumerable.Range(0, dataset.Count);
+        int[] sequence = order switch
         {
-            sequence = [.. sequence.OrderBy(index => Path.GetFileName(dataset.Paths[index]), StringComparer.Ordinal)];
-        }
-
+            ImageOrder.Class => [.. byClass],
+            ImageOrder.Name => [.. byClass.OrderBy(index => Path.GetFileName(dataset.Paths[index]), StringComparer.Ordinal)],
+            _ => throw new UnreachableException(),
+        };
         _reader = new([.. sequence.Select(index => dataset.Paths[index])], preprocessor, options);
         Labels = dataset.Labels.Count == 0 ? [] : [.. sequence.Select(index => dataset.Labels[index])];
         // The model's input depends on both, and with it every result.
@@ -54,16 +55,26 @@ public sealed class FolderImageSource : IImageSource
         _reader.Read(batchSize, firstBatch, cancellation).Where(batch => batch.Count > 0).Select(ToImages);
 
     /// <inheritdoc />
-    public Tensor Read(IReadOnlyList<int> indices)
-    {
-        using var scope = torch.NewDisposeScope();
-        var parts = _reader.Read(indices, indices.Count).Select(batch => ToImages(batch).Images.clone()).ToArray();
-        return torch.cat(parts).MoveToOuterDisposeScope();
-    }
+    public Tensor Read(IReadOnlyList<int> indices) => TensorScope.Run(() =>
+        torch.cat([.. _reader.Read(indices, indices.Count).Select(batch => ToImages(batch).Images.clone())]));
 
+    // The tensor lies in the batch's memory, which is valid until the next batch is asked for.
     private ImageBatch ToImages(PixelBatch batch)
     {
         var options = _reader.Preprocessor.Options;
         return new([.. batch.Indices], torch.tensor(batch.Pixels, [batch.Count, 3, options.Height, options.Width]));
     }
+}
+
+/// <summary>
+/// In which order the images of class folders are read. It decides which images share a batch, and so what dynamic
+/// per-batch activation ranges are.
+/// </summary>
+public enum ImageOrder
+{
+    /// <summary>By class folder, then by file name: batches hold few classes.</summary>
+    Class,
+
+    /// <summary>By file name across classes, so that a set numbered in its own order keeps that order.</summary>
+    Name,
 }

@@ -4,7 +4,10 @@ using RegCache.Lab.Data.Images;
 
 namespace RegCache.Lab.Data;
 
-/// <summary>A labelled set of images in a fixed order, ready for a model: image i is the same in every pass.</summary>
+/// <summary>
+/// A labelled set of images in a fixed order, ready for a model: image i is the same in every pass. A source that gains nothing
+/// from reading ahead has <see cref="ImageSourceBatches.ReadInTurn"/> for its batches.
+/// </summary>
 public interface IImageSource
 {
     /// <summary>Number of images.</summary>
@@ -16,7 +19,7 @@ public interface IImageSource
     /// <summary>Identifies the content and order of the set, as a hash in hexadecimal digits.</summary>
     string Fingerprint { get; }
 
-    /// <summary>Reads the set in order, decoding ahead of the caller.</summary>
+    /// <summary>Reads the set in order; sources of files decode ahead of the caller.</summary>
     /// <param name="batchSize">Images in a batch; the last one may be smaller.</param>
     /// <param name="firstBatch">Index of the batch to begin with, to go on with an interrupted pass.</param>
     /// <param name="cancellation">Stops the pass.</param>
@@ -26,6 +29,37 @@ public interface IImageSource
     /// <summary>Reads single images, in the order asked for.</summary>
     /// <returns>Normalised images [B,3,H,W], float32 on the CPU, which the caller disposes.</returns>
     Tensor Read(IReadOnlyList<int> indices);
+}
+
+/// <summary>Some images of a set, ready for a model.</summary>
+/// <param name="Indices">The index of each image in the set, ascending.</param>
+/// <param name="Images">Normalised images [B,3,H,W].</param>
+public sealed record ImageBatch(IReadOnlyList<int> Indices, Tensor Images) : IDisposable
+{
+    /// <summary>Number of images.</summary>
+    public int Count => Indices.Count;
+
+    /// <summary>Number of images of the set up to the end of this batch.</summary>
+    public int End => Indices[^1] + 1;
+
+    /// <inheritdoc />
+    public void Dispose() => Images.Dispose();
+}
+
+/// <summary>Batches of sources that do not read ahead.</summary>
+public static class ImageSourceBatches
+{
+    /// <summary>What <see cref="IImageSource.ReadBatches"/> promises, each batch read when it is asked for.</summary>
+    public static IEnumerable<ImageBatch> ReadInTurn(
+        this IImageSource source, int batchSize, int firstBatch, CancellationToken cancellation)
+    {
+        for (var first = firstBatch * batchSize; first < source.Count; first += batchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int[] indices = [.. Enumerable.Range(first, Math.Min(batchSize, source.Count - first))];
+            yield return new(indices, source.Read(indices));
+        }
+    }
 }
 
 /// <summary>A set of images with captions, for training. May be read from several threads.</summary>
@@ -46,34 +80,6 @@ public interface IPairSource : IDisposable
 
     /// <summary>The caption of an image.</summary>
     string Caption(int index);
-}
-
-/// <summary>Some images of a set, ready for a model.</summary>
-/// <param name="Indices">The index of each image in the set, ascending.</param>
-/// <param name="Images">Normalised images [B,3,H,W].</param>
-public sealed record ImageBatch(IReadOnlyList<int> Indices, Tensor Images) : IDisposable
-{
-    /// <summary>Number of images.</summary>
-    public int Count => Indices.Count;
-
-    /// <summary>Number of images of the set up to the end of this batch.</summary>
-    public int End => Indices[^1] + 1;
-
-    /// <inheritdoc />
-    public void Dispose() => Images.Dispose();
-}
-
-/// <summary>
-/// In which order the images of class folders are read. It decides which images share a batch, and so what dynamic
-/// per-batch activation ranges are.
-/// </summary>
-public enum ImageOrder
-{
-    /// <summary>By class folder, then by file name: batches hold few classes.</summary>
-    Class,
-
-    /// <summary>By file name across classes, so that a set numbered in its own order keeps that order.</summary>
-    Name,
 }
 
 /// <summary>Some images of a set, evenly spaced, so that all classes of an ordered set take part.</summary>
@@ -103,15 +109,8 @@ public sealed class ImageSubset : IImageSource
     public string Fingerprint => $"{_all.Fingerprint}/{Count}";
 
     /// <inheritdoc />
-    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
-    {
-        for (var first = firstBatch * batchSize; first < Count; first += batchSize)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int[] indices = [.. Enumerable.Range(first, Math.Min(batchSize, Count - first))];
-            yield return new(indices, Read(indices));
-        }
-    }
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
+        this.ReadInTurn(batchSize, firstBatch, cancellation);
 
     /// <inheritdoc />
     public Tensor Read(IReadOnlyList<int> indices) => _all.Read([.. indices.Select(index => _indices[index])]);
@@ -151,15 +150,8 @@ public sealed class MemoryImageSource : IImageSource, IDisposable
     public string Fingerprint { get; }
 
     /// <inheritdoc />
-    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
-    {
-        for (var first = firstBatch * batchSize; first < Count; first += batchSize)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            var count = Math.Min(batchSize, Count - first);
-            yield return new([.. Enumerable.Range(first, count)], _images.narrow(0, first, count));
-        }
-    }
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
+        this.ReadInTurn(batchSize, firstBatch, cancellation);
 
     /// <inheritdoc />
     public Tensor Read(IReadOnlyList<int> indices)

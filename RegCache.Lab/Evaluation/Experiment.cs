@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
-using RegCache.Lab.Data.ClassFolders;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -27,7 +28,7 @@ internal static class ColorConversion
                 ClipGrey(MemoryMarshal.Cast<byte, ushort>(source), rgb);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(layout));
+                throw new UnreachableException();
         }
     }
 

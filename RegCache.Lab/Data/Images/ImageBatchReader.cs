@@ -6,7 +6,7 @@ namespace RegCache.Lab.Data.Images;
 
 /// <summary>
 /// Turns image files into batches of model input, decoding on all cores ahead of the consumer. The order is that of the
-/// files, whatever thread is done first. Several passes may be made, also at once; they share the crops in memory.
+/// files, whichever thread is done first. Several passes may be made, also at once; they share the crops in memory.
 /// </summary>
 public sealed class ImageBatchReader
 {
@@ -255,73 +255,28 @@ public sealed record ImageReaderOptions
     public bool RgbOnLoad { get; init; } = true;
 }
 
-/// <summary>Threads that fill batches in the order in which they were asked for.</summary>
-internal sealed class ReadAhead : IDisposable
+/// <summary>
+/// Normalised images, ready for a model. The memory is reused: it is valid until the next batch is asked for or
+/// the pass ends.
+/// </summary>
+public sealed class PixelBatch
 {
-    private readonly BlockingCollection<(BatchSlot Slot, int Position)> _work = [];
-    private readonly Action<int, Span<float>> _read;
-    private readonly Thread[] _threads;
-    private volatile bool _stopping;
+    private readonly ReadOnlyMemory<int> _indices;
 
-    /// <param name="workers">Number of threads.</param>
-    /// <param name="read">Makes the pixels of the image with an index.</param>
-    public ReadAhead(int workers, Action<int, Span<float>> read)
+    internal PixelBatch(ReadOnlyMemory<int> indices, Memory<float> pixels)
     {
-        _read = read;
-        _threads = new Thread[workers];
-        for (var i = 0; i < workers; i++)
-        {
-            _threads[i] = new Thread(Work) { IsBackground = true, Name = $"image reader {i}" };
-            _threads[i].Start();
-        }
+        _indices = indices;
+        Pixels = pixels;
     }
 
-    /// <summary>Queues the images of a batch.</summary>
-    public void Enqueue(BatchSlot slot)
-    {
-        for (var position = 0; position < slot.Count; position++)
-        {
-            _work.Add((slot, position));
-        }
-    }
+    /// <summary>Number of images.</summary>
+    public int Count => _indices.Length;
 
-    /// <summary>Ends the threads; images that were not begun are left.</summary>
-    public void Dispose()
-    {
-        _stopping = true;
-        _work.CompleteAdding();
-        foreach (var thread in _threads)
-        {
-            thread.Join();
-        }
+    /// <summary>The index in the set of each image.</summary>
+    public ReadOnlySpan<int> Indices => _indices.Span;
 
-        _work.Dispose();
-    }
-
-    private void Work()
-    {
-        foreach (var (slot, position) in _work.GetConsumingEnumerable())
-        {
-            if (_stopping)
-            {
-                return;
-            }
-
-            Exception? error = null;
-            try
-            {
-                _read(slot.IndexAt(position), slot.PixelsAt(position));
-            }
-#pragma warning disable CA1031 // Whatever goes wrong on this thread is thrown again on the consumer's.
-            catch (Exception e)
-#pragma warning restore CA1031
-            {
-                error = e;
-            }
-
-            slot.Finish(position, error);
-        }
-    }
+    /// <summary>[Count, 3, Height, Width], in memory that does not move.</summary>
+    public Memory<float> Pixels { get; }
 }
 
 /// <summary>An image file that was left out.</summary>

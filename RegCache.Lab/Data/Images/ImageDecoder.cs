@@ -53,7 +53,7 @@ public static class ImageDecoder
     }
 }
 
-/// <summary>The sentences for image files that cannot be used.</summary>
+/// <summary>The messages about image files that cannot be used.</summary>
 internal static class DecodingError
 {
     public static UserException Truncated(string name, string format) =>

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using RegCache.Lab.Data.Images.Resampling;
 
 namespace RegCache.Lab.Data.Images;
@@ -120,16 +121,6 @@ public sealed class ImagePreprocessor
         }
     }
 
-    /// <summary>Decodes a file, resizes, crops and normalises it.</summary>
-    /// <param name="path">A JPEG, PNG, WebP, GIF or BMP file.</param>
-    /// <param name="planes">Receives [3, Height, Width].</param>
-    /// <exception cref="UserException">The file cannot be used; the message names it.</exception>
-    public void LoadPlanes(string path, Span<float> planes)
-    {
-        using var image = ImageDecoder.Load(path);
-        ToPlanes(image, planes);
-    }
-
     private void Resample(DecodedImage image, int firstPixel, ResamplePlan plan, Span<byte> target, int targetStride)
     {
         switch (image.Layout)
@@ -144,10 +135,12 @@ public sealed class ImagePreprocessor
             case PixelLayout.Palette:
                 ResamplePalette(image, firstPixel, plan, target, targetStride);
                 break;
-            default:
+            case PixelLayout.Grey16:
                 Grey16Resampler.Run(
                     image.Grey16()[firstPixel..], image.Width, plan.Columns, plan.Rows, plan.Visible, target, targetStride);
                 break;
+            default:
+                throw new UnreachableException();
         }
     }
 
@@ -223,108 +216,6 @@ public sealed class ImagePreprocessor
         for (var i = 0; i < rgb.Length; i += 3)
         {
             color.CopyTo(rgb[i..]);
-        }
-    }
-}
-
-/// <summary>Where the pixels of a resized image come to lie in the model's input.</summary>
-/// <param name="ResizedWidth">Columns of the whole resized image.</param>
-/// <param name="ResizedHeight">Rows of the whole resized image.</param>
-/// <param name="Visible">The part of it that is kept.</param>
-/// <param name="Left">The input column where that part starts.</param>
-/// <param name="Top">The input row where that part starts.</param>
-internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeight, CropBox Visible, int Left, int Top)
-{
-    /// <summary>The geometry for an image.</summary>
-    /// <exception cref="UserException">The image is so narrow that nothing of it would be left.</exception>
-    public static ResizeGeometry For(PreprocessOptions options, DecodedImage image)
-    {
-        int width = image.Width, height = image.Height;
-        var (resizedWidth, resizedHeight) = options.ResizeMode switch
-        {
-            ResizeMode.Squash => (options.Width, options.Height),
-            ResizeMode.Longest => KeepRatio(options, width, height, Math.Max),
-            _ when options.Width == options.Height => ShorterSide(Enlarged(options.Width, options.CropRatio), width, height),
-            _ => KeepRatio(
-                options with { Width = Enlarged(options.Width, options.CropRatio), Height = Enlarged(options.Height, options.CropRatio) },
-                width,
-                height,
-                Math.Min),
-        };
-        if (resizedWidth < 1 || resizedHeight < 1)
-        {
-            throw new UserException(
-                $"The image {image.Name} of {width} x {height} pixels vanishes when it is fitted into {options.Width} x {options.Height}: " +
-                "remove it or choose another resize mode.");
-        }
-
-        // What stands over is cut off half-even; what is missing is added with the smaller half in front.
-        return new ResizeGeometry(
-            resizedWidth,
-            resizedHeight,
-            new CropBox(
-                Math.Max(0, HalfEven(resizedWidth - options.Width)),
-                Math.Max(0, HalfEven(resizedHeight - options.Height)),
-                Math.Min(resizedWidth, options.Width),
-                Math.Min(resizedHeight, options.Height)),
-            Math.Max(0, (options.Width - resizedWidth) / 2),
-            Math.Max(0, (options.Height - resizedHeight) / 2));
-    }
-
-    private static int Enlarged(int side, double ratio) => (int)Math.Floor(side / ratio);
-
-    private static (int Width, int Height) ShorterSide(int size, int width, int height)
-    {
-        var longer = (int)((double)((long)size * Math.Max(width, height)) / Math.Min(width, height));
-        return width <= height ? (size, longer) : (longer, size);
-    }
-
-    private static (int Width, int Height) KeepRatio(
-        PreprocessOptions options, int width, int height, Func<double, double, double> choose)
-    {
-        var ratio = choose((double)height / options.Height, (double)width / options.Width);
-        return ((int)Math.Round(width / ratio, MidpointRounding.ToEven), (int)Math.Round(height / ratio, MidpointRounding.ToEven));
-    }
-
-    private static int HalfEven(int difference) => (int)Math.Round(difference / 2.0, MidpointRounding.ToEven);
-}
-
-/// <summary>A rectangle of whole pixels.</summary>
-/// <param name="Left">The first column.</param>
-/// <param name="Top">The first row.</param>
-/// <param name="Width">Columns, at least 1.</param>
-/// <param name="Height">Rows, at least 1.</param>
-public readonly record struct CropBox(int Left, int Top, int Width, int Height)
-{
-    /// <summary>Whether the rectangle has pixels and lies inside an image of this size.</summary>
-    public bool FitsIn(int width, int height) =>
-        Left >= 0 && Top >= 0 && Width > 0 && Height > 0 && Left <= width - Width && Top <= height - Height;
-}
-
-/// <summary>Finished crops of a set in memory, up to a number of bytes; used by several threads.</summary>
-internal sealed class CropCache(int images, long budget)
-{
-    private readonly byte[]?[] _crops = budget > 0 ? new byte[]?[images] : [];
-    private long _left = budget;
-
-    /// <summary>The crop of an image, or null.</summary>
-    public byte[]? Find(int image) => _crops.Length == 0 ? null : Volatile.Read(ref _crops[image]);
-
-    /// <summary>Keeps a copy of a crop while there is room.</summary>
-    public void Keep(int image, ReadOnlySpan<byte> crop)
-    {
-        if (_crops.Length == 0 || Interlocked.Read(ref _left) < crop.Length)
-        {
-            return;
-        }
-
-        if (Interlocked.Add(ref _left, -crop.Length) < 0)
-        {
-            Interlocked.Add(ref _left, crop.Length);
-        }
-        else if (Interlocked.CompareExchange(ref _crops[image], crop.ToArray(), null) is not null)
-        {
-            Interlocked.Add(ref _left, crop.Length);
         }
     }
 }

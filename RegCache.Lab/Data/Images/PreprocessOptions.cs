@@ -1,6 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
-
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
@@ -57,7 +54,7 @@ public sealed record PreprocessOptions(int Height, int Width)
 /// <summary>How an image of any shape becomes one of the target size.</summary>
 public enum ResizeMode
 {
-    /// <summary>The whole target is covered, what stands over is cut off on both sides alike.</summary>
+    /// <summary>The whole target is covered; the surplus is cut off on both sides alike.</summary>
     Shortest,
 
     /// <summary>The whole image is kept, the rest of the target is filled.</summary>
@@ -75,51 +72,6 @@ public enum Interpolation
 
     /// <summary>A triangle of one pixel's radius, Pillow's <c>BILINEAR</c>.</summary>
     Bilinear,
-}
-
-/// <summary>Turns RGB bytes into float planes: (byte / 255 - mean) / standard deviation, looked up in a table.</summary>
-internal sealed class Normalization
-{
-    private readonly float[] _red;
-    private readonly float[] _green;
-    private readonly float[] _blue;
-
-    public Normalization(RgbValues mean, RgbValues deviation)
-    {
-        _red = Table(mean.Red, deviation.Red);
-        _green = Table(mean.Green, deviation.Green);
-        _blue = Table(mean.Blue, deviation.Blue);
-    }
-
-    /// <summary>Fills [3, H, W] from [H, W, 3].</summary>
-    public void Apply(ReadOnlySpan<byte> rgb, Span<float> planes)
-    {
-        var pixels = rgb.Length / 3;
-        ref var source = ref MemoryMarshal.GetReference(rgb);
-        ref var red = ref MemoryMarshal.GetArrayDataReference(_red);
-        ref var green = ref MemoryMarshal.GetArrayDataReference(_green);
-        ref var blue = ref MemoryMarshal.GetArrayDataReference(_blue);
-        var redPlane = planes[..pixels];
-        var greenPlane = planes.Slice(pixels, pixels);
-        var bluePlane = planes.Slice(2 * pixels, pixels);
-        for (var i = 0; i < pixels; i++)
-        {
-            redPlane[i] = Unsafe.Add(ref red, Unsafe.Add(ref source, 3 * i));
-            greenPlane[i] = Unsafe.Add(ref green, Unsafe.Add(ref source, (3 * i) + 1));
-            bluePlane[i] = Unsafe.Add(ref blue, Unsafe.Add(ref source, (3 * i) + 2));
-        }
-    }
-
-    private static float[] Table(double mean, double deviation)
-    {
-        var table = new float[256];
-        for (var value = 0; value < table.Length; value++)
-        {
-            table[value] = (float)(((value / 255.0) - mean) / deviation);
-        }
-
-        return table;
-    }
 }
 
 /// <summary>One number for each colour channel, on the scale of pixels divided by 255.</summary>

@@ -51,7 +51,7 @@ public static class ShapesVocabulary
 }
 
 /// <summary>
-/// Writes captions (demo-model.md, section 1): <c>a [size] colour [texture] shape</c> for one object, two of them joined by
+/// Writes captions: <c>a [size] colour [texture] shape</c> for one object, two of them joined by
 /// their relation, then the optional position and background.
 /// </summary>
 public static class ShapesCaption

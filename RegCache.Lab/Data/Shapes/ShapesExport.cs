@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Formats.Tar;
 using System.Globalization;
 using System.IO.Compression;
@@ -53,9 +54,11 @@ public static class ShapesExport
                     Each(chosen, (index, png) => AtomicFile.WriteBytes(Path.Combine(folder, split, FileName(index, "png")), png));
                     WriteCaptions(set, folder, split);
                     break;
-                default:
+                case ShapesFormat.WebDataset:
                     WriteShards(set, folder, split, Each);
                     break;
+                default:
+                    throw new UnreachableException();
             }
         }
         catch (AggregateException exception) when (exception.InnerExceptions[0] is UserException cause)
@@ -92,7 +95,7 @@ public static class ShapesExport
                 imgid = sample.Index,
                 filepath = split,
                 filename = FileName(sample.Index, "png"),
-                split = set.Split switch { ShapesSplit.Train or ShapesSplit.Calibration => "train", ShapesSplit.Validation => "val", _ => "test" },
+                split = KarpathySplit(set.Split),
                 sentids = new[] { sample.Index },
                 sentences = new[]
                 {
@@ -104,6 +107,14 @@ public static class ShapesExport
             }),
         });
     }
+
+    private static string KarpathySplit(ShapesSplit split) => split switch
+    {
+        ShapesSplit.Train or ShapesSplit.Calibration => "train",
+        ShapesSplit.Validation => "val",
+        ShapesSplit.Test or ShapesSplit.Retrieval => "test",
+        _ => throw new UnreachableException(),
+    };
 
     private static void WriteShards(ShapesSet set, string folder, string split, Action<IEnumerable<int>, Action<int, byte[]>> each)
     {
@@ -142,6 +153,19 @@ public static class ShapesExport
 
     private static void WriteJson<T>(string path, T content) =>
         AtomicFile.WriteBytes(path, JsonSerializer.SerializeToUtf8Bytes(content, _plain));
+}
+
+/// <summary>How the generated set is written to files.</summary>
+public enum ShapesFormat
+{
+    /// <summary>One folder a class with PNG files; images of two objects have no class and are left out.</summary>
+    Folders,
+
+    /// <summary>PNG files, COCO's captions JSON, and the split JSON of Karpathy.</summary>
+    Coco,
+
+    /// <summary>Tar shards of PNG, caption and class.</summary>
+    WebDataset,
 }
 
 /// <summary>Writes 8-bit RGB images as PNG, the same bytes on every machine that has the same zlib.</summary>

@@ -1,10 +1,11 @@
+using System.Diagnostics;
 using System.Security.Cryptography;
 using RegCache.Lab.Data.Images;
 
 namespace RegCache.Lab.Data.Shapes;
 
 /// <summary>
-/// The generated captioned image set (demo-model.md, section 1): coloured shapes on grey backgrounds, 64 x 64 pixels. Image
+/// The generated captioned image set (docs/methods/shapes.md): coloured shapes on grey backgrounds, 64 x 64 pixels. Image
 /// i of a split depends on the seed, the split and i alone, so every machine and any number of threads make the same bytes.
 /// </summary>
 public sealed class ShapesSet
@@ -34,7 +35,8 @@ public sealed class ShapesSet
         ShapesSplit.Calibration => 512,
         ShapesSplit.Validation => 960,
         ShapesSplit.Test => 1_920,
-        _ => 500,
+        ShapesSplit.Retrieval => 500,
+        _ => throw new UnreachableException(),
     };
 
     /// <summary>Makes the first images of a split.</summary>
@@ -121,19 +123,6 @@ public enum ShapesSplit
     Retrieval,
 }
 
-/// <summary>How the generated set is written to files.</summary>
-public enum ShapesFormat
-{
-    /// <summary>One folder a class with PNG files; images of two objects have no class and are left out.</summary>
-    Folders,
-
-    /// <summary>PNG files, COCO's captions JSON, and the split JSON of Karpathy.</summary>
-    Coco,
-
-    /// <summary>Tar shards of PNG, caption and class.</summary>
-    WebDataset,
-}
-
 /// <summary>One image of the generated set without its pixels.</summary>
 /// <param name="Scene">What it shows.</param>
 /// <param name="Caption">Its caption.</param>
@@ -170,15 +159,8 @@ public sealed class ShapesImageSource : IImageSource
     public string Fingerprint => $"{_set.Fingerprint}/{_mean}/{_deviation}";
 
     /// <inheritdoc />
-    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
-    {
-        for (var first = firstBatch * batchSize; first < Count; first += batchSize)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int[] indices = [.. Enumerable.Range(first, Math.Min(batchSize, Count - first))];
-            yield return new(indices, Read(indices));
-        }
-    }
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
+        this.ReadInTurn(batchSize, firstBatch, cancellation);
 
     /// <inheritdoc />
     public Tensor Read(IReadOnlyList<int> indices)

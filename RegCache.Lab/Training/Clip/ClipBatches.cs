@@ -1,6 +1,5 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders.Text;
 
 namespace RegCache.Lab.Training.Clip;
@@ -125,7 +124,7 @@ internal sealed class ClipBatchReader : IDisposable
     {
         if (_ahead is { } ahead)
         {
-            // A batch that nobody will use may fail unheard.
+            // Nobody will use this batch, so nobody needs to hear that it failed.
             ahead.Batch.ContinueWith(
                 task => (task.IsCompletedSuccessfully ? task.Result : null)?.Dispose(), TaskScheduler.Default).Wait();
             _ahead = null;

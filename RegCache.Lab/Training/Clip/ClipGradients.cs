@@ -1,10 +1,13 @@
-using RegCache.Lab.Data.Shapes;
+using System.Diagnostics;
 using RegCache.Lab.Encoders;
-using RegCache.Lab.Training.Losses;
+using RegCache.Lab.Evaluation;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>Computes the gradients of one optimiser step of CLIP (clip.md, section 13.4).</summary>
+/// <summary>
+/// Computes the gradients of one optimiser step of CLIP, of one micro-batch or of several that are put together. The loss meets the
+/// towers at their features: each tower's pass is entered with the loss's gradient of its features.
+/// </summary>
 /// <param name="model">The model; tensors that require gradients receive them.</param>
 /// <param name="options">Accumulation, checkpointing, precision.</param>
 public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
@@ -18,13 +21,15 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
     /// <param name="random">Draws the dropped patches; the same stream draws the same ones.</param>
     /// <returns>The loss [], in the caller's dispose scope.</returns>
     public Tensor Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random) =>
-        batches.Count == 1 || options.Accumulation == AccumulationKind.Gradients
-            ? EachByItself(batches, random)
-            : Together(batches, random);
+        batches.Count == 1 ? EachByItself(batches, random) : options.Accumulation switch
+        {
+            AccumulationKind.CachedFeatures => Together(batches, random),
+            AccumulationKind.Gradients => EachByItself(batches, random),
+            _ => throw new UnreachableException(),
+        };
 
-    private Tensor EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random)
+    private Tensor EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         Tensor? total = null;
         for (var index = 0; index < batches.Count; index++)
         {
@@ -36,12 +41,11 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
             total = total is null ? loss : total + loss;
         }
 
-        return total!.MoveToOuterDisposeScope();
-    }
+        return total!;
+    });
 
-    private Tensor Together(IReadOnlyList<ClipBatch> batches, CounterRandom random)
+    private Tensor Together(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var (images, texts) = CacheFeatures(batches, random);
         var scale = model.LogitScale!;
         using var before = scale.grad;
@@ -62,8 +66,8 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
             }
         }
 
-        return loss.MoveToOuterDisposeScope();
-    }
+        return loss;
+    });
 
     private (List<Tensor> Images, List<Tensor> Texts) CacheFeatures(IReadOnlyList<ClipBatch> batches, CounterRandom random)
     {
@@ -81,18 +85,14 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
     }
 
     // The loss's own graph ends at the features: the towers' graphs are entered with its gradients.
-    private (Tensor Loss, Tensor Images, Tensor Texts) Loss(Tensor images, Tensor texts, double weight)
+    private (Tensor Loss, Tensor Images, Tensor Texts) Loss(Tensor images, Tensor texts, double weight) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var imageLeaf = images.detach().requires_grad_();
         var textLeaf = texts.detach().requires_grad_();
         var loss = ContrastiveLoss.Of(imageLeaf, textLeaf, model.LogitScale!.exp()) * weight;
         loss.backward();
-        return (
-            loss.detach().MoveToOuterDisposeScope(),
-            imageLeaf.grad!.MoveToOuterDisposeScope(),
-            textLeaf.grad!.MoveToOuterDisposeScope());
-    }
+        return (loss.detach(), imageLeaf.grad!, textLeaf.grad!);
+    });
 
     private static void AddScaleGradient(Tensor scale, Tensor? before, int times)
     {
@@ -113,12 +113,11 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
         var layout = new TokenLayout(1, 0, tower.Config.Grid.Height, tower.Config.Grid.Width);
         using var scope = torch.NewDisposeScope();
         var kept = PatchDropout.Draw(batch.Count, tower.Config.Patches, options.PatchDropout, random)?.to(batch.Images.device);
-        Tensor Embed(Tensor images)
+        Tensor Embed(Tensor images) => TensorScope.Run(() =>
         {
-            using var inner = torch.NewDisposeScope();
             var stream = tower.Embed(images, options.Precision);
-            return (kept is null ? stream : stream.Select(kept)).Tokens.MoveToOuterDisposeScope();
-        }
+            return (kept is null ? stream : stream.Select(kept)).Tokens;
+        });
 
         return new(
             batch.Images,
@@ -126,7 +125,7 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
                 Embed,
                 .. _visionBlocks.Select((layers, block) => Block(
                     layers, block, layout, wanted: block == _visionBlocks.Length - 1 ? tower.WantedTokens(probe: null) : null)),
-                tokens => Normalize(tower.Project(new(tokens, layout))),
+                tokens => ZeroShotClassifier.Normalize(tower.Project(new(tokens, layout))),
             ],
             checkpointing,
             kept?.DetachFromDisposeScope());
@@ -141,7 +140,7 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
             [
                 ids => tower.Embed(ids).Tokens,
                 .. _textBlocks.Select((layers, block) => Block(layers, block, layout, mask: tower.Mask)),
-                tokens => Normalize(tower.Project(new(tokens, layout), batch.TextIds)),
+                tokens => ZeroShotClassifier.Normalize(tower.Project(new(tokens, layout), batch.TextIds)),
             ],
             checkpointing);
     }
@@ -150,9 +149,41 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
         BlockLayers layers, int block, TokenLayout layout, Tensor? mask = null, int? wanted = null) =>
         tokens => TransformerBlock.Forward(new(tokens, layout), block, layers, BlockPlan.Plain, mask, keepTokens: wanted).Tokens;
 
-    private static Tensor Normalize(Tensor features) =>
-        torch.nn.functional.normalize(features.to(torch.ScalarType.Float32), p: 2, dim: -1, eps: 1e-12);
-
     private static BlockLayers[] Bind(IReadOnlyList<BlockLayers> blocks, ILayerTransform? transform) =>
         [.. blocks.Select((layers, block) => transform?.Apply(block, layers) ?? layers)];
+}
+
+/// <summary>How a CLIP training computes its gradients.</summary>
+public sealed record ClipStepOptions
+{
+    /// <summary>How micro-batches are put together.</summary>
+    public AccumulationKind Accumulation { get; init; } = AccumulationKind.CachedFeatures;
+
+    /// <summary>
+    /// Whether the logit scale's gradient is counted once for every micro-batch of <see cref="AccumulationKind.CachedFeatures"/>, as
+    /// OpenCLIP does; otherwise it is that of the big batch.
+    /// </summary>
+    public bool RepeatScaleGradient { get; init; } = true;
+
+    /// <summary>Whether blocks are computed again in the backward pass instead of keeping their activations.</summary>
+    public bool GradientCheckpointing { get; init; }
+
+    /// <summary>Probability with which a patch token is dropped; at least one stays.</summary>
+    public double PatchDropout { get; init; }
+
+    /// <summary>How the layers of both towers run; null runs them in float32.</summary>
+    public ILayerTransform? Precision { get; init; }
+}
+
+/// <summary>How the micro-batches of one optimiser step are put together.</summary>
+public enum AccumulationKind
+{
+    /// <summary>
+    /// Features of all micro-batches are computed first, without gradients; the loss sees them all, so every pair is a negative of
+    /// every other one and the gradient is that of the big batch; then every micro-batch runs again, forwards and backwards.
+    /// </summary>
+    CachedFeatures,
+
+    /// <summary>Each micro-batch has its own loss and negatives; gradients are averaged.</summary>
+    Gradients,
 }

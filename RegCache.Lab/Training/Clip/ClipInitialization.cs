@@ -1,10 +1,10 @@
-using RegCache.Lab.Data.Shapes;
+using System.Diagnostics;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>Random weights for a training from scratch (clip.md, section 7).</summary>
+/// <summary>Random weights for a training from scratch, distributed as OpenCLIP draws them (docs/methods/clip.md, "Initial weights").</summary>
 public static class ClipInitialization
 {
     private const double TokenDeviation = 0.02;
@@ -86,7 +86,9 @@ public static class ClipInitialization
             _ when name.EndsWith("c_fc.weight", StringComparison.Ordinal) => Math.Pow(2.0 * text.Width, -0.5),
             _ when name.EndsWith("c_fc.bias", StringComparison.Ordinal) => 0,
             _ when name.EndsWith("c_proj.bias", StringComparison.Ordinal) => 0,
-            _ => scale,
+            _ when name.EndsWith("in_proj_weight", StringComparison.Ordinal) => scale,
+            _ when name.Contains("text_projection", StringComparison.Ordinal) => scale,
+            _ => throw new UnreachableException($"No rule draws the text tensor {name}."),
         };
     }
 }

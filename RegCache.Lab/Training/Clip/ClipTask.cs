@@ -1,37 +1,13 @@
+using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.Loop;
-using RegCache.Lab.Training.Optimization;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>How a CLIP training computes its gradients.</summary>
-public sealed record ClipStepOptions
-{
-    /// <summary>How micro-batches are put together.</summary>
-    public AccumulationKind Accumulation { get; init; } = AccumulationKind.CachedFeatures;
-
-    /// <summary>
-    /// Whether the logit scale's gradient is counted once for every micro-batch of <see cref="AccumulationKind.CachedFeatures"/>, as
-    /// OpenCLIP does; otherwise it is that of the big batch.
-    /// </summary>
-    public bool RepeatScaleGradient { get; init; } = true;
-
-    /// <summary>Whether blocks are computed again in the backward pass instead of keeping their activations.</summary>
-    public bool GradientCheckpointing { get; init; }
-
-    /// <summary>Probability with which a patch token is dropped; at least one stays.</summary>
-    public double PatchDropout { get; init; }
-
-    /// <summary>How the layers of both towers run; null runs them in float32.</summary>
-    public ILayerTransform? Precision { get; init; }
-}
-
-/// <summary>CLIP training on image-text pairs (clip.md, section 13).</summary>
+/// <summary>CLIP training on image-text pairs with the contrastive loss, as OpenCLIP does it (docs/methods/clip.md).</summary>
 public sealed class ClipTask : ITrainingTask, IDisposable
 {
     private static readonly double _maxLogitScale = Math.Log(100);
@@ -51,8 +27,8 @@ public sealed class ClipTask : ITrainingTask, IDisposable
     /// <param name="validation">Pairs for the evaluation, or null.</param>
     /// <param name="preprocess">How images become input.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
-    /// <param name="config">The settings.</param>
-    /// <exception cref="UserException">The settings do not fit the data.</exception>
+    /// <param name="config">The training, as its file says.</param>
+    /// <exception cref="UserException">The configuration does not fit the data.</exception>
     public ClipTask(
         ClipModel model,
         IPairSource train,
@@ -72,7 +48,8 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         if (StepsPerEpoch == 0)
         {
             throw new UserException(
-                $"`accum_freq` {config.AccumFreq} times `batch_size` {config.BatchSize} is more than the {train.Count} pairs of an epoch; lower one of them.");
+                $"`accum_freq` {config.AccumFreq} times `batch_size` {config.BatchSize} is more than the {train.Count} pairs of an epoch; " +
+                "lower one of them.");
         }
 
         _gradients = new(model, new()
@@ -80,11 +57,16 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             Accumulation = config.Accumulation,
             GradientCheckpointing = config.GradCheckpointing,
             PatchDropout = config.PatchDropout,
-            Precision = config.Precision == TrainingPrecision.AmpBf16 ? new Bf16Precision() : null,
+            Precision = config.Precision switch
+            {
+                TrainingPrecision.Fp32 => null,
+                TrainingPrecision.AmpBf16 => new Bf16Precision(),
+                _ => throw new UnreachableException(),
+            },
         });
         _sharpness = config.Sharpness is { } sharpness ? new([.. model.Weights.Names.Select(name => model.Weights[name])], sharpness) : null;
         _optimizer = new(ParameterGroups.Of(model.Weights, config.Wd), new(config.Beta1, config.Beta2, config.Eps));
-        _schedule = Schedule();
+        _schedule = Schedule(config);
         _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
         _evaluation = validation is null ? null : new(new(validation, preprocess, tokenizer, new()), config.BatchSize);
         Fingerprint = ContentHash.OfValue(new { config, train = train.Fingerprint, architecture = model.Config.ToString() });
@@ -112,9 +94,8 @@ public sealed class ClipTask : ITrainingTask, IDisposable
     public void Prepare(long step) => _optimizer.Resume(step);
 
     /// <inheritdoc />
-    public StepMetrics Step(long step)
+    public StepMetrics Step(long step) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var batches = Read(step);
         try
         {
@@ -125,13 +106,10 @@ public sealed class ClipTask : ITrainingTask, IDisposable
             _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
             ClampLogitScale(Model);
             _average?.Update();
-            return new(loss.MoveToOuterDisposeScope(), rate, batches.Length * _config.BatchSize)
+            return new StepMetrics(loss, rate, batches.Length * _config.BatchSize)
             {
-                GradientNorm = norm?.MoveToOuterDisposeScope(),
-                Others = new Dictionary<string, Tensor>
-                {
-                    ["train/scale"] = Model.LogitScale!.detach().exp().MoveToOuterDisposeScope(),
-                },
+                GradientNorm = norm,
+                Others = new Dictionary<string, Tensor> { ["train/scale"] = Model.LogitScale!.detach().exp() },
                 Batch = batches[0].Name,
             };
         }
@@ -139,7 +117,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         {
             Array.ForEach(batches, batch => batch.Dispose());
         }
-    }
+    });
 
     /// <inheritdoc />
     public IReadOnlyDictionary<string, double> Evaluate()
@@ -171,7 +149,7 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         _average?.Dispose();
     }
 
-    /// <summary>Keeps the logarithm of the logit scale between 0 and ln 100, as after every step.</summary>
+    /// <summary>Keeps the logarithm of the logit scale between 0 and ln 100; every step ends with it.</summary>
     internal static void ClampLogitScale(ClipModel model)
     {
         using var noGradient = torch.no_grad();
@@ -216,11 +194,12 @@ public sealed class ClipTask : ITrainingTask, IDisposable
         ];
     }
 
-    private LearningRateSchedule Schedule() => _config.LrScheduler switch
+    private LearningRateSchedule Schedule(ClipTrainingConfig config) => config.LrScheduler switch
     {
-        ScheduleKind.Cosine => new CosineSchedule(_config.Lr, _config.Warmup, Steps),
-        ScheduleKind.Const => new ConstantSchedule(_config.Lr, _config.Warmup),
-        _ => new CooldownSchedule(
-            _config.Lr, _config.Warmup, Steps, (long)_config.EpochsCooldown * StepsPerEpoch, _config.LrCooldownPower, _config.LrCooldownEnd),
+        ScheduleKind.Cosine => new CosineSchedule(config.Lr, config.Warmup, Steps),
+        ScheduleKind.Const => new ConstantSchedule(config.Lr, config.Warmup),
+        ScheduleKind.ConstCooldown => new CooldownSchedule(
+            config.Lr, config.Warmup, Steps, (long)config.EpochsCooldown * StepsPerEpoch, config.LrCooldownPower, config.LrCooldownEnd),
+        _ => throw new UnreachableException(),
     };
 }

@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.Loop;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -60,7 +59,7 @@ public sealed record ClipTrainingConfig
     /// <summary>Optimiser steps of the warm-up.</summary>
     public long Warmup { get; init; } = 10_000;
 
-    /// <summary>The learning rate after the warm-up.</summary>
+    /// <summary>The course of the learning rate after the warm-up.</summary>
     public ScheduleKind LrScheduler { get; init; } = ScheduleKind.Cosine;
 
     /// <summary>Epochs of the cool-down of <see cref="ScheduleKind.ConstCooldown"/>.</summary>
@@ -125,7 +124,7 @@ public sealed record ClipTrainingConfig
         ColorJitterProb,
         GrayScaleProb);
 
-    /// <summary>The loop's part of the settings.</summary>
+    /// <summary>How often the loop logs, measures and saves.</summary>
     [JsonIgnore]
     public TrainingLoopOptions Loop => new()
     {
@@ -197,29 +196,6 @@ public enum ScheduleKind
 
     /// <summary>Constant, then a cool-down.</summary>
     ConstCooldown,
-}
-
-/// <summary>The number format of a training.</summary>
-public enum TrainingPrecision
-{
-    /// <summary>float32 throughout.</summary>
-    Fp32,
-
-    /// <summary>Matrix products in bfloat16, everything else in float32; see <see cref="Bf16Precision"/>.</summary>
-    AmpBf16,
-}
-
-/// <summary>How the micro-batches of one optimiser step are put together.</summary>
-public enum AccumulationKind
-{
-    /// <summary>
-    /// Features of all micro-batches are computed first, without gradients; the loss sees them all, so every pair is a negative of
-    /// every other one and the gradient is that of the big batch (clip.md, section 13.4).
-    /// </summary>
-    CachedFeatures,
-
-    /// <summary>Each micro-batch has its own loss and negatives; gradients are averaged.</summary>
-    Gradients,
 }
 
 /// <summary>The JSON file of a CLIP training: the fields of <see cref="ClipTrainingConfig"/> in snake_case.</summary>

@@ -1,9 +1,9 @@
+using System.Diagnostics;
 using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>The random changes of a training image (clip.md, section 11.1): crop, then colours.</summary>
+/// <summary>The random changes of a training image: crop, then colours.</summary>
 /// <param name="Crop">The random crop; null resizes and crops at the centre.</param>
 /// <param name="Jitter">The change of colours; null keeps them.</param>
 /// <param name="JitterProbability">Share of the images that <paramref name="Jitter"/> changes.</param>
@@ -42,7 +42,7 @@ public sealed record ImageAugmentation(
     }
 }
 
-/// <summary>The random resized crop of CLIP's training (clip.md, section 11.1).</summary>
+/// <summary>The random resized crop of CLIP's training, with torchvision's rule and OpenCLIP's areas.</summary>
 /// <param name="SmallestArea">Smallest share of the image's area.</param>
 /// <param name="LargestArea">Largest share of the image's area.</param>
 public sealed record RandomCrop(double SmallestArea = 0.9, double LargestArea = 1)
@@ -76,7 +76,7 @@ public sealed record RandomCrop(double SmallestArea = 0.9, double LargestArea = 
     }
 }
 
-/// <summary>Random changes of colour (clip.md, section 11.1), in the 8-bit arithmetic of Pillow's image operations.</summary>
+/// <summary>Random changes of colour, as torchvision's ColorJitter, in the 8-bit arithmetic of Pillow's image operations.</summary>
 /// <param name="Brightness">Largest change of the brightness factor from 1.</param>
 /// <param name="Contrast">Largest change of the contrast factor from 1.</param>
 /// <param name="Saturation">Largest change of the saturation factor from 1.</param>
@@ -109,9 +109,11 @@ public sealed record ColorJitter(double Brightness, double Contrast, double Satu
                 case 2:
                     ChangeSaturation(rgb, factors[2]);
                     break;
-                default:
+                case 3:
                     TurnHue(rgb, factors[3]);
                     break;
+                default:
+                    throw new UnreachableException();
             }
         }
     }

@@ -1,40 +1,45 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
-using RegCache.Lab.Training.Losses;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>Validation on image-text pairs (clip.md, section 14): loss, ranks and recall in both directions.</summary>
+/// <summary>
+/// Validation on image-text pairs: the loss, and rank and recall of each image's own text among all texts, and the other way round,
+/// under OpenCLIP's names.
+/// </summary>
 /// <param name="pairs">The pairs, without random crops.</param>
-/// <param name="batchSize">Pairs in a batch.</param>
+/// <param name="batchSize">Pairs in a batch; the loss is the mean of the batches' losses, weighted by their size.</param>
 internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize)
 {
     private static readonly int[] _depths = [1, 5, 10];
-    private readonly int _count = pairs.Count;
 
     /// <summary>Measures a model.</summary>
-
+    /// <returns>Numbers under <c>val/</c>; recalls are shares from 0 to 1, ranks begin at 1.</returns>
     public IReadOnlyDictionary<string, double> Run(ClipModel model)
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         var (images, texts, loss) = (new List<Tensor>(), new List<Tensor>(), 0.0);
         var device = model.Vision.Placement.Device;
-        foreach (var indices in Enumerable.Range(0, _count).Chunk(batchSize))
+        foreach (var indices in Enumerable.Range(0, pairs.Count).Chunk(batchSize))
         {
             using var batch = pairs.Make(indices, default, "validation");
-            using var inner = torch.NewDisposeScope();
-            var image = Normalize(model.Vision.Encode(batch.Images.to(device)));
-            var text = Normalize(model.Text!.Encode(batch.TextIds.to(device)));
-            loss += ContrastiveLoss.Of(image, text, model.LogitScale!.exp()).ToDouble() * batch.Count;
-            images.Add(image.MoveToOuterDisposeScope());
-            texts.Add(text.MoveToOuterDisposeScope());
+            var (image, text, batchLoss) = TensorScope.Run(() =>
+            {
+                var image = ZeroShotClassifier.Normalize(model.Vision.Encode(batch.Images.to(device)));
+                var text = ZeroShotClassifier.Normalize(model.Text!.Encode(batch.TextIds.to(device)));
+                return (image, text, ContrastiveLoss.Of(image, text, model.LogitScale!.exp()).ToDouble());
+            });
+            images.Add(image);
+            texts.Add(text);
+            loss += batchLoss * batch.Count;
         }
 
-        var metrics = new OrderedDictionary<string, double> { ["val/clip_val_loss"] = loss / _count };
-        AddRanks(metrics, "image_to_text", torch.cat(images, 0), torch.cat(texts, 0));
-        AddRanks(metrics, "text_to_image", torch.cat(texts, 0), torch.cat(images, 0));
-        metrics["val/num_samples"] = _count;
+        var metrics = new OrderedDictionary<string, double> { ["val/clip_val_loss"] = loss / pairs.Count };
+        var (allImages, allTexts) = (torch.cat(images, 0), torch.cat(texts, 0));
+        AddRanks(metrics, "image_to_text", allImages, allTexts);
+        AddRanks(metrics, "text_to_image", allTexts, allImages);
+        metrics["val/num_samples"] = pairs.Count;
         return metrics;
     }
 
@@ -48,6 +53,4 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize)
             metrics[$"val/{direction}_R@{depth}"] = ranks.RecallAt(depth);
         }
     }
-
-    private static Tensor Normalize(Tensor features) => torch.nn.functional.normalize(features, p: 2, dim: -1, eps: 1e-12);
 }

@@ -1,6 +1,3 @@
-using RegCache.Lab.Data.Shapes;
-using RegCache.Lab.Encoders;
-
 namespace RegCache.Lab.Training.Clip;
 
 /// <summary>
@@ -79,7 +76,10 @@ internal sealed class TowerPass : IDisposable
     }
 }
 
-/// <summary>Patch dropout (clip.md, section 3): each image keeps the class token and a random choice of its patches.</summary>
+/// <summary>
+/// Patch dropout (Li et al. 2023, "Scaling Language-Image Pre-training via Masking"): each image keeps the class token and a random
+/// choice of its patches.
+/// </summary>
 internal static class PatchDropout
 {
     /// <summary>Draws the tokens that stay, <c>max(1, floor(n (1 - p)))</c> patches of n, in random order.</summary>
@@ -107,53 +107,5 @@ internal static class PatchDropout
         }
 
         return torch.tensor(kept, [images, 1 + count]);
-    }
-}
-
-/// <summary>
-/// Mixed precision (clip.md, section 13.5): inputs and weights of linear layers and attention products are cast to bfloat16;
-/// the residual stream, norms, softmax and the weights themselves stay float32.
-/// </summary>
-public sealed record Bf16Precision : ILayerTransform
-{
-    /// <inheritdoc />
-    public BlockLayers Apply(int block, BlockLayers plain) => Enum.GetValues<LinearKind>().Aggregate(
-        plain with { Attention = new Bf16Attention() }, (layers, kind) => layers.With(kind, linear => new Bf16Linear(linear)));
-
-    private sealed record Bf16Linear(ILinear Plain) : ILinear
-    {
-        public Tensor Weight => Plain.Weight;
-
-        public Tensor? Bias => Plain.Bias;
-
-        public bool IsRowwise => Plain.IsRowwise;
-
-        public Tensor Apply(Tensor input)
-        {
-            using var scope = torch.NewDisposeScope();
-            var product = torch.nn.functional.linear(
-                input.to(torch.ScalarType.BFloat16), Weight.to(torch.ScalarType.BFloat16), Bias?.to(torch.ScalarType.BFloat16));
-            return product.to(input.dtype).MoveToOuterDisposeScope();
-        }
-    }
-
-    private sealed record Bf16Attention : IAttention
-    {
-        public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
-        {
-            using var scope = torch.NewDisposeScope();
-            Tensor Low(Tensor tensor) => tensor.to(torch.ScalarType.BFloat16);
-            var keys = Attention.Prepend(extras.PrefixKeys, key);
-            var values = Attention.Prepend(extras.PrefixValues, value);
-            var logits = Low(query * (1 / Math.Sqrt(query.shape[^1]))).matmul(Low(keys).transpose(-2, -1)).to(query.dtype);
-            if (extras.Bias is { } bias)
-            {
-                logits = logits + Attention.PadColumns(bias, extras.PrefixKeys);
-            }
-
-            var probabilities = logits.softmax(-1);
-            probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
-            return Low(probabilities).matmul(Low(values)).to(query.dtype).MoveToOuterDisposeScope();
-        }
     }
 }

@@ -1,45 +1,10 @@
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Training.ShapesClip;
 
-/// <summary>The temporary losses that make some patches registers; see <see cref="PlantedRegisters"/>.</summary>
-public sealed record RegisterLossOptions
-{
-    /// <summary>Steps during which the losses act, from the beginning of the phase.</summary>
-    public required int Steps { get; init; }
-
-    /// <summary>How many positions of the patch grid may be marked; where they are is learned.</summary>
-    public int Positions { get; init; } = 7;
-
-    /// <summary>Steps over which the wanted pre-activation rises from 0.</summary>
-    public int RampSteps { get; init; } = 120;
-
-    /// <summary>The wanted pre-activation of the mark neuron on marked patches.</summary>
-    public double MarkedLevel { get; init; } = 8;
-
-    /// <summary>The pre-activation that unmarked patches should stay below.</summary>
-    public double UnmarkedLevel { get; init; } = -1;
-
-    /// <summary>Weight of the reward of marked patches.</summary>
-    public double MarkedWeight { get; init; } = 0.3;
-
-    /// <summary>Weight of the mean over the unmarked patches.</summary>
-    public double UnmarkedWeight { get; init; } = 0.3;
-
-    /// <summary>Weight of the worst unmarked patch of each image.</summary>
-    public double WorstUnmarkedWeight { get; init; } = 0.1;
-
-    /// <summary>Weight of the wish that later blocks attend to marked patches.</summary>
-    public double SinkWeight { get; init; } = 0.5;
-
-    /// <summary>The wanted share of attention that goes to marked patches.</summary>
-    public double SinkShare { get; init; } = 0.3;
-}
-
 /// <summary>
-/// Everything about the demo model's register tokens that is not plain CLIP training (demo-model.md, section 3), in one
-/// place. Learned: which patches become registers (the mark neuron's input weights, under temporary losses), and their use
+/// Everything about the demo model's register tokens that is not plain CLIP training, in one place (docs/methods/shapes.md).
+/// Learned: which patches become registers (the mark neuron's input weights, under temporary losses), and their use
 /// as attention sinks. Planted: the two residual channels they use, how large they are, and in which blocks the hidden value
 /// of the MLP explodes.
 /// </summary>
@@ -125,9 +90,8 @@ internal sealed class PlantedRegisters(WeightTable weights)
     /// <param name="probe">What the forward pass showed.</param>
     /// <param name="isLowInformation">1 for patches that may be marked [B,N]; all patches are there.</param>
     /// <returns>The weighted sum [].</returns>
-    public static Tensor Loss(RegisterLossOptions options, long step, RegisterProbe probe, Tensor isLowInformation)
+    public static Tensor Loss(RegisterLossOptions options, long step, RegisterProbe probe, Tensor isLowInformation) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var patches = probe.Marks.shape[1] - 1;
         var (classMarks, marks) = (probe.Marks.narrow(1, 0, 1), probe.Marks.narrow(1, 1, patches));
 
@@ -149,8 +113,8 @@ internal sealed class PlantedRegisters(WeightTable weights)
             loss = loss + ((options.SinkShare - share.mean([0])).relu().mean() * options.SinkWeight);
         }
 
-        return loss.MoveToOuterDisposeScope();
-    }
+        return loss;
+    });
 
     private static int BlockCount(WeightTable weights) =>
         weights.Names.Count(name => name.StartsWith("visual.", StringComparison.Ordinal) && name.EndsWith("mlp.c_fc.bias", StringComparison.Ordinal));
@@ -220,64 +184,5 @@ internal sealed class RegisterProbe : IActivationProbe
         {
             scope?.Attach(_marks);
         }
-    }
-}
-
-/// <summary>
-/// How much a patch tells: the mean absolute difference between its pixels and the image's median colour. Objects score
-/// high, plain background scores low.
-/// </summary>
-internal static class PatchInformation
-{
-    private const int Side = ShapesScene.Side;
-
-    /// <summary>Scores the patches of an image, row by row.</summary>
-    /// <param name="pixels">The image, rows of pixels of red, green and blue.</param>
-    /// <param name="patchSize">Side of a patch in pixels.</param>
-    /// <param name="scores">One score a patch, 0 to 255.</param>
-    public static void Score(ReadOnlySpan<byte> pixels, int patchSize, Span<float> scores)
-    {
-        Span<int> median = [Median(pixels, 0), Median(pixels, 1), Median(pixels, 2)];
-        var grid = Side / patchSize;
-        Span<int> sums = stackalloc int[scores.Length];
-        sums.Clear();
-        for (var y = 0; y < Side; y++)
-        {
-            var row = pixels.Slice(y * Side * 3, Side * 3);
-            for (var patch = 0; patch < grid; patch++)
-            {
-                var sum = 0;
-                var part = row.Slice(patch * patchSize * 3, patchSize * 3);
-                for (var index = 0; index < part.Length; index += 3)
-                {
-                    sum += Math.Abs(part[index] - median[0]) + Math.Abs(part[index + 1] - median[1]) + Math.Abs(part[index + 2] - median[2]);
-                }
-
-                sums[(y / patchSize * grid) + patch] += sum;
-            }
-        }
-
-        for (var patch = 0; patch < scores.Length; patch++)
-        {
-            scores[patch] = sums[patch] / (3f * patchSize * patchSize);
-        }
-    }
-
-    private static int Median(ReadOnlySpan<byte> pixels, int channel)
-    {
-        Span<int> histogram = stackalloc int[256];
-        histogram.Clear();
-        for (var index = channel; index < pixels.Length; index += 3)
-        {
-            histogram[pixels[index]]++;
-        }
-
-        var (level, below) = (0, histogram[0]);
-        while (below <= Side * Side / 2)
-        {
-            below += histogram[++level];
-        }
-
-        return level;
     }
 }

@@ -1,24 +1,17 @@
-using System.Text.Json.Nodes;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
-using RegCache.Lab.Encoders.Checkpoints;
-using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Training.Loop;
-using RegCache.Lab.Training.Losses;
-using RegCache.Lab.Training.Optimization;
+using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Training.ShapesClip;
 
 /// <summary>
-/// The demo model's training (demo-model.md, section 3): CLIP with patch dropout guided by information, short captions and
-/// soft targets, in phases with an optimiser each.
+/// The demo model's training (docs/methods/shapes.md): CLIP with patch dropout guided by information, short captions and soft
+/// targets, in phases with an optimiser each.
 /// </summary>
 public sealed class ShapesClipTask : ITrainingTask, IDisposable
 {
-    private static readonly double _maxLogitScale = Math.Log(100);
-
     private readonly ShapesClipOptions _options;
     private readonly ShapesClipSampler _sampler;
     private readonly ShapesClipEvaluation _evaluation;
@@ -82,9 +75,8 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     }
 
     /// <inheritdoc />
-    public StepMetrics Step(long step)
+    public StepMetrics Step(long step) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var (index, local) = PhaseOf(step);
         var phase = _options.Phases[index];
         var batch = _sampler.Make(phase, index, local);
@@ -100,7 +92,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         var schedule = new CosineSchedule(phase.LearningRate, phase.WarmupSteps, phase.Steps, phase.LearningRate * phase.EndShare);
         var norm = _optimizer.GradientNorm();
         _optimizer.Step(schedule.At(local), norm, _options.MaxGradientNorm);
-        ClampLogitScale();
+        ClipTask.ClampLogitScale(Model);
         if (phase.Registers is not null)
         {
             _registers.Enforce();
@@ -111,17 +103,17 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
             PhaseEnded?.Invoke(index, Model);
         }
 
-        return new(contrastive.MoveToOuterDisposeScope(), schedule.At(local), phase.BatchSize)
+        return new StepMetrics(contrastive, schedule.At(local), phase.BatchSize)
         {
-            GradientNorm = norm.MoveToOuterDisposeScope(),
+            GradientNorm = norm,
             Others = new Dictionary<string, Tensor>
             {
-                ["train/register_loss"] = (loss - contrastive).MoveToOuterDisposeScope(),
-                ["train/scale"] = Model.LogitScale!.detach().exp().MoveToOuterDisposeScope(),
+                ["train/register_loss"] = loss - contrastive,
+                ["train/scale"] = Model.LogitScale!.detach().exp(),
             },
             Batch = $"phase {index + 1}, batch {local}",
         };
-    }
+    });
 
     /// <inheritdoc />
     public IReadOnlyDictionary<string, double> Evaluate() => _evaluation.Run(Model);
@@ -143,31 +135,29 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     }
 
     // Adds to the gradients; returns the contrastive loss and the whole one, detached.
-    private (Tensor Contrastive, Tensor Whole) Differentiate(ShapesClipBatch batch, RegisterLossOptions? registers, long local)
+    private (Tensor Contrastive, Tensor Whole) Differentiate(
+        ShapesClipBatch batch, RegisterLossOptions? registers, long local) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var probe = registers is null ? null : new RegisterProbe();
-        var images = ZeroShotNormalize(EncodeImages(batch, probe));
+        var images = ZeroShotClassifier.Normalize(EncodeImages(batch, probe));
         probe?.AttachToScope();
-        var texts = ZeroShotNormalize(Model.Text!.Encode(batch.TextIds));
+        var texts = ZeroShotClassifier.Normalize(Model.Text!.Encode(batch.TextIds));
         var contrastive = Loss(images, texts, batch.CaptionOf);
         var whole = registers is null ? contrastive : contrastive + PlantedRegisters.Loss(registers, local, probe!, batch.IsLowInformation);
         whole.backward();
-        return (contrastive.detach().MoveToOuterDisposeScope(), whole.detach().MoveToOuterDisposeScope());
-    }
+        return (contrastive.detach(), whole.detach());
+    });
 
     // Images of one caption are all positives of it.
-    private Tensor Loss(Tensor images, Tensor texts, Tensor captionOf)
+    private Tensor Loss(Tensor images, Tensor texts, Tensor captionOf) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var rows = texts.index_select(0, captionOf);
         var isSame = (captionOf.unsqueeze(0) == captionOf.unsqueeze(1)).to(torch.ScalarType.Float32);
-        return ContrastiveLoss.Of(images, rows, Model.LogitScale!.exp(), isSame).MoveToOuterDisposeScope();
-    }
+        return ContrastiveLoss.Of(images, rows, Model.LogitScale!.exp(), isSame);
+    });
 
-    private Tensor EncodeImages(ShapesClipBatch batch, RegisterProbe? probe)
+    private Tensor EncodeImages(ShapesClipBatch batch, RegisterProbe? probe) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var tower = Model.Vision;
         var stream = tower.Embed(batch.Images);
         stream = batch.Kept is null ? stream : stream.Select(batch.Kept);
@@ -177,17 +167,8 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
             stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe, keepTokens: wanted);
         }
 
-        var features = tower.Project(stream).MoveToOuterDisposeScope();
-        return features;
-    }
-
-    private static Tensor ZeroShotNormalize(Tensor features) => torch.nn.functional.normalize(features, p: 2, dim: -1, eps: 1e-12);
-
-    private void ClampLogitScale()
-    {
-        using var noGradient = torch.no_grad();
-        Model.LogitScale!.clamp_(0, _maxLogitScale);
-    }
+        return tower.Project(stream);
+    });
 
     private (int Phase, long Local) PhaseOf(long step)
     {
@@ -227,43 +208,5 @@ public sealed class ShapesClipEvaluation(ShapesSet images)
         var score = PlanEvaluation.Run(
             model.Vision, classifier, new ShapesImageSource(images), tree, new("validation", BatchSize))[0];
         return new Dictionary<string, double> { ["val/top1"] = score.Accuracy, ["val/top5"] = score.AccuracyTop5 };
-    }
-}
-
-/// <summary>The demo model as a folder that loads like any published OpenCLIP model.</summary>
-public static class ShapesClipModelFolder
-{
-    /// <summary>Writes weights in half precision, configuration, word list and prompts.</summary>
-    /// <param name="model">The trained model.</param>
-    /// <param name="folder">The folder; it is created.</param>
-    /// <exception cref="UserException">A file cannot be written.</exception>
-    public static void Save(ClipModel model, string folder)
-    {
-        using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
-        var entries = model.Weights.Names.Select(name =>
-            WeightEntry.FromTensor(name, model.Weights[name].detach().to(torch.ScalarType.Float16)));
-        SafetensorsWriter.Write(
-            Path.Combine(folder, "open_clip_model.safetensors"), entries, new Dictionary<string, string> { ["format"] = "pt" });
-
-        var config = new JsonObject
-        {
-            ["model_cfg"] = JsonNode.Parse(ClipConfigJson.ToJson(model.Config)),
-            ["preprocess_cfg"] = new JsonObject
-            {
-                ["mean"] = new JsonArray(0.5, 0.5, 0.5),
-                ["std"] = new JsonArray(0.5, 0.5, 0.5),
-                ["interpolation"] = "bicubic",
-                ["resize_mode"] = "shortest",
-            },
-        };
-        AtomicFile.WriteText(Path.Combine(folder, "open_clip_config.json"), config.ToJsonString(ReportJson.Options) + "\n");
-        ShapesClipArchitecture.Tokenizer.Save(Path.Combine(folder, WordTokenizer.FileName));
-        var prompts = new JsonObject
-        {
-            ["classnames"] = new JsonArray([.. ShapesVocabulary.Classes.Select(name => JsonValue.Create(name))]),
-            ["templates"] = new JsonArray([.. ShapesVocabulary.Templates.Select(template => JsonValue.Create(template))]),
-        };
-        AtomicFile.WriteText(Path.Combine(folder, "prompts.json"), prompts.ToJsonString(ReportJson.Options) + "\n");
     }
 }

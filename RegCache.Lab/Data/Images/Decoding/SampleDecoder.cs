@@ -15,7 +15,7 @@ internal static class SampleDecoder
     // Deflate cannot make data more than 1032 times smaller: a file that claims more is incomplete.
     private const int LargestDeflateRatio = 1032;
 
-    private const int PngGrey = 0, PngRgb = 2, PngPalette = 3, PngGreyAlpha = 4;
+    private const int PngGrey = 0, PngRgb = 2, PngPalette = 3, PngGreyAlpha = 4, PngRgba = 6;
     private const int PngWidth = 16, PngHeight = 20, PngDepth = 24, PngColor = 25, PngHeaderSum = 29, PngHeaderEnd = 33;
 
     // CRC-32 is linear: the same change of the header always changes its check sum by the same bits. Changed like this,
@@ -49,7 +49,8 @@ internal static class SampleDecoder
             // Black and white is resized like palette indices.
             (PngGrey, 1) => Indexed(image, 1, [0, 0, 0, .. Enumerable.Repeat(byte.MaxValue, 765)]),
             (PngGrey or PngRgb, _) => SkiaDecoder.DropAlpha(image),
-            _ => image,
+            (PngGreyAlpha or PngRgba, _) => image,
+            _ => throw DecodingError.TruncatedOrDamaged(name, "PNG"),
         };
     }
 
@@ -87,7 +88,14 @@ internal static class SampleDecoder
         long width = BinaryPrimitives.ReadInt32BigEndian(file[PngWidth..]);
         long height = BinaryPrimitives.ReadInt32BigEndian(file[PngHeight..]);
         DecodingError.CheckSize(name, width, height);
-        var channels = color switch { PngRgb => 3, PngGreyAlpha => 2, PngGrey or PngPalette => 1, _ => 4 };
+        var channels = color switch
+        {
+            PngGrey or PngPalette => 1,
+            PngGreyAlpha => 2,
+            PngRgb => 3,
+            PngRgba => 4,
+            _ => throw DecodingError.TruncatedOrDamaged(name, "PNG"),
+        };
         if (width * height * channels * depth / 8 > (long)file.Length * LargestDeflateRatio)
         {
             throw DecodingError.Truncated(name, "PNG");

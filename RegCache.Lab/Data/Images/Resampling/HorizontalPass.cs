@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -61,9 +62,11 @@ internal sealed unsafe class HorizontalPass
             case InstructionSet.Avx2:
                 RunAvx2(source, target, channels);
                 break;
-            default:
+            case InstructionSet.Portable:
                 RunPortable(source, target, channels);
                 break;
+            default:
+                throw new UnreachableException();
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace RegCache.Lab.Data.Images.Resampling;
 
@@ -88,7 +89,13 @@ internal sealed class AxisWeights
     {
         var scale = (double)inputLength / outputLength;
         var filterScale = Math.Max(scale, 1.0);
-        var support = (interpolation == Interpolation.Bicubic ? 2.0 : 1.0) * filterScale;
+        var (radius, kernel) = interpolation switch
+        {
+            Interpolation.Bicubic => (2.0, (Func<double, double>)Cubic),
+            Interpolation.Bilinear => (1.0, Triangle),
+            _ => throw new UnreachableException(),
+        };
+        var support = radius * filterScale;
         InputLength = inputLength;
         Taps = Math.Min(((int)Math.Ceiling(support) * 2) + 1, inputLength);
         Start = new int[outputs];
@@ -100,7 +107,7 @@ internal sealed class AxisWeights
             var start = Math.Max(0, (int)(center - support + 0.5));
             var end = Math.Min(inputLength, (int)(center + support + 0.5));
             (Start[i], Count[i]) = (start, end - start);
-            FillWindow(_weights.AsSpan(i * Taps, end - start), start, center, 1.0 / filterScale, interpolation);
+            FillWindow(_weights.AsSpan(i * Taps, end - start), start, center, 1.0 / filterScale, kernel);
         }
     }
 
@@ -133,14 +140,14 @@ internal sealed class AxisWeights
         (int)((weight * (1 << PrecisionBits)) + (weight < 0 ? -0.5 : 0.5));
 
     private static void FillWindow(
-        Span<double> window, int start, double center, double inverseScale, Interpolation interpolation)
+        Span<double> window, int start, double center, double inverseScale, Func<double, double> kernel)
     {
         var sum = 0.0;
         for (var i = 0; i < window.Length; i++)
         {
             // The order of these operations decides the last bit.
             var x = Math.Abs((start + i - center + 0.5) * inverseScale);
-            window[i] = interpolation == Interpolation.Bicubic ? Cubic(x) : Math.Max(0.0, 1.0 - x);
+            window[i] = kernel(x);
             sum += window[i];
         }
 
@@ -152,6 +159,8 @@ internal sealed class AxisWeights
             }
         }
     }
+
+    private static double Triangle(double x) => Math.Max(0.0, 1.0 - x);
 
     private static double Cubic(double x)
     {

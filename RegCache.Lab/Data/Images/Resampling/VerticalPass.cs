@@ -1,39 +1,9 @@
+using System.Diagnostics;
 using System.Numerics;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
 namespace RegCache.Lab.Data.Images.Resampling;
-
-/// <summary>The instructions that the resampling loops are written for; the bytes are the same with each.</summary>
-internal enum InstructionSet
-{
-    /// <summary>No particular processor.</summary>
-    Portable,
-
-    /// <summary>256-bit vectors.</summary>
-    Avx2,
-
-    /// <summary>512-bit vectors with byte and word operations.</summary>
-    Avx512,
-}
-
-/// <summary>Chooses the instructions.</summary>
-internal static class InstructionSets
-{
-    /// <summary>The widest that this processor has.</summary>
-    public static InstructionSet Best { get; } =
-        IsSupported(InstructionSet.Avx512) ? InstructionSet.Avx512
-        : IsSupported(InstructionSet.Avx2) ? InstructionSet.Avx2
-        : InstructionSet.Portable;
-
-    /// <summary>Whether this processor has them.</summary>
-    public static bool IsSupported(InstructionSet set) => set switch
-    {
-        InstructionSet.Avx512 => Avx512BW.IsSupported && Avx2.IsSupported,
-        InstructionSet.Avx2 => Avx2.IsSupported,
-        _ => true,
-    };
-}
 
 /// <summary>
 /// Resamples columns of bytes: every byte of an output row is a weighted mean of the bytes above each other in the source
@@ -103,7 +73,8 @@ internal sealed unsafe class VerticalPass
                 {
                     InstructionSet.Avx512 => RowAvx512(first, sourceStride, lastPartner, low, high, pairs, target, rowBytes),
                     InstructionSet.Avx2 => RowAvx2(first, sourceStride, lastPartner, low, high, pairs, target, 0, rowBytes),
-                    _ => RowPortable(source, sourceStride, output, target, rowBytes),
+                    InstructionSet.Portable => RowPortable(source, sourceStride, output, target, rowBytes),
+                    _ => throw new UnreachableException(),
                 };
                 RowTail(source, sourceStride, output, target, done, rowBytes);
                 low += pairs;

@@ -1,8 +1,11 @@
 using RegCache.Lab.Encoders;
 
-namespace RegCache.Lab.Training.Clip;
+namespace RegCache.Lab.Training;
 
-/// <summary>The exponential moving average of a model's weights: <c>a = decay a + (1 - decay) w</c> after every step.</summary>
+/// <summary>
+/// The exponential moving average of a model's weights: <c>a = decay a + (1 - decay) w</c> after every step. Evaluations and the
+/// finished model use it in the weights' place, by <see cref="Swap"/>.
+/// </summary>
 public sealed class WeightAverage : IDisposable
 {
     private readonly WeightTable _weights;
@@ -10,6 +13,8 @@ public sealed class WeightAverage : IDisposable
     private readonly Dictionary<string, Tensor> _averages;
 
     /// <summary>Starts at the weights as they are.</summary>
+    /// <param name="weights">The weights; the caller keeps them.</param>
+    /// <param name="decay">The share that an average keeps in a step, from 0 to 1.</param>
     public WeightAverage(WeightTable weights, double decay)
     {
         (_weights, _decay) = (weights, decay);
@@ -20,9 +25,6 @@ public sealed class WeightAverage : IDisposable
     /// <summary>The averages under the names that checkpoints use, <c>average.</c> before the tensor's.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
         _weights.Names.Select(name => KeyValuePair.Create($"average.{name}", _averages[name]));
-
-    /// <summary>The average of a tensor.</summary>
-    public Tensor this[string name] => _averages[name];
 
     /// <summary>Takes in the weights of a step.</summary>
     public void Update()

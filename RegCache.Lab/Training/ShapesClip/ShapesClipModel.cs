@@ -1,99 +1,14 @@
-using System.Text.Json.Serialization;
+using System.Text.Json.Nodes;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Training.ShapesClip;
 
-/// <summary>The recipe of the demo model (demo-model.md, section 3).</summary>
-public sealed record ShapesClipOptions
-{
-    /// <summary>Seed of the weights and of the order of the data.</summary>
-    public long Seed { get; init; }
-
-    /// <summary>Seed of the generated images.</summary>
-    public long DataSeed { get; init; }
-
-    /// <summary>Number of training images.</summary>
-    public int TrainImages { get; init; } = 40_000;
-
-    /// <summary>Validation images that evaluation during training uses.</summary>
-    public int ValidationImages { get; init; } = 480;
-
-    /// <summary>Gradients are scaled down to this norm.</summary>
-    public double MaxGradientNorm { get; init; } = 1;
-
-    /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public SamOptions? Sharpness { get; init; }
-
-    /// <summary>The phases, in order.</summary>
-    public required IReadOnlyList<ShapesClipPhase> Phases { get; init; }
-
-    /// <summary>The recipe of the shipped model: about half an hour on two cores.</summary>
-    public static ShapesClipOptions Full { get; } = new()
-    {
-        Phases =
-        [
-            new() { Steps = 1200, SingleObjectSteps = 480, FullTokenSteps = 120 },
-            new()
-            {
-                Steps = 500,
-                BatchSize = 96,
-                LearningRate = 1e-3,
-                WarmupSteps = 40,
-                FullTokenSteps = 500,
-                Registers = new() { Steps = 380 },
-            },
-        ],
-    };
-
-    /// <summary>A short training that learns colours and some shapes, for tests: no registers, one to two minutes.</summary>
-    public static ShapesClipOptions Quick { get; } = new()
-    {
-        TrainImages = 4_000,
-        ValidationImages = 192,
-        Phases = [new() { Steps = 120, BatchSize = 64, WarmupSteps = 20, SingleObjectSteps = 120, MaxTokens = 30 }],
-    };
-}
-
-/// <summary>One phase of the demo model's training: its own optimiser, learning-rate curve and patch dropout.</summary>
-public sealed record ShapesClipPhase
-{
-    /// <summary>Optimiser steps.</summary>
-    public required int Steps { get; init; }
-
-    /// <summary>Images in a batch.</summary>
-    public int BatchSize { get; init; } = 128;
-
-    /// <summary>Learning rate after the warm-up.</summary>
-    public double LearningRate { get; init; } = 1.5e-3;
-
-    /// <summary>Steps of the warm-up.</summary>
-    public int WarmupSteps { get; init; } = 80;
-
-    /// <summary>The share of the learning rate that is left at the end of the cosine.</summary>
-    public double EndShare { get; init; } = 0.03;
-
-    /// <summary>Steps at the beginning that see images of one object only.</summary>
-    public int SingleObjectSteps { get; init; }
-
-    /// <summary>Steps at the end that see all patches; before them patches are dropped.</summary>
-    public int FullTokenSteps { get; init; }
-
-    /// <summary>Fewest patches that a step keeps.</summary>
-    public int MinTokens { get; init; } = 26;
-
-    /// <summary>Most patches that a step keeps, before <see cref="FullTokenSteps"/>.</summary>
-    public int MaxTokens { get; init; } = 42;
-
-    /// <summary>The register losses of the phase; null trains plain CLIP.</summary>
-    public RegisterLossOptions? Registers { get; init; }
-}
-
 /// <summary>
-/// The architecture and the initial weights of the demo model (demo-model.md, section 2): OpenCLIP's two towers, tiny. The
+/// The architecture and the initial weights of the demo model (docs/methods/shapes.md): OpenCLIP's two towers, tiny. The
 /// text tower is causal and pools at the highest id, <c>&lt;eos&gt;</c>, so that OpenCLIP's own code runs the model.
 /// </summary>
 public static class ShapesClipArchitecture
@@ -189,5 +104,43 @@ public static class ShapesClipArchitecture
         }
 
         return table;
+    }
+}
+
+/// <summary>The demo model as a folder that loads like any published OpenCLIP model.</summary>
+public static class ShapesClipModelFolder
+{
+    /// <summary>Writes weights in half precision, configuration, word list and prompts.</summary>
+    /// <param name="model">The trained model.</param>
+    /// <param name="folder">The folder; it is created.</param>
+    /// <exception cref="UserException">A file cannot be written.</exception>
+    public static void Save(ClipModel model, string folder)
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var entries = model.Weights.Names.Select(name =>
+            WeightEntry.FromTensor(name, model.Weights[name].detach().to(torch.ScalarType.Float16)));
+        SafetensorsWriter.Write(
+            Path.Combine(folder, "open_clip_model.safetensors"), entries, new Dictionary<string, string> { ["format"] = "pt" });
+
+        var config = new JsonObject
+        {
+            ["model_cfg"] = JsonNode.Parse(ClipConfigJson.ToJson(model.Config)),
+            ["preprocess_cfg"] = new JsonObject
+            {
+                ["mean"] = new JsonArray(0.5, 0.5, 0.5),
+                ["std"] = new JsonArray(0.5, 0.5, 0.5),
+                ["interpolation"] = "bicubic",
+                ["resize_mode"] = "shortest",
+            },
+        };
+        AtomicFile.WriteText(Path.Combine(folder, "open_clip_config.json"), config.ToJsonString(ReportJson.Options) + "\n");
+        ShapesClipArchitecture.Tokenizer.Save(Path.Combine(folder, WordTokenizer.FileName));
+        var prompts = new JsonObject
+        {
+            ["classnames"] = new JsonArray([.. ShapesVocabulary.Classes.Select(name => JsonValue.Create(name))]),
+            ["templates"] = new JsonArray([.. ShapesVocabulary.Templates.Select(template => JsonValue.Create(template))]),
+        };
+        AtomicFile.WriteText(Path.Combine(folder, "prompts.json"), prompts.ToJsonString(ReportJson.Options) + "\n");
     }
 }

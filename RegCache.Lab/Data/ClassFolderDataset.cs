@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using RegCache.Lab.Reports;
 
-namespace RegCache.Lab.Data.ClassFolders;
+namespace RegCache.Lab.Data;
 
 /// <summary>
 /// A folder of images on disk: one folder a class (<c>root/n01440764/x.JPEG</c>), or all images in the folder itself,

@@ -2,14 +2,14 @@ using System.Globalization;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Reports;
 
-namespace RegCache.Lab.Training.Loop;
+namespace RegCache.Lab.Training;
 
 /// <summary>
 /// The checkpoints of one training: a safetensors file for each saved step, complete or absent. A killed training goes on
 /// from the newest one, to the same weights bit for bit.
 /// </summary>
 /// <param name="folder">Where they are.</param>
-/// <param name="keep">How many are kept.</param>
+/// <param name="keep">How many are kept, the newest ones.</param>
 public sealed class TrainingCheckpoints(string folder, int keep)
 {
     private const string Prefix = "step-";
@@ -18,9 +18,8 @@ public sealed class TrainingCheckpoints(string folder, int keep)
     /// <summary>Saves a training.</summary>
     /// <param name="task">What is trained.</param>
     /// <param name="step">Steps taken so far.</param>
-    /// <returns>The path of the checkpoint.</returns>
     /// <exception cref="UserException">It cannot be written; the older ones are still there.</exception>
-    public string Save(ITrainingTask task, long step)
+    public void Save(ITrainingTask task, long step)
     {
         var path = Path.Combine(folder, $"{Prefix}{step.ToString("D9", CultureInfo.InvariantCulture)}{Suffix}");
         var entries = task.State.Select(pair => WeightEntry.FromTensor(pair.Key, pair.Value));
@@ -33,8 +32,6 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         {
             File.Delete(old);
         }
-
-        return path;
     }
 
     /// <summary>The path of the newest checkpoint, or null.</summary>
@@ -55,7 +52,7 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         if (file.Metadata.GetValueOrDefault("training") != task.Fingerprint)
         {
             throw new UserException(
-                $"{path} belongs to a training with other settings, data or model; choose another --run-dir or start over with --force.");
+                $"{path} belongs to a training with other options, data or model; choose another --run-dir or start over with --force.");
         }
 
         task.Prepare(Math.Min(step, task.Steps - 1));

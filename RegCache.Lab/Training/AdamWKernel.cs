@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
 
-namespace RegCache.Lab.Training.Optimization;
+namespace RegCache.Lab.Training;
 
 /// <summary>
 /// AdamW on CPU memory: one pass that reads and writes every value once. Work is cut into chunks of a fixed size, so the

@@ -1,6 +1,8 @@
-namespace RegCache.Lab.Training.Losses;
+namespace RegCache.Lab.Training;
 
-/// <summary>The symmetric contrastive loss of CLIP (clip.md, section 13.1). Features are normalised.</summary>
+/// <summary>
+/// The symmetric contrastive loss of CLIP (Radford et al. 2021, figure 3). Features are normalised.
+/// </summary>
 public static class ContrastiveLoss
 {
     /// <summary>The mean cross entropy of the pairs in both directions: image i belongs to text i.</summary>
@@ -8,14 +10,13 @@ public static class ContrastiveLoss
     /// <param name="texts">Text features [B,E].</param>
     /// <param name="scale">The logit scale, already exponentiated, [] or [1].</param>
     /// <returns>The loss, [].</returns>
-    public static Tensor Of(Tensor images, Tensor texts, Tensor scale)
+    public static Tensor Of(Tensor images, Tensor texts, Tensor scale) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var logits = (scale * images).matmul(texts.t()).to(torch.ScalarType.Float32);
         var rows = logits.log_softmax(1).diagonal().mean();
         var columns = logits.log_softmax(0).diagonal().mean();
-        return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
-    }
+        return (rows + columns) * -0.5;
+    });
 
     /// <summary>
     /// The same with soft targets: every row of <paramref name="targets"/> says how an image's probability is shared among the
@@ -26,21 +27,20 @@ public static class ContrastiveLoss
     /// <param name="scale">The logit scale, already exponentiated, [] or [1].</param>
     /// <param name="targets">Non-negative weights [B,T] without empty rows or columns.</param>
     /// <returns>The loss, [].</returns>
-    public static Tensor Of(Tensor images, Tensor texts, Tensor scale, Tensor targets)
+    public static Tensor Of(Tensor images, Tensor texts, Tensor scale, Tensor targets) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var logits = (scale * images).matmul(texts.t()).to(torch.ScalarType.Float32);
         var rowTargets = targets / targets.sum(1, keepdim: true);
         var columnTargets = targets / targets.sum(0, keepdim: true);
         var rows = (rowTargets * logits.log_softmax(1)).sum() / targets.shape[0];
         var columns = (columnTargets * logits.log_softmax(0)).sum() / targets.shape[1];
-        return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
-    }
+        return (rows + columns) * -0.5;
+    });
 }
 
 /// <summary>
-/// The term that makes a student's similarities follow a teacher's: the cross entropy of the softened rows, averaged over
-/// both directions (clip.md, section 13.1).
+/// The term that makes a student's similarities follow a teacher's: the cross entropy of the softmax of the student's logits
+/// under that of the teacher's, averaged over both directions (docs/methods/clip.md, "Distillation").
 /// </summary>
 public static class DistillationLoss
 {
@@ -53,18 +53,21 @@ public static class DistillationLoss
     /// <param name="teacherScale">The teacher's logit scale, exponentiated.</param>
     /// <returns>The term, [].</returns>
     public static Tensor Of(
-        Tensor images, Tensor texts, Tensor scale, Tensor teacherImages, Tensor teacherTexts, Tensor teacherScale)
+        Tensor images, Tensor texts, Tensor scale, Tensor teacherImages, Tensor teacherTexts, Tensor teacherScale) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var student = (scale * images).matmul(texts.t());
         var teacher = (teacherScale * teacherImages).matmul(teacherTexts.t()).detach();
         var rows = (teacher.softmax(1) * student.log_softmax(1)).sum(dim: 1).mean();
         var columns = (teacher.softmax(0) * student.log_softmax(0)).sum(dim: 0).mean();
-        return ((rows + columns) * -0.5).MoveToOuterDisposeScope();
-    }
+        return (rows + columns) * -0.5;
+    });
 }
 
-/// <summary>The contrastive loss of one process among several (clip.md, section 13.1).</summary>
+/// <summary>
+/// The contrastive loss of one process among several, whose features have been gathered. With both switches on, the average over
+/// ranks of the gradients is that of the whole batch; otherwise parts of it are missing, as in OpenCLIP (docs/methods/clip.md,
+/// "Contrastive loss").
+/// </summary>
 /// <param name="LocalLoss">Whether a rank compares only its own rows with everything, instead of everything with everything.</param>
 /// <param name="GatherWithGradient">Whether gradients reach the features of other ranks.</param>
 public sealed record RankLoss(bool LocalLoss, bool GatherWithGradient)
@@ -75,20 +78,19 @@ public sealed record RankLoss(bool LocalLoss, bool GatherWithGradient)
     /// <param name="rank">The rank.</param>
     /// <param name="scale">The logit scale, exponentiated.</param>
     /// <returns>The loss, [].</returns>
-    public Tensor Of(IReadOnlyList<Tensor> images, IReadOnlyList<Tensor> texts, int rank, Tensor scale)
+    public Tensor Of(IReadOnlyList<Tensor> images, IReadOnlyList<Tensor> texts, int rank, Tensor scale) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var (allImages, allTexts) = (Gather(images, rank), Gather(texts, rank));
         if (!LocalLoss)
         {
-            return ContrastiveLoss.Of(allImages, allTexts, scale).MoveToOuterDisposeScope();
+            return ContrastiveLoss.Of(allImages, allTexts, scale);
         }
 
         var first = images.Take(rank).Sum(part => part.shape[0]);
         var rows = MatchLoss((scale * images[rank]).matmul(allTexts.t()), first);
         var columns = MatchLoss((scale * texts[rank]).matmul(allImages.t()), first);
-        return ((rows + columns) * 0.5).MoveToOuterDisposeScope();
-    }
+        return (rows + columns) * 0.5;
+    });
 
     // A rank's own features always carry gradients; with LocalLoss upstream takes them from the gathered copy, which does not.
     private Tensor Gather(IReadOnlyList<Tensor> parts, int rank) => torch.cat(

@@ -1,90 +1,7 @@
 using System.Diagnostics;
 using RegCache.Lab.Reports;
 
-namespace RegCache.Lab.Training.Loop;
-
-/// <summary>
-/// Something that is trained step by step. A step must be a function of <see cref="State"/> and the step's number alone: random
-/// numbers and data order come from the number, so a resumed training takes the steps that it would have taken.
-/// </summary>
-public interface ITrainingTask
-{
-    /// <summary>Number of optimiser steps of the whole training.</summary>
-    long Steps { get; }
-
-    /// <summary>Identifies data, model and settings: a checkpoint of another training is refused.</summary>
-    string Fingerprint { get; }
-
-    /// <summary>Every tensor that the next step depends on, by name; valid after <see cref="Prepare"/>.</summary>
-    IEnumerable<KeyValuePair<string, Tensor>> State { get; }
-
-    /// <summary>Gets ready to take a step: the state has the tensors that it needs afterwards.</summary>
-    /// <param name="step">The step, from 0.</param>
-    void Prepare(long step);
-
-    /// <summary>Takes one step.</summary>
-    /// <param name="step">The step, from 0; it follows the last one.</param>
-    /// <returns>What to log; the loop disposes it.</returns>
-    StepMetrics Step(long step);
-
-    /// <summary>Measures the model as it is.</summary>
-    /// <returns>Numbers by name, for example <c>val/top1</c>.</returns>
-    IReadOnlyDictionary<string, double> Evaluate();
-}
-
-/// <summary>Where the numbers of a training go.</summary>
-public interface ITrainingLog : IDisposable
-{
-    /// <summary>Writes numbers that belong to a step.</summary>
-    /// <param name="step">Optimiser steps taken so far.</param>
-    /// <param name="values">Numbers by name, for example <c>train/loss</c>.</param>
-    void Write(long step, IReadOnlyDictionary<string, double> values);
-}
-
-/// <summary>
-/// What a step tells. Tensors stay on their device until somebody reads them, so that a step need not wait for the device.
-/// </summary>
-/// <param name="Loss">The loss, [].</param>
-/// <param name="LearningRate">The learning rate of the step.</param>
-/// <param name="Samples">Images that the step saw.</param>
-public sealed record StepMetrics(Tensor Loss, double LearningRate, int Samples) : IDisposable
-{
-    /// <summary>Norm of the gradients before clipping, []; null when it was not computed.</summary>
-    public Tensor? GradientNorm { get; init; }
-
-    /// <summary>More numbers by name, each [] or [1].</summary>
-    public IReadOnlyDictionary<string, Tensor> Others { get; init; } = new Dictionary<string, Tensor>();
-
-    /// <summary>Which samples the step saw, for the message about a loss that is not a number.</summary>
-    public string Batch { get; init; } = "";
-
-    /// <inheritdoc />
-    public void Dispose()
-    {
-        Loss.Dispose();
-        GradientNorm?.Dispose();
-        foreach (var other in Others.Values)
-        {
-            other.Dispose();
-        }
-    }
-}
-
-/// <summary>How often a training logs, measures and saves.</summary>
-public sealed record TrainingLoopOptions
-{
-    /// <summary>Steps between two log lines; the last step is always logged.</summary>
-    public int LogEvery { get; init; } = 10;
-
-    /// <summary>Steps between two evaluations; 0 evaluates at the end only.</summary>
-    public int EvaluateEvery { get; init; }
-
-    /// <summary>Steps between two checkpoints; 0 keeps the one of the end only.</summary>
-    public int SaveEvery { get; init; } = 100;
-
-    /// <summary>How many checkpoints are kept, the newest ones.</summary>
-    public int KeepCheckpoints { get; init; } = 2;
-}
+namespace RegCache.Lab.Training;
 
 /// <summary>
 /// Runs a training to its end: logs, evaluates, saves, goes on after a kill, and stops at a loss that is not a number.
@@ -252,4 +169,17 @@ public sealed class TrainingLoop(
                 $"The loss is {loss} at step {step + 1} (batch: {metrics.Batch}): {remedy}; lower the learning rate or clip the gradients.");
         }
     }
+}
+
+/// <summary>How often a training logs, measures and saves.</summary>
+public sealed record TrainingLoopOptions
+{
+    /// <summary>Steps between two log lines; the last step is always logged.</summary>
+    public int LogEvery { get; init; } = 10;
+
+    /// <summary>Steps between two evaluations; 0 evaluates at the end only.</summary>
+    public int EvaluateEvery { get; init; }
+
+    /// <summary>Steps between two checkpoints; 0 keeps the one of the end only.</summary>
+    public int SaveEvery { get; init; } = 100;
 }

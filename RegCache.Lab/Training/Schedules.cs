@@ -1,6 +1,6 @@
-namespace RegCache.Lab.Training.Optimization;
+namespace RegCache.Lab.Training;
 
-/// <summary>The learning rate as a function of the optimiser step (clip.md, section 13.3).</summary>
+/// <summary>The learning rate as a function of the optimiser step (docs/methods/clip.md, "Schedules").</summary>
 /// <param name="Base">The learning rate after the warm-up.</param>
 /// <param name="WarmupSteps">Steps of the linear warm-up, which begins at <c>base / warm-up</c>.</param>
 public abstract record LearningRateSchedule(double Base, long WarmupSteps)

@@ -1,6 +1,6 @@
 using RegCache.Lab.Encoders;
 
-namespace RegCache.Lab.Training.Optimization;
+namespace RegCache.Lab.Training;
 
 /// <summary>The constants of AdamW.</summary>
 /// <param name="Beta1">Decay of the first moment.</param>
@@ -9,9 +9,10 @@ namespace RegCache.Lab.Training.Optimization;
 public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.98, double Epsilon = 1e-6);
 
 /// <summary>
-/// Adam with decoupled weight decay (clip.md, section 13.2): <c>p -= lr wd p</c>, then
-/// <c>p -= lr m_hat / (sqrt(v_hat) + eps)</c> with bias-corrected moments. On the CPU one pass over memory does all of it, on
-/// all cores; elsewhere tensor operations do, without waiting for the device.
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2): <c>p -= lr wd p</c>, then
+/// <c>p -= lr m_hat / (sqrt(v_hat) + eps)</c> with bias-corrected moments. On the CPU <see cref="AdamWKernel"/> does all of it in one
+/// pass over memory, on all cores; elsewhere <see cref="AdamWRule.Apply"/> does it by tensor operations, without waiting for
+/// the device.
 /// </summary>
 public sealed class AdamW : IDisposable
 {
@@ -19,6 +20,8 @@ public sealed class AdamW : IDisposable
     private readonly Slot[] _slots;
 
     /// <summary>Starts with zero moments.</summary>
+    /// <param name="groups">What is trained, see <see cref="ParameterGroups"/>.</param>
+    /// <param name="options">The constants.</param>
     public AdamW(IReadOnlyList<ParameterGroup> groups, AdamWOptions options)
     {
         _options = options;
@@ -59,19 +62,18 @@ public sealed class AdamW : IDisposable
     }
 
     /// <summary>The L2 norm of all gradients together, a tensor [] on their device.</summary>
-    public Tensor GradientNorm()
+    public Tensor GradientNorm() => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var gradients = Updates().Select(update => update.Gradient).ToArray();
         if (gradients.All(AdamWKernel.IsDirect))
         {
-            return torch.tensor(Math.Sqrt(AdamWKernel.SquaredNorm(gradients))).MoveToOuterDisposeScope();
+            return torch.tensor(Math.Sqrt(AdamWKernel.SquaredNorm(gradients)));
         }
 
         using var noGradient = torch.no_grad();
         var squares = gradients.Select(gradient => gradient.to(torch.ScalarType.Float32).square().sum());
-        return torch.stack([.. squares]).sum().sqrt().MoveToOuterDisposeScope();
-    }
+        return torch.stack([.. squares]).sum().sqrt();
+    });
 
     /// <summary>Changes every parameter that has a gradient.</summary>
     /// <param name="learningRate">The learning rate of this step.</param>
@@ -109,11 +111,11 @@ public sealed class AdamW : IDisposable
     private List<ParameterUpdate> Updates()
     {
         var updates = new List<ParameterUpdate>(_slots.Length);
-        foreach (var slot in _slots)
+        foreach (var (parameter, decay, first, second) in _slots)
         {
-            if (slot.Parameter.Value.grad is { } gradient)
+            if (parameter.Value.grad is { } gradient)
             {
-                updates.Add(new(slot.Parameter.Value, gradient, slot.First, slot.Second, slot.WeightDecay));
+                updates.Add(new(parameter.Value, gradient, first, second, decay));
             }
         }
 
@@ -159,17 +161,20 @@ internal readonly struct AdamWRule(AdamWOptions options, double learningRate, lo
     }
 }
 
-/// <summary>A tensor that training changes.</summary>
-/// <param name="Name">Its name in the checkpoint.</param>
-/// <param name="Value">The tensor; a leaf that requires gradients.</param>
-public readonly record struct NamedParameter(string Name, Tensor Value);
+/// <summary>What one parameter's step works on.</summary>
+/// <param name="Value">The parameter.</param>
+/// <param name="Gradient">Its gradient.</param>
+/// <param name="First">First moment.</param>
+/// <param name="Second">Second moment.</param>
+/// <param name="WeightDecay">Its weight decay.</param>
+internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor First, Tensor Second, double WeightDecay)
+{
+    /// <summary>Whether plain loops over memory can do the step.</summary>
+    public bool IsDirect =>
+        AdamWKernel.IsDirect(Value) && AdamWKernel.IsDirect(Gradient) && AdamWKernel.IsDirect(First) && AdamWKernel.IsDirect(Second);
+}
 
-/// <summary>Parameters that share their weight decay.</summary>
-/// <param name="Parameters">The parameters, in checkpoint order.</param>
-/// <param name="WeightDecay">Decoupled weight decay, multiplied by the learning rate at each step.</param>
-public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, double WeightDecay);
-
-/// <summary>Sorts parameters into those with weight decay and those without (clip.md, section 13.2).</summary>
+/// <summary>Sorts parameters into those with weight decay and those without, as OpenCLIP does (docs/methods/clip.md, "Optimizer").</summary>
 public static class ParameterGroups
 {
     private static readonly string[] _exempt = ["bn", "ln", "bias", "logit_scale"];
@@ -194,15 +199,12 @@ public static class ParameterGroups
     }
 }
 
-/// <summary>What one parameter's step works on.</summary>
-/// <param name="Value">The parameter.</param>
-/// <param name="Gradient">Its gradient.</param>
-/// <param name="First">First moment.</param>
-/// <param name="Second">Second moment.</param>
-/// <param name="WeightDecay">Its weight decay.</param>
-internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor First, Tensor Second, double WeightDecay)
-{
-    /// <summary>Whether plain loops over memory can do the step.</summary>
-    public bool IsDirect =>
-        AdamWKernel.IsDirect(Value) && AdamWKernel.IsDirect(Gradient) && AdamWKernel.IsDirect(First) && AdamWKernel.IsDirect(Second);
-}
+/// <summary>Parameters that share their weight decay.</summary>
+/// <param name="Parameters">The parameters, in checkpoint order.</param>
+/// <param name="WeightDecay">Decoupled weight decay, multiplied by the learning rate at each step.</param>
+public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, double WeightDecay);
+
+/// <summary>A tensor that training changes.</summary>
+/// <param name="Name">Its name in the checkpoint.</param>
+/// <param name="Value">The tensor; a leaf that requires gradients.</param>
+public readonly record struct NamedParameter(string Name, Tensor Value);
