@@ -135,7 +135,6 @@ internal static class OptionGroups
     public const string Data = "Data";
     public const string Model = "Model";
     public const string Quantizer = "Quantizer";
-    public const string Ptq4Vit = "PTQ4ViT's search";
     public const string Search = "RegCache's search";
     public const string Setting = "RegCache's setting";
     public const string Running = "Running";

@@ -31,7 +31,21 @@ public static class TensorScope
         return result;
     }
 
-    private static IEnumerable<Tensor> TensorsOf(object? value) => value switch
+    /// <summary>Takes the tensors of a value out of every scope: they live until they are disposed of, or nobody holds them.</summary>
+    /// <param name="value">As what <see cref="Run"/> takes out of its scope.</param>
+    /// <returns>The value.</returns>
+    public static T Keep<T>(T value)
+    {
+        foreach (var tensor in TensorsOf(value))
+        {
+            tensor.DetachFromDisposeScope();
+        }
+
+        return value;
+    }
+
+    /// <summary>The tensors of a value, of its parts if it is a tuple or a list.</summary>
+    internal static IEnumerable<Tensor> TensorsOf(object? value) => value switch
     {
         Tensor tensor => [tensor],
         ITensorHolder holder => holder.Tensors,

@@ -21,11 +21,11 @@ internal sealed class StudyRangesCommand : KitCommand
 
     private readonly PrefixSettingOptions _setting = new();
 
-    private readonly Option<Baseline[]> _baselines = new("--baselines")
+    private readonly Option<QuantizerFamily[]> _baselines = new("--baselines")
     {
         Description = "Quantizers to compare, separated by commas. [default: that of --baseline]",
         HelpName = "LIST",
-        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(BaselineNames.Parse).Distinct().ToArray()),
+        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(QuantizerFamilies.All.Find).Distinct().ToArray()),
     };
 
     private readonly Option<QuantizationBits[]> _allBits = new("--all-bits")
@@ -71,7 +71,7 @@ internal sealed class StudyRangesCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var experiment = _options.Open(context);
+        using var experiment = _options.Open(context, context.Arguments.GetValue(_baselines) ?? []);
         using var cache = _setting.LoadPrefix(context.Arguments);
         var (tower, directory) = (experiment.Tower, experiment.Directory);
         var setting = _setting.Read(context.Arguments, cache, tower);
@@ -81,7 +81,7 @@ internal sealed class StudyRangesCommand : KitCommand
         }
 
         var count = context.Arguments.GetValue(_images);
-        Baseline[] baselines = context.Arguments.GetValue(_baselines) ?? [experiment.Options.Quantizer];
+        QuantizerFamily[] baselines = context.Arguments.GetValue(_baselines) ?? [experiment.Options.Quantizer];
         QuantizationBits[] bits = context.Arguments.GetValue(_allBits) ?? [_options.ReadBits(context.Arguments)];
         if (_options.IsDryRun(context.Arguments))
         {
@@ -110,7 +110,7 @@ internal sealed class StudyRangesCommand : KitCommand
 
     private static List<RangeCase> Cases(
         Experiment experiment,
-        Baseline[] baselines,
+        QuantizerFamily[] baselines,
         QuantizationBits[] bits,
         RegCacheSetting setting,
         RegisterPrefix? prefix,
@@ -126,7 +126,7 @@ internal sealed class StudyRangesCommand : KitCommand
                 cases.AddRange(streams.Select(stream =>
                 {
                     var quantizer = experiment.Calibrator(baseline, width).Calibrate(stream.Plan);
-                    return new RangeCase(BaselineNames.NameOf(baseline), width, stream.Registers, quantizer, isQuantized ? quantizer.ApplyTo(stream.Plan) : stream.Plan);
+                    return new RangeCase(baseline.Name, width, stream.Registers, quantizer, isQuantized ? quantizer.ApplyTo(stream.Plan) : stream.Plan);
                 }));
             }
         }

@@ -56,7 +56,6 @@ internal sealed class DemoCommand : KitCommand
     {
         var folder = context.Arguments.GetRequiredValue(_out);
         var baseline = _baseline.Read(context.Arguments);
-        var name = BaselineNames.NameOf(baseline);
         QuantizationBits[] widths = context.Arguments.GetValue(_bits) is { } bits ? [bits] : _defaultBits;
         context.Progress.Message($"The demo's images and results go to {folder}.");
         var files = DemoFiles.Prepare(folder, context.Progress, context.Cancellation);
@@ -74,9 +73,9 @@ internal sealed class DemoCommand : KitCommand
                 continue;
             }
 
-            var report = System.IO.Path.Combine(folder, $"report-{name}.html");
+            var report = System.IO.Path.Combine(folder, $"report-{baseline.Name}.html");
             DemoReport.Write(report, experiment, runs);
-            Print(context, name, runs, report);
+            Print(context, baseline.Name, runs, report);
         }
 
         return ExitCode.Success;
@@ -94,7 +93,7 @@ internal sealed class DemoCommand : KitCommand
         context.Output.WriteLine($"report: {System.IO.Path.GetFullPath(report)}");
     }
 
-    private Experiment Open(CommandContext context, string folder, DemoFiles files, Baseline baseline, QuantizationBits bits)
+    private Experiment Open(CommandContext context, string folder, DemoFiles files, QuantizerFamily baseline, QuantizationBits bits)
     {
         var options = new ExperimentOptions
         {
@@ -105,7 +104,7 @@ internal sealed class DemoCommand : KitCommand
             ValidationImages = files.Test,
             Quantizer = baseline,
             Threads = Environment.ProcessorCount,
-            RunDirectory = System.IO.Path.Combine(folder, $"run-{BaselineNames.NameOf(baseline)}-{bits}"),
+            RunDirectory = System.IO.Path.Combine(folder, $"run-{baseline.Name}-{bits}"),
             Force = context.Arguments.GetValue(_force),
         };
         return Experiment.Open(_execution.Read(context.Arguments, options, bits), context.Progress, context.Cancellation);

@@ -1,21 +1,23 @@
 using System.CommandLine;
-using RegCache.Lab.Registers;
+using RegCache.Lab.Quantization;
 
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>
-/// The baseline: <c>--baseline</c>, else the environment variable BASELINE, else <c>naive</c>. An unknown one is refused while
-/// the command line is parsed, before anything is loaded (regcache.md 10.3).
+/// The family of quantizers: <c>--baseline</c>, else the environment variable BASELINE, else <c>naive</c>. An unknown one is
+/// refused while the command line is parsed, before anything is loaded.
 /// </summary>
 internal sealed class BaselineOption
 {
     private const string Variable = "BASELINE";
 
-    private readonly Option<Baseline> _baseline = new("--baseline")
+    private readonly Option<QuantizerFamily> _baseline = new("--baseline")
     {
-        Description = $"Quantizer that RegCache is applied to. [default: ${Variable}, else naive]",
-        HelpName = string.Join('|', BaselineNames.All),
-        CustomParser = result => OptionOf.Parse(result, BaselineNames.Parse),
+        Description = "Quantizer that RegCache is applied to. "
+            + string.Join(' ', QuantizerFamilies.All.Select(family => family.Help))
+            + $" [default: ${Variable}, else {NaiveFamily.Name}]",
+        HelpName = string.Join('|', QuantizerFamilies.All.Names),
+        CustomParser = result => OptionOf.Parse(result, Find),
     };
 
     // The published scripts read PYTHON; there is no Python here.
@@ -24,7 +26,7 @@ internal sealed class BaselineOption
     /// <summary>Adds the option to a command.</summary>
     public void AddTo(Command command)
     {
-        _baseline.CompletionSources.Add([.. BaselineNames.All]);
+        _baseline.CompletionSources.Add([.. QuantizerFamilies.All.Names]);
         command.Add(_baseline);
         command.Add(_python);
         command.Validators.Add(result =>
@@ -43,10 +45,14 @@ internal sealed class BaselineOption
         });
     }
 
-    /// <summary>The baseline that was chosen.</summary>
-    public Baseline Read(ParseResult arguments) =>
-        arguments.GetResult(_baseline) is null ? FromEnvironment() : arguments.GetValue(_baseline);
+    /// <summary>The family that was chosen.</summary>
+    public QuantizerFamily Read(ParseResult arguments) => arguments.GetValue(_baseline) ?? FromEnvironment();
 
-    private static Baseline FromEnvironment() =>
-        Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } name ? BaselineNames.Parse(name) : Baseline.Naive;
+    private static QuantizerFamily FromEnvironment() =>
+        Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } name ? Find(name) : NaiveFamily.Entry;
+
+    // The message says where the name can have come from.
+    private static QuantizerFamily Find(string name) => QuantizerFamilies.All.FirstOrDefault(family => family.Name == name)
+        ?? throw new UserException(
+            $"The baseline '{name}' (--baseline, {Variable}) is unknown: it must be exactly one of {string.Join(", ", QuantizerFamilies.All.Names)}.");
 }

@@ -5,19 +5,29 @@ namespace RegCache.Lab.Cli.Options;
 /// <summary>The options of the methods of a list, as options of a command.</summary>
 /// <param name="chooser">The option that chooses among the methods: "--baseline".</param>
 /// <param name="methods">The methods.</param>
-internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> methods)
+/// <param name="group">
+/// The group of help pages for options that methods share; those of one method are a group with its name. Null: no groups.
+/// </param>
+internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> methods, string? group = null)
 {
     private readonly Dictionary<MethodOption, Option<string?>> _options = methods
         .SelectMany(method => method.Options)
         .Distinct()
-        .ToDictionary(option => option, Make);
+        .ToDictionary(option => option, option => Make(option, methods, group is not null));
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in _options.Values)
+        foreach (var (option, made) in _options)
         {
-            command.Add(option);
+            if (group is null)
+            {
+                command.Add(made);
+            }
+            else
+            {
+                command.AddGroup(IsOfOne(option, methods) ? $"{group} {Owners(option, methods)}" : group, made);
+            }
         }
     }
 
@@ -33,21 +43,27 @@ internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> metho
             if (!chosen.Any(method => method.Options.Contains(option)))
             {
                 throw new UserException(
-                    $"{option.Name} belongs to {Owners(option)}, not to {string.Join(", ", chosen.Select(method => method.Name))}; leave it out, or choose another method by {chooser}.");
+                    $"{option.Name} belongs to {Owners(option, methods)}, not to {string.Join(", ", chosen.Select(method => method.Name))}; leave it out, or choose another method by {chooser}.");
             }
         }
 
         return new(given.ToDictionary(pair => pair.Key.Name, pair => arguments.GetValue(pair.Value)!));
     }
 
-    private string Owners(MethodOption option) =>
+    private static string Owners(MethodOption option, IReadOnlyList<IListed> methods) =>
         string.Join(", ", methods.Where(method => method.Options.Contains(option)).Select(method => method.Name));
 
-    private static Option<string?> Make(MethodOption option)
+    private static bool IsOfOne(MethodOption option, IReadOnlyList<IListed> methods) =>
+        methods.Count(method => method.Options.Contains(option)) == 1;
+
+    // An option's text says whose it is where the group does not.
+    private static Option<string?> Make(MethodOption option, IReadOnlyList<IListed> methods, bool hasGroups)
     {
+        var isClear = methods.All(method => method.Options.Contains(option)) || (hasGroups && IsOfOne(option, methods));
+        var owners = isClear ? "" : $"{Owners(option, methods)}: ";
         var made = new Option<string?>(option.Name)
         {
-            Description = $"{option.Help} [default: {option.WhenAbsent}]",
+            Description = $"{owners}{option.Help} [default: {option.WhenAbsent}]",
             HelpName = option.Values,
             CustomParser = result => OptionOf.Parse(result, text =>
             {

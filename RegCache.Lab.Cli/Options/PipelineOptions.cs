@@ -38,8 +38,10 @@ internal sealed class PipelineOptions(bool searches = true)
     }
 
     /// <summary>Opens what they name.</summary>
+    /// <param name="context">The command.</param>
+    /// <param name="others">Families of quantizers that the command runs beside that of <c>--baseline</c>.</param>
     /// <exception cref="UserException">Something is missing, or does not fit.</exception>
-    public Experiment Open(CommandContext context)
+    public Experiment Open(CommandContext context, params IReadOnlyList<QuantizerFamily> others)
     {
         var (arguments, bits) = (context.Arguments, ReadBits(context.Arguments));
         var locations = _data.Read(arguments);
@@ -50,12 +52,12 @@ internal sealed class PipelineOptions(bool searches = true)
             CalibrationImages = () => locations.Require(DataVariable.Calibration),
             Order = _data.ReadOrder(arguments),
         });
-        options = _execution.Read(arguments, _quantizer.Read(arguments, _model.Read(arguments, options)), bits);
+        options = _execution.Read(arguments, _quantizer.Read(arguments, _model.Read(arguments, options), others), bits);
         return Experiment.Open(
             options with
             {
                 DefaultRunDirectory = model =>
-                    Path.Combine("runs", $"{model}_{BaselineNames.NameOf(options.Quantizer)}_{bits}".ToLowerInvariant()),
+                    Path.Combine("runs", $"{model}_{options.Quantizer.Name}_{bits}".ToLowerInvariant()),
             },
             context.Progress,
             context.Cancellation);

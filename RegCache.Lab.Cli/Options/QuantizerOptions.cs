@@ -9,71 +9,51 @@ internal sealed class QuantizerOptions
 {
     private readonly BaselineOption _baseline = new();
 
+    private readonly MethodOptions _values = new("--baseline", QuantizerFamilies.All, OptionGroups.Quantizer);
+
     private readonly Option<QuantizationBits> _bits = new("--bits")
     {
-        Description = "Bit-widths of weights and activations, W8A8 or 8. [default: W8A8]",
+        Description = "Bit-widths of weights and activations, W8A8 or 8.",
         HelpName = "WwAa",
         CustomParser = result => OptionOf.Parse(result, QuantizationBits.Parse),
         DefaultValueFactory = _ => new(8, 8),
     };
 
-    private readonly Option<ActivationScope> _scope = OptionOf.Choice(
-        "--scope",
-        "Over what a dynamic activation range is taken.",
-        ActivationScope.Batch,
-        ("batch", ActivationScope.Batch),
-        ("image", ActivationScope.Image),
-        ("token", ActivationScope.Token));
-
-    private readonly Option<WeightGranularity> _granularity = OptionOf.Choice(
-        "--weight-granularity",
-        "Over what a weight scale is taken.",
-        WeightGranularity.Row,
-        ("row", WeightGranularity.Row),
-        ("tensor", WeightGranularity.Tensor));
-
-    private readonly Option<ActivationRange> _range = OptionOf.Choice(
-        "--activation-range",
-        "Grid of the activations.",
-        ActivationRange.Symmetric,
-        ("symmetric", ActivationRange.Symmetric),
-        ("asymmetric", ActivationRange.Asymmetric));
-
-    private readonly CalibrationOptions _calibration = new();
-
-    private enum ActivationRange
-    {
-        Symmetric,
-        Asymmetric,
-    }
+    private readonly Option<Recalibration?> _recalibration = OptionOf.OptionalChoice(
+        "--recalibrate",
+        "How often a search calibrates. [default: as the quantizer recommends]",
+        ("every", Recalibration.Every),
+        ("two-pass", Recalibration.TwoPass));
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
         command.AddGroup(OptionGroups.Quantizer, _baseline.AddTo);
-        command.AddGroup(OptionGroups.Quantizer, _bits, _scope, _granularity, _range);
-        command.AddGroup(OptionGroups.Quantizer, _calibration.AddTo);
+        command.AddGroup(OptionGroups.Quantizer, _bits, _recalibration);
+        _values.AddTo(command);
     }
 
     /// <summary>What they say.</summary>
-    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
+    /// <param name="arguments">The command line.</param>
+    /// <param name="options">The other options.</param>
+    /// <param name="others">Families that the command runs beside that of <c>--baseline</c>.</param>
+    /// <exception cref="UserException">An option belongs to a family that does not run.</exception>
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, params IReadOnlyList<QuantizerFamily> others)
     {
-        Quantizer = _baseline.Read(arguments),
-        Naive = new NaiveQuantizer(ReadBits(arguments))
+        var family = _baseline.Read(arguments);
+        var values = _values.Read(arguments, [family, .. others]);
+        return options with
         {
-            Scope = arguments.GetValue(_scope),
-            Granularity = arguments.GetValue(_granularity),
-            AsymmetricActivations = arguments.GetValue(_range) == ActivationRange.Asymmetric,
-        },
-        StaticRanges = _calibration.ReadStatic(arguments),
-        CalibrationCount = _calibration.ReadCount(arguments),
-        CalibrationMemory = _calibration.ReadMemory(arguments),
-        Ptq4Vit = _calibration.ReadPtq4Vit(arguments, ReadBits(arguments)),
-    };
+            Quantizer = family,
+            QuantizerValues = values,
+            CalibrationCount = values.Get(CalibrationImages.CountOption),
+            CalibrationMemory = values.Get(CalibrationImages.MemoryOption),
+        };
+    }
 
     /// <summary>The bit-widths of the run.</summary>
     public QuantizationBits ReadBits(ParseResult arguments) => arguments.GetRequiredValue(_bits);
 
     /// <summary>How often a search calibrates; null leaves it to the method.</summary>
-    public Recalibration? ReadRecalibration(ParseResult arguments) => _calibration.ReadRecalibration(arguments);
+    public Recalibration? ReadRecalibration(ParseResult arguments) => arguments.GetValue(_recalibration);
 }

@@ -1,23 +1,24 @@
-using RegCache.Lab.Registers;
+using System.CommandLine;
+using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Quantization;
 using Xunit;
 
 namespace RegCache.Lab.Tests.House;
 
 public sealed class BaselineNamesTests
 {
-    [Theory]
-    [InlineData("naive", Baseline.Naive)]
-    [InlineData("ptq4vit", Baseline.Ptq4Vit)]
-    [InlineData("repqvit", Baseline.RepqVit)]
-    public void TheThreeNamesAreReadAndWritten(string name, Baseline baseline)
-    {
-        Assert.Equal(baseline, BaselineNames.Parse(name));
-        Assert.Equal(name, BaselineNames.NameOf(baseline));
-    }
-
     [Fact]
-    public void EveryBaselineHasAName() =>
-        Assert.Equal(Enum.GetValues<Baseline>(), BaselineNames.All.Select(BaselineNames.Parse));
+    public void TheFamiliesAreThese() => Assert.Equal(["naive", "ptq4vit", "repqvit"], QuantizerFamilies.All.Names);
+
+    [Theory]
+    [InlineData("naive")]
+    [InlineData("ptq4vit")]
+    [InlineData("repqvit")]
+    public void TheThreeNamesAreReadAndWritten(string name)
+    {
+        Assert.Equal(name, QuantizerFamilies.All.Find(name).Name);
+        Assert.Equal(name, Read(name).ToString());
+    }
 
     [Theory]
     [InlineData("")]
@@ -28,8 +29,23 @@ public sealed class BaselineNamesTests
     [InlineData("smoothquant")]
     public void AnythingElseIsRefusedNamingTheThree(string name)
     {
-        var error = Assert.Throws<UserException>(() => BaselineNames.Parse(name));
-        Assert.Contains($"'{name}'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("naive, ptq4vit, repqvit", error.Message, StringComparison.Ordinal);
+        foreach (var message in new[]
+        {
+            Assert.Throws<UserException>(() => QuantizerFamilies.All.Find(name)).Message,
+            Assert.Throws<UserException>(() => Read(name)).Message,
+        })
+        {
+            Assert.Contains($"'{name}'", message, StringComparison.Ordinal);
+            Assert.Contains("naive, ptq4vit, repqvit", message, StringComparison.Ordinal);
+        }
+    }
+
+    private static QuantizerFamily Read(string name)
+    {
+        var option = new BaselineOption();
+        var command = new Command("test");
+        option.AddTo(command);
+        var result = command.Parse(["--baseline", name]);
+        return result.Errors.Count == 0 ? option.Read(result) : throw new UserException(Assert.Single(result.Errors).Message);
     }
 }

@@ -55,7 +55,7 @@ public sealed class CommandLineTests
     {
         var (code, output, _) = RunTestCommand(["test", "options", "--baseline", "repqvit"], ("BASELINE", "gptq"));
         Assert.Equal(0, code);
-        Assert.Contains("Baseline = RepqVit", output, StringComparison.Ordinal);
+        Assert.Contains("Baseline = repqvit", output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -79,7 +79,7 @@ public sealed class CommandLineTests
 
         Assert.Contains("DataRoot = /d, ImageNetValidation = /d/val, TrainSample = /t", output, StringComparison.Ordinal);
         Assert.Contains("CocoRoot = /c", output, StringComparison.Ordinal);
-        Assert.Contains("Baseline = Ptq4Vit", output, StringComparison.Ordinal);
+        Assert.Contains("Baseline = ptq4vit", output, StringComparison.Ordinal);
         Assert.Contains("--run-dir 'runs/a b'", output, StringComparison.Ordinal);
     }
 
@@ -97,7 +97,7 @@ public sealed class CommandLineTests
             Assert.Contains(expected, output, StringComparison.Ordinal);
         }
 
-        Assert.Contains("Baseline = Naive", output, StringComparison.Ordinal);
+        Assert.Contains("Baseline = naive", output, StringComparison.Ordinal);
         Assert.Contains("Half = 0.5", output, StringComparison.Ordinal);
     }
 

@@ -50,7 +50,7 @@ public sealed class HelpPageTests
     {
         var titles = PageOf(Below(_root).Single(command => command.Words == "pipeline").Command)
             .Split('\n').Where(line => line.EndsWith(':') && !line.StartsWith(' '));
-        Assert.Equal(["Data:", "Model:", "Quantizer:", "PTQ4ViT's search:", "RegCache's search:", "Running:"], titles);
+        Assert.Equal(["Data:", "Model:", "Quantizer:", "Quantizer naive:", "Quantizer ptq4vit:", "RegCache's search:", "Running:"], titles);
     }
 
     [Fact]
@@ -58,7 +58,7 @@ public sealed class HelpPageTests
     {
         var (code, output, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["pipeline", "--help"]);
         Assert.Equal(0, code);
-        Assert.Contains("PTQ4ViT's search:", output, StringComparison.Ordinal);
+        Assert.Contains("Quantizer ptq4vit:", output, StringComparison.Ordinal);
         Assert.Empty(error);
     }
 

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Ptq4Vit;
 
 namespace RegCache.Lab.Tests.House;
@@ -47,6 +48,8 @@ public sealed class Ptq4VitOptionTests
     [InlineData("--softmax-twin", "none")]
     [InlineData("--search-preset", "BasePTQ")]
     [InlineData("--backward-batch", "0")]
+    [InlineData("--hessian-temperature", "0")]
+    [InlineData("--hessian-temperature", "warm")]
     public void ImpossibleValuesAreNamed(string option, string value)
     {
         var (_, result) = Parse([option, value]);
@@ -57,12 +60,12 @@ public sealed class Ptq4VitOptionTests
     {
         var (options, result) = Parse(words);
         Assert.Empty(result.Errors);
-        return options.Read(result, new(6, 6));
+        return Ptq4VitFamily.Read(options.Read(result, Ptq4VitFamily.Entry), new(6, 6));
     }
 
-    private static (Ptq4VitSearchOptions Options, ParseResult Result) Parse(string[] words)
+    private static (MethodOptions Options, ParseResult Result) Parse(string[] words)
     {
-        var options = new Ptq4VitSearchOptions();
+        var options = new MethodOptions("--baseline", QuantizerFamilies.All);
         var command = new Command("test");
         options.AddTo(command);
         return (options, command.Parse(words));

@@ -97,7 +97,7 @@ public sealed class CalibrationTests : IDisposable
     public void StoredCalibrationsAreUsedAgain()
     {
         var inner = new CountingCalibration(Make("repqvit", new(8, 8)));
-        var stored = new StoredCalibration(inner, _folder, Tower, "hash", SilentProgress.Instance);
+        var stored = new StoredCalibrator(inner, _folder, Tower, "hash", SilentProgress.Instance);
         var deleted = new RegCacheSetting(1, 0, DeleteBlock, 2).ApplyTo(Plain, null);
         foreach (var plan in new[] { Plain, deleted, Plain, deleted })
         {
@@ -105,7 +105,7 @@ public sealed class CalibrationTests : IDisposable
         }
 
         Assert.Equal(2, inner.Calls);
-        new StoredCalibration(inner, _folder, Tower, "another model", SilentProgress.Instance).Calibrate(Plain);
+        new StoredCalibrator(inner, _folder, Tower, "another model", SilentProgress.Instance).Calibrate(Plain);
         Assert.Equal(3, inner.Calls);
     }
 
@@ -118,7 +118,7 @@ public sealed class CalibrationTests : IDisposable
         for (var run = 1; run <= 2; run++)
         {
             var remembered = new RememberedCalibrator(inner);
-            StoredCalibration Stage() => new(remembered, _folder, Tower, "hash", SilentProgress.Instance, force: true);
+            StoredCalibrator Stage() => new(remembered, _folder, Tower, "hash", SilentProgress.Instance, force: true);
             foreach (var plan in new[] { Plain, deleted, Plain, deleted })
             {
                 var quantizer = Stage().Calibrate(plan);

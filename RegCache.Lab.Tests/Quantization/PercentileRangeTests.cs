@@ -98,8 +98,8 @@ public sealed class PercentileRangeTests
             var linear = new Linear(torch.randn(outputs, width), torch.randn(outputs));
             var input = torch.randn(2, 5, width);
             var normalised = norm.Apply(input);
-            var (_, shift) = Reparameterization.Of(PercentileRange.OfChannels(normalised, 6, "test"));
-            var (movedNorm, moved) = (shift.Apply(norm), shift.Apply(linear));
+            var (_, reparameterization) = ScaleReparameterization.Of(PercentileRange.OfChannels(normalised, 6, "test"));
+            var (movedNorm, moved) = (reparameterization.Apply(norm), reparameterization.Apply(linear));
             var expected = linear.Apply(normalised);
             var size = expected.abs().max().item<float>() + moved.Weight.abs().max().item<float>() * movedNorm.Apply(input).abs().max().item<float>();
             GoldenTensors.AssertClose(expected, moved.Apply(movedNorm.Apply(input)), 1e-4 * size);

@@ -32,7 +32,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
             var seen = new HashSet<string>();
             void Assert(string phase, string layer, string operand, ITensorQuantizer quantizer)
             {
-                // Early scales are exact but for percentiles; later ones follow a stream that rounding may shift.
+                // Early scales are exact but for percentiles; later ones follow a stream that rounding may reparameterization.
                 var tolerance = layer.StartsWith("block0", StringComparison.Ordinal) || layer == "conv1" ? 1e-3 : 1e-2;
                 var name = $"{prefix}.{phase}.{layer}.{operand}";
                 void Close(string suffix, torch.Tensor actual, double absolute)
@@ -121,10 +121,10 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
                     (LinearKind.MlpIn, plain.MlpNorm, ((FeedForward)plain.Mlp).In, ("ln_2", "mlp.c_fc.weight", "mlp.c_fc.bias")),
                 })
                 {
-                    var (_, shift) = Shift(prefix, bits, block, kind);
+                    var (_, reparameterization) = Reparameterized(prefix, bits, block, kind);
                     torch.Tensor Expected(string name) =>
                         _golden.Values[$"{prefix}.reparam.visual.transformer.resblocks.{block}.{name}"];
-                    var (movedNorm, moved) = (shift.Apply(norm), shift.Apply(linear));
+                    var (movedNorm, moved) = (reparameterization.Apply(norm), reparameterization.Apply(linear));
                     AssertNear(Expected($"{names.Item1}.weight"), movedNorm.Weight);
                     AssertNear(Expected($"{names.Item1}.bias"), movedNorm.Bias);
                     AssertNear(Expected(names.Item2), moved.Weight);
@@ -183,8 +183,8 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
     private UniformQuantizer Grid(string name, int bits, params long[] shape) => new(
         _golden.Values[$"{name}.delta"].reshape(shape), _golden.Values[$"{name}.zero_point"].reshape(shape), 0, (1 << bits) - 1);
 
-    private (UniformQuantizer Grid, ScaleReparameterization Shift) Shift(string prefix, QuantizationBits bits, int block, LinearKind kind) =>
-        Reparameterization.Of(Grid($"{prefix}.init.block{block}.{kind.Name()}.input", bits.Activations, 1, 1, -1));
+    private (UniformQuantizer Grid, ScaleReparameterization Reparameterization) Reparameterized(string prefix, QuantizationBits bits, int block, LinearKind kind) =>
+        ScaleReparameterization.Of(Grid($"{prefix}.init.block{block}.{kind.Name()}.input", bits.Activations, 1, 1, -1));
 
     private CalibratedQuantizer Inject(string prefix, QuantizationBits bits)
     {
@@ -193,7 +193,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
             var name = $"{prefix}.final.block{block}.{kind.Name()}";
             return new(Grid($"{name}.input", bits.Activations, -1), Grid($"{name}.weight", bits.Weights, -1, 1))
             {
-                Shift = kind is LinearKind.AttentionIn or LinearKind.MlpIn ? Shift(prefix, bits, block, kind).Shift : null,
+                Reparameterization = kind is LinearKind.AttentionIn or LinearKind.MlpIn ? Reparameterized(prefix, bits, block, kind).Reparameterization : null,
             };
         }
 
@@ -214,12 +214,12 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
     {
         public BlockLayers Apply(int block, BlockLayers plain)
         {
-            ScaleReparameterization Shift(LinearKind kind) => owner.Shift(prefix, bits, block, kind).Shift;
-            var layers = plain.With(LinearKind.AttentionIn, Shift(LinearKind.AttentionIn).Apply).With(LinearKind.MlpIn, Shift(LinearKind.MlpIn).Apply);
+            ScaleReparameterization Of(LinearKind kind) => owner.Reparameterized(prefix, bits, block, kind).Reparameterization;
+            var layers = plain.With(LinearKind.AttentionIn, Of(LinearKind.AttentionIn).Apply).With(LinearKind.MlpIn, Of(LinearKind.MlpIn).Apply);
             return layers with
             {
-                AttentionNorm = Shift(LinearKind.AttentionIn).Apply(plain.AttentionNorm),
-                MlpNorm = Shift(LinearKind.MlpIn).Apply(plain.MlpNorm),
+                AttentionNorm = Of(LinearKind.AttentionIn).Apply(plain.AttentionNorm),
+                MlpNorm = Of(LinearKind.MlpIn).Apply(plain.MlpNorm),
             };
         }
     }

@@ -7,10 +7,7 @@ using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
-using RegCache.Lab.Quantization.Ptq4Vit;
-using RegCache.Lab.Quantization.RepqVit;
 using RegCache.Lab.Quantization.Storage;
-using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Evaluation;
@@ -31,7 +28,7 @@ public sealed class Experiment : IDisposable
     private readonly PromptSet? _prompts;
     private readonly int _folderClasses;
     private readonly Dictionary<string, FolderImageSource> _folders = [];
-    private readonly Dictionary<(Baseline Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
+    private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
     private readonly List<IDisposable> _owned = [];
     private ZeroShotClassifier? _classifier;
     private CalibrationImages? _calibrationImages;
@@ -173,20 +170,20 @@ public sealed class Experiment : IDisposable
     public ICalibrator Calibrator(QuantizationBits bits) => Calibrator(Options.Quantizer, bits);
 
     /// <summary>The same of any family of quantizers.</summary>
-    public ICalibrator Calibrator(Baseline family, QuantizationBits bits)
+    public ICalibrator Calibrator(QuantizerFamily family, QuantizationBits bits)
     {
         var remembered = CalibratorInMemory(family, bits);
         return _directory is null
             ? remembered
-            : new StoredCalibration(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force);
+            : new StoredCalibrator(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force);
     }
 
     /// <summary>The same without files: faster where there are many calibrations that share what they have in common.</summary>
-    public ICalibrator CalibratorInMemory(Baseline family, QuantizationBits bits)
+    public ICalibrator CalibratorInMemory(QuantizerFamily family, QuantizationBits bits)
     {
         if (!_calibrators.TryGetValue((family, bits), out var calibrator))
         {
-            var made = Make(family, bits);
+            var made = family.Create(new(Tower, Classifier, bits, Options.BatchSize, ImagesToCalibrateOn) { Values = Options.QuantizerValues });
             if (made is IDisposable disposable)
             {
                 _owned.Add(disposable);
@@ -413,24 +410,5 @@ public sealed class Experiment : IDisposable
         }
 
         return _calibrationImages;
-    }
-
-    // The one place that tells families apart.
-    private ICalibrator Make(Baseline family, QuantizationBits bits)
-    {
-        if (Options.StaticRanges && family != Baseline.Naive)
-        {
-            throw new UserException($"--act-mode static belongs to the naive baseline: {BaselineNames.NameOf(family)} always calibrates its ranges.");
-        }
-
-        var naive = Options.Naive with { Bits = bits };
-        return family switch
-        {
-            Baseline.Naive when Options.StaticRanges => new StaticRangeCalibrator(Tower, ImagesToCalibrateOn(), naive, Options.BatchSize),
-            Baseline.Naive => naive,
-            Baseline.Ptq4Vit => new Ptq4VitCalibrator(Tower, Classifier, ImagesToCalibrateOn(), Options.Ptq4Vit with { Bits = bits }),
-            Baseline.RepqVit => new RepqVitCalibrator(Tower, ImagesToCalibrateOn(), bits),
-            _ => throw new UnreachableException(),
-        };
     }
 }

@@ -2,8 +2,6 @@ using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
-using RegCache.Lab.Quantization.Ptq4Vit;
-using RegCache.Lab.Registers;
 
 namespace RegCache.Lab.Evaluation;
 
@@ -69,16 +67,10 @@ public sealed record ExperimentOptions
     public long ShapesSeed { get; init; }
 
     /// <summary>The family of quantizers.</summary>
-    public Baseline Quantizer { get; init; } = Baseline.Naive;
+    public QuantizerFamily Quantizer { get; init; } = NaiveFamily.Entry;
 
-    /// <summary>The naive quantizer; its bit-widths are replaced by those that are asked for.</summary>
-    public NaiveQuantizer Naive { get; init; } = new(new QuantizationBits(8, 8));
-
-    /// <summary>Whether the naive quantizer takes its ranges from the calibration images instead of from every batch.</summary>
-    public bool StaticRanges { get; init; }
-
-    /// <summary>The search of PTQ4ViT; its bit-widths are replaced by those that are asked for.</summary>
-    public Ptq4VitOptions Ptq4Vit { get; init; } = new(new QuantizationBits(8, 8));
+    /// <summary>What is set about the families that are used.</summary>
+    public MethodValues QuantizerValues { get; init; } = MethodValues.None;
 
     /// <summary>Where to compute.</summary>
     public ComputeDevice Device { get; init; } = ComputeDevice.Cpu;

@@ -4,13 +4,13 @@ using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Quantization;
 
-/// <summary>The images that ranges are calibrated on, in memory, and how the work is done.</summary>
+/// <summary>The images that ranges are calibrated on, in memory, and how the work on them is done.</summary>
 public sealed class CalibrationImages : IDisposable
 {
     /// <summary>Number of images that both published quantizers use.</summary>
     public const int DefaultCount = 32;
 
-    private const long DefaultMemory = 1L << 30;
+    private const int DefaultMebibytes = 1024;
 
     private readonly Tensor _images;
     private readonly string _fingerprint;
@@ -21,6 +21,22 @@ public sealed class CalibrationImages : IDisposable
     public CalibrationImages(Tensor images, string fingerprint) =>
         (_images, _fingerprint) = (images.DetachFromDisposeScope(), fingerprint);
 
+    /// <summary>The option for the number of images.</summary>
+    public static MethodOption<int> CountOption { get; } =
+        MethodOption.Number("--calib-size", "Calibration images.", DefaultCount, 1, 1_000_000);
+
+    /// <summary>The option for <see cref="Memory"/>, in bytes.</summary>
+    public static MethodOption<long> MemoryOption { get; } = new(
+        "--calib-memory",
+        "Mebibytes that a search's candidates may take at once.",
+        "N",
+        $"{DefaultMebibytes}",
+        (long)DefaultMebibytes << 20,
+        text => (long)MethodOption.ParseNumber("--calib-memory", text, 1, 1 << 20) << 20);
+
+    /// <summary>The options that all families with calibration images share.</summary>
+    public static IReadOnlyList<MethodOption> Options { get; } = [CountOption, MemoryOption];
+
     /// <summary>Number of images.</summary>
     public int Count => (int)_images.shape[0];
 
@@ -28,7 +44,7 @@ public sealed class CalibrationImages : IDisposable
     public Tensor All => _images;
 
     /// <summary>Bytes that the candidates of one batch of a search may take.</summary>
-    public long Memory { get; init; } = DefaultMemory;
+    public long Memory { get; init; } = (long)DefaultMebibytes << 20;
 
     /// <summary>Told of the layers done.</summary>
     public IWorkProgress Progress { get; init; } = SilentProgress.Instance;
@@ -68,60 +84,4 @@ public sealed class CalibrationImages : IDisposable
 
     /// <inheritdoc />
     public void Dispose() => _images.Dispose();
-}
-
-/// <summary>
-/// A calibration that does nothing twice: asked again for a plan with the same token stages and prefixes it returns the
-/// same quantizer, so that plans made from it share their computation.
-/// </summary>
-/// <param name="calibration">Finds the ranges.</param>
-public sealed class RememberedCalibrator(ICalibrator calibration) : ICalibrator
-{
-    private readonly Dictionary<EncoderPlan, IQuantizer> _found = [];
-
-    /// <inheritdoc />
-    public Recalibration Recalibration => calibration.Recalibration;
-
-    /// <inheritdoc />
-    public IQuantizer Calibrate(EncoderPlan plan)
-    {
-        var key = plan with { Embedding = null, Blocks = [.. plan.Blocks.Select(block => block with { Transform = null })] };
-        if (!_found.TryGetValue(key, out var quantizer))
-        {
-            _found.Add(key, quantizer = calibration.Calibrate(plan));
-        }
-
-        return quantizer;
-    }
-
-    /// <inheritdoc />
-    public override string ToString() => calibration.ToString() ?? string.Empty;
-}
-
-/// <summary>Refuses to take ranges from NaN or infinite values.</summary>
-internal static class FiniteCheck
-{
-    /// <summary>Checks an activation by its range, which is NaN or infinite as soon as one value is.</summary>
-    /// <param name="range">Scale, minimum or maximum of the values.</param>
-    /// <param name="values">The activation; its first axis is the image.</param>
-    /// <param name="name">The layer whose input it is.</param>
-    /// <param name="firstImage">Index of the first image in the set.</param>
-    /// <exception cref="UserException">The range is not finite; the message names the layer and the image.</exception>
-    public static void Require(Tensor range, Tensor values, string name, int firstImage = 0)
-    {
-        using var scope = torch.NewDisposeScope();
-        if (range.isfinite().all().item<bool>())
-        {
-            return;
-        }
-
-        var damaged = values.isfinite().logical_not().flatten(1).any(1).to(torch.ScalarType.Int32).argmax().item<long>();
-        throw Refusal(name, firstImage + damaged);
-    }
-
-    /// <summary>What is said of an activation that is not finite.</summary>
-    /// <param name="name">The layer whose input it is.</param>
-    /// <param name="image">Index of the image.</param>
-    public static UserException Refusal(string name, long image) => new(
-        $"The input of {name} holds NaN or infinite values in image {image} of the batch, so it has no range; check that image and the weights before this layer.");
 }

@@ -18,12 +18,8 @@ internal sealed record QuantizedLinear(ILinear Product, UniformQuantizer WeightG
         ? values
         : values.to(torch.ScalarType.Float32);
 
-    public Tensor Apply(Tensor input)
-    {
-        using var scope = torch.NewDisposeScope();
-        var quantized = Input.FakeQuantize(Wide(input)).to(input.dtype);
-        return Product.Apply(quantized).MoveToOuterDisposeScope();
-    }
+    public Tensor Apply(Tensor input) =>
+        TensorScope.Run(() => Product.Apply(Input.FakeQuantize(Wide(input)).to(input.dtype)));
 }
 
 /// <summary>
@@ -52,4 +48,18 @@ internal sealed record QuantizedAttention(AttentionProducts Products) : IAttenti
         probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
         return Quantized(Products.Probabilities, probabilities).matmul(values).MoveToOuterDisposeScope();
     }
+}
+
+/// <summary>Which of a block's activations are inputs of its linear layers.</summary>
+internal static class LinearInputs
+{
+    /// <summary>The layer that takes the activation; null for those that no linear layer takes.</summary>
+    public static LinearKind? TakenBy(this ActivationKind activation) => activation switch
+    {
+        ActivationKind.AttentionNorm => LinearKind.AttentionIn,
+        ActivationKind.AttentionContext => LinearKind.AttentionOut,
+        ActivationKind.MlpNorm => LinearKind.MlpIn,
+        ActivationKind.MlpHidden => LinearKind.MlpOut,
+        _ => null,
+    };
 }

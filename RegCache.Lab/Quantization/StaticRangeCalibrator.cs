@@ -3,8 +3,8 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Quantization;
 
 /// <summary>
-/// The naive quantizer with static activation ranges (`--act-mode static`): the largest range over all calibration
-/// batches of the float stream, with the token stages and prefixes of the plan active (quantizers.md, section 1).
+/// The naive quantizer with static activation ranges (<c>--act-mode static</c>): the widest range over all calibration
+/// batches of the float stream, with the token stages and prefixes of the plan active.
 /// </summary>
 /// <param name="tower">The float encoder.</param>
 /// <param name="images">The calibration images.</param>
@@ -13,14 +13,6 @@ namespace RegCache.Lab.Quantization;
 public sealed class StaticRangeCalibrator(
     VisionTower tower, CalibrationImages images, NaiveQuantizer quantizer, int batchSize) : ICalibrator
 {
-    private static readonly Dictionary<ActivationKind, LinearKind> _inputs = new()
-    {
-        [ActivationKind.AttentionNorm] = LinearKind.AttentionIn,
-        [ActivationKind.AttentionContext] = LinearKind.AttentionOut,
-        [ActivationKind.MlpNorm] = LinearKind.MlpIn,
-        [ActivationKind.MlpHidden] = LinearKind.MlpOut,
-    };
-
     /// <inheritdoc />
     public Recalibration Recalibration => Recalibration.Every;
 
@@ -42,34 +34,25 @@ public sealed class StaticRangeCalibrator(
     }
 
     /// <inheritdoc />
-    public override string ToString() => $"static {quantizer}, batches of {batchSize}, {images}";
+    public override string ToString() => $"{quantizer}, static ranges over batches of {batchSize}, {images}";
 
     private Dictionary<LinearKind, CalibratedLinear> Linears(BlockLayers layers, int block, Ranges ranges)
     {
         var linears = new Dictionary<LinearKind, CalibratedLinear>();
         foreach (var kind in quantizer.Layers)
         {
-            // With returns the layers unchanged where the kind is absent, as it is from a memory layer.
-            layers.With(kind, linear =>
+            if (layers.Linear(kind) is { } linear)
             {
                 using var scope = torch.NewDisposeScope();
                 var (low, high) = ranges.Of(block, kind);
                 var input = (quantizer with { Scope = ActivationScope.Batch }).ActivationGrid(
                     torch.tensor(new[] { low, high }, device: linear.Weight.device));
                 var weight = MinMaxRange.Symmetric(QuantizedLinear.Wide(linear.Weight), quantizer.Bits.Weights, quantizer.Granularity);
-                linears[kind] = new(Kept(input), Kept(weight));
-                return linear;
-            });
+                linears[kind] = TensorScope.Keep(new CalibratedLinear(input, weight));
+            }
         }
 
         return linears;
-    }
-
-    private static UniformQuantizer Kept(UniformQuantizer grid)
-    {
-        grid.Scale.DetachFromDisposeScope();
-        grid.ZeroPoint?.DetachFromDisposeScope();
-        return grid;
     }
 
     private sealed class Ranges : IActivationProbe
@@ -80,12 +63,12 @@ public sealed class StaticRangeCalibrator(
 
         public (float Low, float High) Of(int block, LinearKind kind) => _ranges[(block, kind)];
 
-        public bool Wants(int block, ActivationKind kind) => _inputs.ContainsKey(kind);
+        public bool Wants(int block, ActivationKind kind) => kind.TakenBy() is not null;
 
         public void Observe(int block, ActivationKind kind, Tensor value)
         {
             using var scope = torch.NewDisposeScope();
-            var layer = _inputs[kind];
+            var layer = kind.TakenBy()!.Value;
             var (low, high) = torch.aminmax(QuantizedLinear.Wide(value));
             FiniteCheck.Require(torch.stack([low, high]), value, layer.FullName(block), Images);
             var (before, range) = (_ranges.GetValueOrDefault((block, layer)), (Low: low.item<float>(), High: high.item<float>()));

@@ -75,17 +75,17 @@ internal sealed partial record ResultRow(
     double Seconds)
 {
     public static string FileName(Experiment experiment, RegCacheOptions options) =>
-        $"result_{experiment.Name}_{BaselineNames.NameOf(experiment.Options.Quantizer)}_w{options.Bits.Weights}a{options.Bits.Activations}.csv";
+        $"result_{experiment.Name}_{experiment.Options.Quantizer.Name}_w{options.Bits.Weights}a{options.Bits.Activations}.csv";
 
     public static ResultRow Of(
         Experiment experiment, RegCacheOptions options, RegCacheReport report, FinalScores scores, TimeSpan time) => new(
         DateTimeOffset.Now,
         experiment.Name,
         experiment.Options.Pretrained,
-        BaselineNames.NameOf(experiment.Options.Quantizer),
+        experiment.Options.Quantizer.Name,
         options.Bits.Weights,
         options.Bits.Activations,
-        experiment.Options.Naive.Scope.ToString().ToLowerInvariant(),
+        experiment.Options.QuantizerValues.Get(NaiveFamily.Scope).ToString().ToLowerInvariant(),
         report.SensitiveBlock,
         report.SensitiveLayer,
         string.Join(' ', report.Candidates),

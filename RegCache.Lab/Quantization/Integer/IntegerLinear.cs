@@ -35,17 +35,13 @@ internal sealed unsafe class IntegerLinear : OneDnnLinear
     }
 
     /// <inheritdoc />
-    public override Tensor Weight
+    public override Tensor Weight => TensorScope.Run(() =>
     {
-        get
-        {
-            using var scope = torch.NewDisposeScope();
-            Tensor PerRow(Tensor padded) => padded.narrow(0, 0, Matrix.Outputs).unsqueeze(1);
-            var codes = Matrix.Unpack().to(torch.ScalarType.Float32);
-            codes = _offset is null ? codes : codes + PerRow(_offset);
-            return (codes * PerRow(_scale)).MoveToOuterDisposeScope();
-        }
-    }
+        Tensor PerRow(Tensor padded) => padded.narrow(0, 0, Matrix.Outputs).unsqueeze(1);
+        var codes = Matrix.Unpack().to(torch.ScalarType.Float32);
+        codes = _offset is null ? codes : codes + PerRow(_offset);
+        return codes * PerRow(_scale);
+    });
 
     /// <inheritdoc />
     public override bool IsRowwise { get; }
@@ -54,23 +50,15 @@ internal sealed unsafe class IntegerLinear : OneDnnLinear
     /// The integer form of a simulated layer; null where its values are not those of bytes (twin ranges, grids for each
     /// channel) or its sums could overflow.
     /// </summary>
-    public static IntegerLinear? TryCreate(QuantizedLinear simulated, string name)
-    {
-        using var scope = torch.NewDisposeScope();
-        if (simulated.Product is not Linear { Weight: var weight }
-            || weight.dtype != torch.ScalarType.Float32
-            || weight.shape[1] > ushort.MaxValue
-            || IntegerGrid.Of(simulated.Input) is not { } grid
-            || IntegerWeights.Of(weight, simulated.WeightGrid) is not { } weights
-            || LargestSum(weight.shape[1], grid, weights) > int.MaxValue)
-        {
-            return null;
-        }
-
-        var linear = new IntegerLinear(name, simulated, grid, weights);
-        linear.MoveToOuterDisposeScope();
-        return linear;
-    }
+    public static IntegerLinear? TryCreate(QuantizedLinear simulated, string name) => TensorScope.Run(() =>
+        simulated.Product is Linear { Weight: var weight }
+        && weight.dtype == torch.ScalarType.Float32
+        && weight.shape[1] <= ushort.MaxValue
+        && IntegerGrid.Of(simulated.Input) is { } grid
+        && IntegerWeights.Of(weight, simulated.WeightGrid) is { } weights
+        && LargestSum(weight.shape[1], grid, weights) <= int.MaxValue
+            ? new IntegerLinear(name, simulated, grid, weights)
+            : null);
 
     /// <summary>What the product works on, for those who check it.</summary>
     /// <param name="input">The input [B,..,in], float32.</param>
@@ -93,7 +81,7 @@ internal sealed unsafe class IntegerLinear : OneDnnLinear
     private static long LargestSum(long inputs, IntegerGrid grid, IntegerWeights weights)
     {
         const long LargestWeight = 1 + sbyte.MaxValue;
-        return inputs * ((grid.Levels * LargestWeight) + (grid.LargestZero * LargestWeight) + (weights.LargestOffset * (grid.Levels + grid.LargestZero)));
+        return inputs * (LargestWeight + weights.LargestOffset) * (grid.Levels + grid.LargestZero);
     }
 
     private Tensor Columns(Tensor codes)
@@ -132,7 +120,7 @@ internal sealed record IntegerGrid(
     {
         var (step, zero) = (Value(grid.Scale), grid.ZeroPoint is { } point ? Value(point) : 0);
         // Codes count from the lowest. The zero point of RepQ-ViT is no whole number: values on the grid are whole steps from
-        // zero all the same, and only what is clipped lies between (quantizers.md, section 3.4).
+        // zero all the same, and only what is clipped lies between.
         var first = (double)zero - grid.Lowest;
         var whole = Math.Ceiling(first);
         var levels = grid.Highest - grid.Lowest;
@@ -166,7 +154,9 @@ internal sealed record IntegerWeights(Tensor Codes, Tensor Scale, Tensor? Offset
         var lowered = grid.Lowest >= sbyte.MinValue && grid.Highest <= sbyte.MaxValue ? 0
             : grid.Lowest >= 0 && grid.Highest <= byte.MaxValue ? sbyte.MaxValue + 1
             : -1;
-        if (lowered < 0 || PerRow(grid.Scale, outputs) is not { } scale || PerRow(grid.ZeroPoint ?? torch.zeros(1, 1), outputs) is not { } zero)
+        if (lowered < 0
+            || PerRow(grid.Scale, outputs) is not { } scale
+            || PerRow(grid.ZeroPoint ?? torch.zeros(1, 1), outputs) is not { } zero)
         {
             return null;
         }

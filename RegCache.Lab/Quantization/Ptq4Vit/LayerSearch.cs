@@ -1,8 +1,8 @@
 namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
-/// PTQ4ViT's search of the scales of one layer (quantizers.md, sections 2.4 to 2.8). The operands are searched in turn;
-/// when a round repeats the choice of the last one, all later rounds would too, and the search ends.
+/// PTQ4ViT's search of the scales of one layer (docs/methods/quantizers.md, "Hessian-guided search"). The operands are searched
+/// in turn; when a round repeats the choice of the last one, all later rounds would too, and the search ends.
 /// </summary>
 /// <param name="options">Bits, metric, candidates and rounds.</param>
 /// <param name="memory">Bytes that the candidates of one batch may take.</param>
@@ -15,22 +15,22 @@ internal sealed class LayerSearch(Ptq4VitOptions options, long memory)
     /// <param name="rowGroups">Number of equal groups of weight rows with a scale each.</param>
     /// <param name="postGelu">Whether negative inputs have a range of their own.</param>
     /// <param name="name">The layer's name.</param>
-    public ScalePair Linear(RecordedProduct product, int rowGroups, bool postGelu, string name)
+    public ScalePair Linear(RecordedProduct product, int rowGroups, bool postGelu, string name) => TensorScope.Run(() =>
     {
-        using var scope = torch.NewDisposeScope();
         var rows = product.Right.shape[1] / rowGroups;
         var groups = Enumerable.Range(0, rowGroups)
             .Select(group => rowGroups == 1 ? product : product.Columns(group * rows, rows)).ToArray();
         var initialWeights = groups.Select(group => Initial(group.Right, options.Bits.Weights, name)).ToArray();
         var device = product.Left.device;
         var weights = initialWeights.Select(initial => options.Range.Uniform(initial, options.Bits.Weights, device)).ToArray();
-        var (inputs, input) = Inputs(product, postGelu, name);
+        var (inputs, initialInput) = Inputs(product, postGelu, name);
 
         var (inputIndex, weightIndices) = (-1, Array.Empty<int>());
+        ITensorQuantizer Input() => inputIndex < 0 ? initialInput : inputs[inputIndex];
         for (var round = 0; round < options.Rounds; round++)
         {
             using var lifetime = torch.NewDisposeScope();
-            var left = input.FakeQuantize(product.Left);
+            var left = Input().FakeQuantize(product.Left);
             var chosen = groups.Select((group, index) => Search(group, name).Right(weights[index], left)).ToArray();
             if (chosen.AsSpan().SequenceEqual(weightIndices))
             {
@@ -45,15 +45,15 @@ internal sealed class LayerSearch(Ptq4VitOptions options, long memory)
                 break;
             }
 
-            (inputIndex, input) = (next, Kept(inputs[next]));
+            inputIndex = next;
         }
 
-        return new(
+        return new ScalePair(
             inputIndex,
-            Kept(input),
+            Input(),
             weightIndices,
             [.. weightIndices.Select((index, group) => options.Range.Scale(initialWeights[group], index))]);
-    }
+    });
 
     /// <summary>One head of an attention product, both operands uniform or the left one given.</summary>
     /// <param name="product">The operands of the head, [I,M,n] and [I,C,n].</param>
@@ -193,15 +193,15 @@ internal sealed class LayerSearch(Ptq4VitOptions options, long memory)
         FiniteCheck.Require(torch.stack([low, high]), values, name);
         return SearchRange.Initial(Math.Max(high.item<float>(), -low.item<float>()), bits);
     }
+}
 
-    // A grid's tensors outlive the search that made them.
-    private static ITensorQuantizer Kept(ITensorQuantizer quantizer)
-    {
-        if (quantizer is UniformQuantizer grid)
-        {
-            grid.Scale.MoveToOuterDisposeScope();
-        }
-
-        return quantizer;
-    }
+/// <summary>The candidates that a search chose for the two operands of a product, and the quantizers they stand for.</summary>
+/// <param name="LeftIndex">Candidate of the left operand (input, queries or probabilities).</param>
+/// <param name="Left">Its quantizer.</param>
+/// <param name="RightIndices">Candidate of every row group of the right operand (weights, keys or values).</param>
+/// <param name="RightScales">Their scales.</param>
+internal sealed record ScalePair(int LeftIndex, ITensorQuantizer Left, int[] RightIndices, float[] RightScales) : ITensorHolder
+{
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => TensorScope.TensorsOf(Left);
 }

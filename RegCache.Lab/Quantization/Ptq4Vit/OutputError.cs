@@ -1,10 +1,9 @@
 using System.Runtime.Intrinsics;
-using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization.Kernels;
 
 namespace RegCache.Lab.Quantization.Ptq4Vit;
 
-/// <summary>How far a candidate's output O' is from the float output O (quantizers.md, section 2.3).</summary>
+/// <summary>How far a candidate's output O' is from the float output O (PTQ4ViT, section 3.3).</summary>
 public enum OutputMetric
 {
     /// <summary>Squared difference weighted by the squared gradient of the loss, <c>mean((G (O - O'))^2)</c>.</summary>
@@ -139,37 +138,5 @@ internal static class OutputError
 
         var cosine = product / (Math.Max(Math.Sqrt(own), Epsilon) * Math.Max(Math.Sqrt(other), Epsilon));
         return double.IsNaN(cosine) ? double.NaN : Math.Max(0, 1 - cosine);
-    }
-}
-
-/// <summary>The loss whose gradient weights output errors (quantizers.md, section 2.2).</summary>
-public enum HessianLoss
-{
-    /// <summary>Cross-entropy of the logits against the float model's own predictions.</summary>
-    PseudoLabel,
-
-    /// <summary>
-    /// Divergence of the float model's probabilities from themselves, as in the released code. Its exact gradient is zero;
-    /// what remains is rounding noise, which differs between devices and batch sizes.
-    /// </summary>
-    Kl,
-}
-
-/// <summary>The loss of the calibration images, mean over a mini-batch (quantizers.md, section 2.2).</summary>
-/// <param name="classifier">Turns features into class scores.</param>
-/// <param name="options">Which loss, at which temperature.</param>
-internal sealed class LogitLoss(ZeroShotClassifier classifier, Ptq4VitOptions options)
-{
-    /// <summary>The loss of features [B,E] that are not normalised.</summary>
-    public Tensor Of(Tensor features)
-    {
-        var logits = classifier.Logits(ZeroShotClassifier.Normalize(features)) / options.Temperature;
-        if (options.Loss == HessianLoss.PseudoLabel)
-        {
-            return torch.nn.functional.cross_entropy(logits, logits.detach().argmax(-1));
-        }
-
-        var (own, current) = (logits.detach().log_softmax(-1), logits.log_softmax(-1));
-        return (own.exp() * (own - current)).sum() / logits.shape[0];
     }
 }

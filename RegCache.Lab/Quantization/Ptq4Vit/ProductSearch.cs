@@ -2,7 +2,7 @@ namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
 /// Searches the quantizer of one operand of a matrix product while the other is held: all candidates of a batch go
-/// through one product, and as many make a batch as the memory allows (quantizers.md, section 2.9).
+/// through one product, and as many make a batch as the memory allows.
 /// </summary>
 /// <param name="product">What was recorded of the product.</param>
 /// <param name="memory">Bytes that the candidates of one batch may take.</param>
@@ -97,10 +97,3 @@ internal sealed class ProductSearch(RecordedProduct product, long memory, string
 
     private Tensor Slice(Tensor right, long first, long count) => product.RightIsShared ? right : right.narrow(0, first, count);
 }
-
-/// <summary>The candidates that a search chose for the two operands of a product, and the quantizers they stand for.</summary>
-/// <param name="LeftIndex">Candidate of the left operand (input, queries or probabilities).</param>
-/// <param name="Left">Its quantizer.</param>
-/// <param name="RightIndices">Candidate of every row group of the right operand (weights, keys or values).</param>
-/// <param name="RightScales">Their scales.</param>
-internal sealed record ScalePair(int LeftIndex, ITensorQuantizer Left, int[] RightIndices, float[] RightScales);

@@ -4,8 +4,8 @@ using RegCache.Lab.Evaluation;
 namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
-/// PTQ4ViT and BasePTQ (quantizers.md, section 2): every layer sees float inputs, with the token stages and prefixes of the
-/// plan active, and is searched on its own.
+/// PTQ4ViT (Yuan et al., ECCV 2022, arXiv 2111.12293) and its relative BasePTQ: every layer sees float inputs, with the token
+/// stages and prefixes of the plan active, and is searched on its own (docs/methods/quantizers.md).
 /// </summary>
 public sealed class Ptq4VitCalibrator : ICalibrator
 {
@@ -52,14 +52,14 @@ public sealed class Ptq4VitCalibrator : ICalibrator
     }
 
     /// <inheritdoc />
-    public override string ToString() => $"{_options}, {_images}";
+    public override string ToString() => $"{Ptq4VitFamily.Name}, {_options}, {_images}";
 
     private CalibratedBlock SearchBlock(BlockRecorder recorder, int block, BlockPlan plan)
     {
         var linears = new Dictionary<LinearKind, CalibratedLinear>();
         foreach (var kind in LinearKinds.All)
         {
-            if (Layer(_tower.Blocks[block], kind) is { } linear)
+            if (_tower.Blocks[block].Linear(kind) is { } linear)
             {
                 using var scope = torch.NewDisposeScope();
                 linears[kind] = SearchLinear(recorder.Linear(kind, linear), kind, kind.FullName(block));
@@ -77,7 +77,7 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         var rows = (int)product.Right.shape[1];
         float[] rowScales = [.. Enumerable.Range(0, rows).Select(row => scales.RightScales[row * groups / rows])];
         var weight = SearchRange.Grid(rowScales, _options.Bits.Weights, product.Left.device, rows, 1);
-        return new(Kept(scales.Left), Kept(weight));
+        return TensorScope.Keep(new CalibratedLinear(scales.Left, weight));
     }
 
     private AttentionProducts SearchAttention(BlockRecorder recorder, int block, long prefix)
@@ -85,12 +85,12 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         using var scope = torch.NewDisposeScope();
         var layer = $"visual.transformer.resblocks.{block}";
         var (queries, keys) = SearchHeads(recorder.Product("attn.qk"), (1, prefix), null, $"{layer}.attn.qk");
-        var mixing = recorder.Product("attn.av");
+        var weighted = recorder.Product("attn.av");
         ITensorQuantizer? split = _options.SoftmaxTwin is { } form
-            ? _search.Split(mixing.AllHeads(), form, $"{layer}.attn.av")
+            ? _search.Split(weighted.AllHeads(), form, $"{layer}.attn.av")
             : null;
-        var (probabilities, values) = SearchHeads(mixing, (2, prefix), split, $"{layer}.attn.av");
-        return new(Kept(queries), Kept(keys), Kept(probabilities), Kept(values));
+        var (probabilities, values) = SearchHeads(weighted, (2, prefix), split, $"{layer}.attn.av");
+        return TensorScope.Keep(new AttentionProducts(queries, keys, probabilities, values));
     }
 
     private (ITensorQuantizer Left, ITensorQuantizer Right) SearchHeads(
@@ -113,7 +113,8 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         using var scope = torch.NewDisposeScope();
         RequireGradient(product, "visual.conv1");
         var (_, scales) = _search.Patches(product, "visual.conv1");
-        return new(null, Kept(SearchRange.Grid(scales, _options.Bits.Weights, product.Left.device, scales.Length, 1, 1, 1)));
+        return TensorScope.Keep(new CalibratedPatches(
+            null, SearchRange.Grid(scales, _options.Bits.Weights, product.Left.device, scales.Length, 1, 1, 1)));
     }
 
     private void RequireGradient(RecordedProduct product, string name)
@@ -131,27 +132,5 @@ public sealed class Ptq4VitCalibrator : ICalibrator
             throw new UserException(
                 $"The loss has no gradient at {name}, so the Hessian metric cannot tell its scales apart; use --hessian-loss pseudo-label with a larger --hessian-temperature (now {_options.Temperature}).");
         }
-    }
-
-    private static ILinear? Layer(BlockLayers layers, LinearKind kind) => (kind, layers.Mlp) switch
-    {
-        (LinearKind.AttentionIn, _) => layers.AttentionIn,
-        (LinearKind.AttentionOut, _) => layers.AttentionOut,
-        (LinearKind.MlpIn, FeedForward mlp) => mlp.In,
-        (LinearKind.MlpOut, FeedForward mlp) => mlp.Out,
-        _ => null,
-    };
-
-    // What is found outlives every scope of the calibration.
-    private static T Kept<T>(T quantizer)
-        where T : ITensorQuantizer
-    {
-        if (quantizer is UniformQuantizer grid)
-        {
-            grid.Scale.DetachFromDisposeScope();
-            grid.ZeroPoint?.DetachFromDisposeScope();
-        }
-
-        return quantizer;
     }
 }

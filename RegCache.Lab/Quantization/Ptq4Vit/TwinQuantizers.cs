@@ -1,11 +1,12 @@
 using System.Runtime.Intrinsics;
 using RegCache.Lab.Quantization.Kernels;
+using RegCache.Lab.Quantization.Storage;
 
 namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
 /// PTQ4ViT's quantizer of GELU outputs: one step for positive values, and a fixed one that covers the small negative
-/// range of the function, <c>Q = 2^(b-1)</c> codes each (quantizers.md, section 2.5).
+/// range of the function, <c>Q = 2^(b-1)</c> codes each (PTQ4ViT, section 3.2).
 /// </summary>
 /// <param name="Scale">Step of the positive range.</param>
 /// <param name="Bits">Bit-width b.</param>
@@ -16,6 +17,12 @@ public sealed record PostGeluQuantizer(float Scale, int Bits) : ITensorQuantizer
 
     /// <summary>Step of the negative range.</summary>
     public float NegativeScale => (float)(Depth / Codes);
+
+    /// <summary>How it is written to files.</summary>
+    internal static QuantizerFormat Format { get; } = new(
+        "post_gelu",
+        quantizer => quantizer is PostGeluQuantizer twin ? (twin.Scale, twin.Bits) : null,
+        (scale, bits) => new PostGeluQuantizer(scale, bits));
 
     private int Codes => 1 << (Bits - 1);
 
@@ -29,10 +36,12 @@ public sealed record PostGeluQuantizer(float Scale, int Bits) : ITensorQuantizer
             return result;
         }
 
-        using var scope = torch.NewDisposeScope();
-        var positive = values.div(Scale).round_().clamp_(0, Codes - 1).mul_(Scale);
-        var negative = values.div(NegativeScale).round_().clamp_(-Codes, 0).mul_(NegativeScale);
-        return positive.add_(negative).MoveToOuterDisposeScope();
+        return TensorScope.Run(() =>
+        {
+            var positive = values.div(Scale).round_().clamp_(0, Codes - 1).mul_(Scale);
+            var negative = values.div(NegativeScale).round_().clamp_(-Codes, 0).mul_(NegativeScale);
+            return positive.add_(negative);
+        });
     }
 
     /// <summary>The quantizer in one pass.</summary>
@@ -45,7 +54,7 @@ public sealed record PostGeluQuantizer(float Scale, int Bits) : ITensorQuantizer
     }
 }
 
-/// <summary>How the two ranges of the softmax quantizer are combined (quantizers.md, section 2.7).</summary>
+/// <summary>How the two ranges of the softmax quantizer are combined (docs/methods/quantizers.md, "Twin uniform quantization").</summary>
 public enum SoftmaxTwin
 {
     /// <summary>As in the released code: the sum of both ranges, so values above the split come out larger by about the split.</summary>
@@ -57,7 +66,7 @@ public enum SoftmaxTwin
 
 /// <summary>
 /// PTQ4ViT's quantizer of attention probabilities: a fine grid with step <c>p / (Q-1)</c> up to the split p and a coarse
-/// grid with step <c>1 / (Q-1)</c> above, <c>Q = 2^(b-1)</c> (quantizers.md, section 2.7).
+/// grid with step <c>1 / (Q-1)</c> above, <c>Q = 2^(b-1)</c> (PTQ4ViT, section 3.2).
 /// </summary>
 /// <param name="Split">The split p, a power of two.</param>
 /// <param name="Bits">Bit-width b.</param>
@@ -66,6 +75,10 @@ public sealed record SoftmaxTwinQuantizer(float Split, int Bits, SoftmaxTwin For
 {
     /// <summary>Step of the fine range.</summary>
     public float FineScale => Split / Highest;
+
+    /// <summary>How both forms are written to files.</summary>
+    internal static IReadOnlyList<QuantizerFormat> Formats { get; } =
+        [FormatOf("softmax_twin_released", SoftmaxTwin.Released), FormatOf("softmax_twin_paper", SoftmaxTwin.Paper)];
 
     private float Highest => (1 << (Bits - 1)) - 1;
 
@@ -79,12 +92,18 @@ public sealed record SoftmaxTwinQuantizer(float Split, int Bits, SoftmaxTwin For
             return result;
         }
 
-        using var scope = torch.NewDisposeScope();
-        var high = values.clamp(Split, 1).mul_(Highest).round_().clamp_(0, Highest).div_(Highest);
-        var low = values.clamp(0, Split).div_(FineScale).round_().clamp_(0, Highest).mul_(FineScale);
-        var both = Form == SoftmaxTwin.Released ? high.add_(low) : torch.where(values.lt(Split), low, high);
-        return both.MoveToOuterDisposeScope();
+        return TensorScope.Run(() =>
+        {
+            var high = values.clamp(Split, 1).mul_(Highest).round_().clamp_(0, Highest).div_(Highest);
+            var low = values.clamp(0, Split).div_(FineScale).round_().clamp_(0, Highest).mul_(FineScale);
+            return Form == SoftmaxTwin.Released ? high.add_(low) : torch.where(values.lt(Split), low, high);
+        });
     }
+
+    private static QuantizerFormat FormatOf(string kind, SoftmaxTwin form) => new(
+        kind,
+        quantizer => quantizer is SoftmaxTwinQuantizer twin && twin.Form == form ? (twin.Split, twin.Bits) : null,
+        (split, bits) => new SoftmaxTwinQuantizer(split, bits, form));
 
     /// <summary>The quantizer in one pass.</summary>
     internal readonly struct Operation : IVectorOperation

@@ -110,15 +110,15 @@ internal sealed record QuantizationError(double Squared, double Decibels, long T
     public double MeanDecibels => Decibels / Tokens;
 
     /// <summary>Measures a quantizer.</summary>
-    /// <param name="values">The activation [B,N,C], before the shift.</param>
+    /// <param name="values">The activation [B,N,C] in the units of the float model.</param>
     /// <param name="quantizer">The quantizer.</param>
-    /// <param name="shift">What moves out of the activation before it is quantized, and back into it afterwards.</param>
-    public static QuantizationError Of(Tensor values, ITensorQuantizer quantizer, ScaleReparameterization? shift)
+    /// <param name="reparameterization">What changes the activation before it is quantized; null for nothing.</param>
+    public static QuantizationError Of(Tensor values, ITensorQuantizer quantizer, ScaleReparameterization? reparameterization)
     {
         using var scope = torch.NewDisposeScope();
-        var shifted = shift?.Move(values) ?? values;
-        var error = quantizer.FakeQuantize(shifted).sub_(shifted);
-        error = shift is null ? error : error.mul_(shift.Ratio);
+        var moved = reparameterization?.Move(values) ?? values;
+        var error = quantizer.FakeQuantize(moved).sub_(moved);
+        error = reparameterization is null ? error : error.mul_(reparameterization.Ratio);
         var noise = error.square().sum([-1], type: torch.ScalarType.Float64);
         var signal = values.square().sum([-1], type: torch.ScalarType.Float64);
         // A token of zeros is quantized to zeros: it counts as one without error.
@@ -130,28 +130,4 @@ internal sealed record QuantizationError(double Squared, double Decibels, long T
     public static QuantizationError? operator +(QuantizationError? left, QuantizationError? right) => left is null || right is null
         ? null
         : new(left.Squared + right.Squared, left.Decibels + right.Decibels, left.Tokens + right.Tokens);
-}
-
-/// <summary>Where tokens come out as precisely with RegCache at few bits as without it at more.</summary>
-/// <param name="Baseline">Name of the quantizer.</param>
-/// <param name="More">Bit-widths without RegCache.</param>
-/// <param name="Fewer">Bit-widths with RegCache.</param>
-/// <param name="Layers">Layers, as block and name, at whose input signal over error of a token, mean in decibels, is no smaller.</param>
-/// <param name="Of">Number of all layers.</param>
-public sealed record FewerBits(string Baseline, string More, string Fewer, ValueList<string> Layers, int Of)
-{
-    /// <summary>Compares all bit-widths of a study, the largest first.</summary>
-    /// <param name="rows">From <see cref="RangeStudy.Run"/>.</param>
-    public static ValueList<FewerBits> From(IReadOnlyList<RangeRow> rows) =>
-    [
-        .. from baseline in rows.Where(row => row.TokenSqnr is not null).GroupBy(row => row.Baseline)
-           let widths = baseline.Select(row => row.Bits).Distinct().OrderByDescending(bits => QuantizationBits.Parse(bits).Activations).ToList()
-           from more in widths.Index()
-           from fewer in widths.Skip(more.Index + 1)
-           let without = baseline.Where(row => row.Bits == more.Item && !row.Registers)
-           let with = baseline.Where(row => row.Bits == fewer && row.Registers)
-           let pairs = without.Zip(with).ToList()
-           let better = pairs.Where(pair => pair.Second.TokenSqnr >= pair.First.TokenSqnr)
-           select new FewerBits(baseline.Key, more.Item, fewer, [.. better.Select(pair => $"{pair.First.Block} {pair.First.Layer}")], pairs.Count),
-    ];
 }

@@ -11,14 +11,6 @@ namespace RegCache.Lab.Quantization.Ranges;
 /// </summary>
 public static class RangeStudy
 {
-    private static readonly Dictionary<ActivationKind, LinearKind> _inputs = new()
-    {
-        [ActivationKind.AttentionNorm] = LinearKind.AttentionIn,
-        [ActivationKind.AttentionContext] = LinearKind.AttentionOut,
-        [ActivationKind.MlpNorm] = LinearKind.MlpIn,
-        [ActivationKind.MlpHidden] = LinearKind.MlpOut,
-    };
-
     /// <summary>Runs the encoders.</summary>
     /// <param name="tower">The float encoder.</param>
     /// <param name="images">The images.</param>
@@ -56,22 +48,25 @@ public static class RangeStudy
 
         public void Enter(IReadOnlyList<int> plans) => _sharing = plans;
 
-        public bool Wants(int block, ActivationKind kind) => _inputs.ContainsKey(kind);
+        public bool Wants(int block, ActivationKind kind) => kind.TakenBy() is not null;
 
         public void Observe(int block, ActivationKind kind, Tensor value)
         {
             using var scope = torch.NewDisposeScope();
-            var layer = _inputs[kind];
-            // Behind a reparameterised LayerNorm all quantizers are compared in the channels' own units.
+            var layer = kind.TakenBy()!.Value;
+            // Behind a reparameterized LayerNorm all quantizers are compared in the channels' own units.
             var first = cases[_sharing[0]];
+            var moved = first.Plan.Blocks[block].Transform is null ? null : first.Quantizer?.InputOf(block, layer)?.Reparameterization;
             var values = QuantizedLinear.Wide(value);
-            values = first.Plan.Blocks[block].Transform is null ? values : first.Quantizer?.InputOf(block, layer)?.Shift?.Undo(values) ?? values;
+            values = moved?.Undo(values) ?? values;
             var range = ActivationSums.Of(values);
             var errors = new Dictionary<ITensorQuantizer, QuantizationError>(ReferenceEqualityComparer.Instance);
             foreach (var index in _sharing)
             {
                 var key = (index, block, layer);
-                var error = cases[index].Quantizer?.InputOf(block, layer) is var (quantizer, shift) ? ErrorOf(values, quantizer, shift, errors) : null;
+                var error = cases[index].Quantizer?.InputOf(block, layer) is var (quantizer, reparameterization)
+                    ? ErrorOf(values, quantizer, reparameterization, errors)
+                    : null;
                 _sums[key] = _sums.TryGetValue(key, out var before) ? (before.Range + range, before.Error + error) : (range, error);
             }
         }
@@ -99,11 +94,14 @@ public static class RangeStudy
 
         // Cases that share a block's calibration share its errors.
         private static QuantizationError ErrorOf(
-            Tensor values, ITensorQuantizer quantizer, ScaleReparameterization? shift, Dictionary<ITensorQuantizer, QuantizationError> known)
+            Tensor values,
+            ITensorQuantizer quantizer,
+            ScaleReparameterization? reparameterization,
+            Dictionary<ITensorQuantizer, QuantizationError> known)
         {
             if (!known.TryGetValue(quantizer, out var error))
             {
-                known.Add(quantizer, error = QuantizationError.Of(values, quantizer, shift));
+                known.Add(quantizer, error = QuantizationError.Of(values, quantizer, reparameterization));
             }
 
             return error;
@@ -151,50 +149,3 @@ public sealed partial record RangeRow(
     double? Kurtosis,
     double? Mse,
     double? TokenSqnr);
-
-/// <summary>A range study in one line for each quantizer: all layers without and with RegCache.</summary>
-/// <param name="Baseline">Name of the quantizer, or "float".</param>
-/// <param name="Bits">Bit-widths, or "float".</param>
-/// <param name="LInfWithout">Largest magnitude of an image at the layer where it is largest, without RegCache.</param>
-/// <param name="LInfWith">The same with RegCache.</param>
-/// <param name="KurtosisWithout">Largest kurtosis of a layer, without RegCache.</param>
-/// <param name="KurtosisWith">The same with RegCache.</param>
-/// <param name="SqnrWithout">Signal over quantization error of a token, decibels, mean over tokens and layers, without RegCache; null in float.</param>
-/// <param name="SqnrWith">The same with RegCache.</param>
-/// <param name="BitsGained">What the difference is worth: a bit halves the step, which is 6.02 decibels. Mean over layers.</param>
-/// <param name="MostBitsGained">The same at the layer that gains most.</param>
-public sealed record RangeSummary(
-    string Baseline,
-    string Bits,
-    double LInfWithout,
-    double LInfWith,
-    double? KurtosisWithout,
-    double? KurtosisWith,
-    double? SqnrWithout,
-    double? SqnrWith,
-    double? BitsGained,
-    double? MostBitsGained)
-{
-    private static readonly double _decibelsOfABit = 20 * Math.Log10(2);
-
-    /// <summary>Sums rows up.</summary>
-    /// <param name="rows">From <see cref="RangeStudy.Run"/>, of cases that come with and without RegCache.</param>
-    public static ValueList<RangeSummary> Of(IReadOnlyList<RangeRow> rows) =>
-        [.. rows.GroupBy(row => (row.Baseline, row.Bits)).Select(group => Of([.. group.Where(row => !row.Registers)], [.. group.Where(row => row.Registers)]))];
-
-    private static RangeSummary Of(IReadOnlyList<RangeRow> without, IReadOnlyList<RangeRow> with)
-    {
-        double[] gained = [.. without.Zip(with, (left, right) => (right.TokenSqnr - left.TokenSqnr) / _decibelsOfABit).OfType<double>()];
-        return new(
-            without[0].Baseline,
-            without[0].Bits,
-            without.Max(row => row.LInf),
-            with.Max(row => row.LInf),
-            without.Max(row => row.Kurtosis),
-            with.Max(row => row.Kurtosis),
-            without.Average(row => row.TokenSqnr),
-            with.Average(row => row.TokenSqnr),
-            gained.Length == 0 ? null : gained.Average(),
-            gained.Length == 0 ? null : gained.Max());
-    }
-}

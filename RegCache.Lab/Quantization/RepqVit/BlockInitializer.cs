@@ -28,25 +28,50 @@ internal sealed class BlockInitializer(
         Attention = new InitialAttention(this),
     };
 
-    /// <summary>The calibrated block: LayerNorm outputs are reparameterised to one grid each, and the weights behind them get new grids.</summary>
+    /// <summary>The calibrated block: LayerNorm outputs are reparameterized to one grid each, and the weights behind them get new grids.</summary>
     public CalibratedBlock Finish() => new(
-        _linears.ToDictionary(linear => linear.Key, linear => Finish(linear.Key)), _attention);
+        _linears.ToDictionary(linear => linear.Key, linear => TensorScope.Keep(Finish(linear.Key))), _attention);
 
     private CalibratedLinear Finish(LinearKind kind)
     {
         var (input, weight, plain) = _linears[kind];
-        if (!IsBehindNorm(kind))
+        return !IsBehindNorm(kind) ? new(input, weight) : TensorScope.Run(() =>
         {
-            return new(input, weight);
-        }
-
-        using var scope = torch.NewDisposeScope();
-        var (grid, shift) = Reparameterization.Of(input);
-        var moved = QuantizedLinear.Wide(shift.Apply(plain).Weight);
-        return new(grid, PercentileRange.OfWeights(moved, bits.Weights)) { Shift = shift };
+            var (grid, reparameterization) = ScaleReparameterization.Of(input);
+            var moved = QuantizedLinear.Wide(reparameterization.Apply(plain).Weight);
+            return new CalibratedLinear(grid, PercentileRange.OfWeights(moved, bits.Weights)) { Reparameterization = reparameterization };
+        });
     }
 
     private static bool IsBehindNorm(LinearKind kind) => kind is LinearKind.AttentionIn or LinearKind.MlpIn;
+
+    // Takes the grids of a layer from what it sees first; returns the input and the weights on them.
+    private (Tensor Input, Tensor Weight) InitializeLinear(LinearKind kind, ILinear plain, Tensor input)
+    {
+        var name = kind.FullName(block);
+        var grid = TensorScope.Keep(IsBehindNorm(kind)
+            ? PercentileRange.OfChannels(input, bits.Activations, name)
+            : PercentileRange.OfTensor(input, bits.Activations, name));
+        var weight = QuantizedLinear.Wide(plain.Weight);
+        var weights = weightGrid(kind, weight);
+        _linears[kind] = (grid, weights, plain);
+        return (grid.FakeQuantize(input), weights.FakeQuantize(weight));
+    }
+
+    // Takes the quantizers of the products from what they see first: that of the probabilities once the others have made them.
+    private Tensor InitializeAttention(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
+    {
+        var name = $"visual.transformer.resblocks.{block}.attn";
+        ITensorQuantizer Uniform(Tensor values, string operand) => TensorScope.Keep(
+            PercentileRange.OfTensor(QuantizedLinear.Wide(values), bits.Activations, $"{name} ({operand})"));
+        var probabilities = new FirstSeen(seen =>
+            PercentileRange.OfProbabilities(seen, bits.Activations, $"{name} (probabilities)"));
+        var products = new AttentionProducts(
+            Uniform(query, "queries"), Uniform(key, "keys"), probabilities, Uniform(value, "values"));
+        var context = new QuantizedAttention(products).Apply(query, key, value, extras, probe);
+        _attention = products with { Probabilities = probabilities.Quantizer! };
+        return context;
+    }
 
     private sealed class InitialLinear(BlockInitializer owner, LinearKind kind, ILinear plain) : ILinear
     {
@@ -56,38 +81,17 @@ internal sealed class BlockInitializer(
 
         public bool IsRowwise => false;
 
-        public Tensor Apply(Tensor input)
+        public Tensor Apply(Tensor input) => TensorScope.Run(() =>
         {
-            using var scope = torch.NewDisposeScope();
-            var name = kind.FullName(owner.Block);
-            var wide = QuantizedLinear.Wide(input);
-            var grid = IsBehindNorm(kind)
-                ? PercentileRange.OfChannels(wide, owner.Bits.Activations, name)
-                : PercentileRange.OfTensor(wide, owner.Bits.Activations, name);
-            var weight = QuantizedLinear.Wide(plain.Weight);
-            var weights = owner.WeightGrid(kind, weight);
-            owner._linears[kind] = (grid, weights, plain);
-            return torch.nn.functional.linear(
-                grid.FakeQuantize(wide).to(plain.Weight.dtype), weights.FakeQuantize(weight).to(plain.Weight.dtype), plain.Bias)
-                .MoveToOuterDisposeScope();
-        }
+            var (quantized, weight) = owner.InitializeLinear(kind, plain, QuantizedLinear.Wide(input));
+            return torch.nn.functional.linear(quantized.to(plain.Weight.dtype), weight.to(plain.Weight.dtype), plain.Bias);
+        });
     }
 
     private sealed class InitialAttention(BlockInitializer owner) : IAttention
     {
-        public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe)
-        {
-            var name = $"visual.transformer.resblocks.{owner.Block}.attn";
-            ITensorQuantizer Uniform(Tensor values, string operand) =>
-                PercentileRange.OfTensor(QuantizedLinear.Wide(values), owner.Bits.Activations, $"{name} ({operand})");
-            var probabilities = new FirstSeen(seen =>
-                PercentileRange.OfProbabilities(seen, owner.Bits.Activations, $"{name} (probabilities)"));
-            var products = new AttentionProducts(
-                Uniform(query, "queries"), Uniform(key, "keys"), probabilities, Uniform(value, "values"));
-            var mixed = new QuantizedAttention(products).Apply(query, key, value, extras, probe);
-            owner._attention = products with { Probabilities = probabilities.Quantizer! };
-            return mixed;
-        }
+        public Tensor Apply(Tensor query, Tensor key, Tensor value, AttentionExtras extras, BlockProbe probe) =>
+            owner.InitializeAttention(query, key, value, extras, probe);
     }
 
     // A quantizer that is made from the first tensor it is given.
@@ -96,33 +100,5 @@ internal sealed class BlockInitializer(
         public ITensorQuantizer? Quantizer { get; private set; }
 
         public Tensor FakeQuantize(Tensor values) => (Quantizer ??= make(values)).FakeQuantize(values);
-    }
-
-    private int Block => block;
-
-    private QuantizationBits Bits => bits;
-
-    private UniformQuantizer WeightGrid(LinearKind kind, Tensor weight) => weightGrid(kind, weight);
-}
-
-/// <summary>
-/// Turns a grid for every channel into one for the tensor by moving the differences into the LayerNorm before and the
-/// linear layer behind (quantizers.md, section 3.4).
-/// </summary>
-internal static class Reparameterization
-{
-    /// <summary>The grid of the tensor, with the means of scale and zero point, and what has to be moved.</summary>
-    /// <param name="channels">Grids of the channels, scale [1,1,C].</param>
-    public static (UniformQuantizer Grid, ScaleReparameterization Shift) Of(UniformQuantizer channels)
-    {
-        using var scope = torch.NewDisposeScope();
-        var (scales, zeroPoints) = (channels.Scale.flatten(), channels.ZeroPoint!.flatten());
-        var (scale, zeroPoint) = (scales.mean(), zeroPoints.mean());
-        var ratio = scales / scale;
-        var offset = (zeroPoints * scales / ratio).neg() + (zeroPoint * scale);
-        Tensor Kept(Tensor tensor) => tensor.DetachFromDisposeScope();
-        return (
-            new(Kept(scale.view(1)), Kept(zeroPoint.view(1)), channels.Lowest, channels.Highest),
-            new(Kept(ratio), Kept(offset)));
     }
 }

@@ -1,17 +1,24 @@
 using System.Runtime.Intrinsics;
 using RegCache.Lab.Quantization.Kernels;
+using RegCache.Lab.Quantization.Storage;
 
 namespace RegCache.Lab.Quantization.RepqVit;
 
 /// <summary>
 /// RepQ-ViT's quantizer of attention probabilities: powers of the square root of one half,
-/// <c>u = round(-2 log2(a / D))</c>, value <c>D 2^(-u/2)</c>; zero from <c>u = 2^b</c> on (quantizers.md, section 3.2).
+/// <c>u = round(-2 log2(a / D))</c>, value <c>D 2^(-u/2)</c>; zero from <c>u = 2^b</c> on.
 /// </summary>
 /// <param name="Scale">Largest value D.</param>
 /// <param name="Bits">Bit-width b.</param>
 public sealed record LogSqrt2Quantizer(float Scale, int Bits) : ITensorQuantizer
 {
     private const float Root = 1.41421356f;
+
+    /// <summary>How it is written to files.</summary>
+    internal static QuantizerFormat Format { get; } = new(
+        "log_sqrt2",
+        quantizer => quantizer is LogSqrt2Quantizer own ? (own.Scale, own.Bits) : null,
+        (scale, bits) => new LogSqrt2Quantizer(scale, bits));
 
     private int Levels => 1 << Bits;
 
@@ -25,22 +32,24 @@ public sealed record LogSqrt2Quantizer(float Scale, int Bits) : ITensorQuantizer
             return result;
         }
 
-        using var scope = torch.NewDisposeScope();
-        var codes = values.div(Scale).log2_().mul_(-2).round_();
-        var isZero = codes.ge(Levels);
-        codes.clamp_(0, Levels - 1);
-        var halves = codes.div(2).ceil_();
-        var isOdd = (halves * 2).ne(codes);
-        var powers = halves.neg_().exp2();
-        return torch.where(isOdd, powers * Root, powers).mul_(Scale).masked_fill(isZero, 0).MoveToOuterDisposeScope();
+        return TensorScope.Run(() =>
+        {
+            var codes = values.div(Scale).log2_().mul_(-2).round_();
+            var isZero = codes.ge(Levels);
+            codes.clamp_(0, Levels - 1);
+            var halves = codes.div(2).ceil_();
+            var isOdd = (halves * 2).ne(codes);
+            var powers = halves.neg_().exp2();
+            return torch.where(isOdd, powers * Root, powers).mul_(Scale).masked_fill(isZero, 0);
+        });
     }
 
     /// <summary>The quantizer in one pass: logarithm and power are read from and written to the exponent bits.</summary>
     internal readonly struct Operation(LogSqrt2Quantizer quantizer) : IVectorOperation
     {
-        // A factor that lifts the smallest denormal to a normal number, and its exponent.
+        // A power of two that lifts the smallest denormal to a normal number.
         private const int Lift = 64;
-        private const int MantissaBits = 23, Bias = 127;
+        private const int MantissaBits = 23, MantissaMask = (1 << MantissaBits) - 1, Bias = 127;
 
         // Mantissas of 2^(1/4) and 2^(3/4): between them -2 log2 rounds to an odd code.
         private static readonly int _lower = BitConverter.SingleToInt32Bits(1.18920712f) & MantissaMask;
@@ -48,8 +57,6 @@ public sealed record LogSqrt2Quantizer(float Scale, int Bits) : ITensorQuantizer
 
         private readonly Vector512<float> _scale = Vector512.Create(quantizer.Scale);
         private readonly Vector512<int> _levels = Vector512.Create(quantizer.Levels);
-
-        private const int MantissaMask = (1 << MantissaBits) - 1;
 
         public Vector512<float> Apply(Vector512<float> values)
         {

@@ -3,8 +3,8 @@ using RegCache.Lab.Quantization.Kernels;
 namespace RegCache.Lab.Quantization.RepqVit;
 
 /// <summary>
-/// Ranges between percentiles: of three candidate pairs the one with the smallest mean squared error, the first of
-/// equals (quantizers.md, sections 3.1 and 3.2).
+/// Ranges between percentiles: of three candidate pairs the one with the smallest mean squared error, the first of equals
+/// (docs/methods/quantizers.md, "Percentile ranges").
 /// </summary>
 public static class PercentileRange
 {
@@ -20,8 +20,7 @@ public static class PercentileRange
     public static UniformQuantizer OfTensor(Tensor values, int bits, string name)
     {
         RequireFinite(values, name);
-        using var scope = torch.NewDisposeScope();
-        return OfRows(values.reshape(1, -1), bits, 1);
+        return TensorScope.Run(() => OfRows(values.reshape(1, -1), bits, 1));
     }
 
     /// <summary>A grid for every channel of an activation [B,N,C], scale [1,1,C].</summary>
@@ -32,16 +31,14 @@ public static class PercentileRange
     public static UniformQuantizer OfChannels(Tensor values, int bits, string name)
     {
         RequireFinite(values, name);
-        using var scope = torch.NewDisposeScope();
-        return OfRows(values.flatten(0, 1).t().contiguous(), bits, 1, 1, values.shape[^1]);
+        return TensorScope.Run(() => OfRows(values.flatten(0, 1).t().contiguous(), bits, 1, 1, values.shape[^1]));
     }
 
     /// <summary>A grid for every row or output channel of weights [out,..], scale [out,1,..].</summary>
     public static UniformQuantizer OfWeights(Tensor weight, int bits)
     {
-        using var scope = torch.NewDisposeScope();
         long[] shape = [weight.shape[0], .. Enumerable.Repeat(1L, weight.shape.Length - 1)];
-        return OfRows(weight.flatten(1).contiguous(), bits, shape);
+        return TensorScope.Run(() => OfRows(weight.flatten(1).contiguous(), bits, shape));
     }
 
     /// <summary>The log-sqrt2 quantizer of attention probabilities.</summary>
@@ -77,7 +74,7 @@ public static class PercentileRange
             : ErrorsByOperators(rows, candidates, highest);
         var best = candidates.Select((set, row) => set[FirstSmallest(errors[row])]).ToArray();
         Tensor Column(Func<(float Scale, float ZeroPoint), float> value) =>
-            torch.tensor(best.Select(value).ToArray(), device: rows.device).reshape(shape).DetachFromDisposeScope();
+            torch.tensor(best.Select(value).ToArray(), device: rows.device).reshape(shape);
         return new(Column(grid => grid.Scale), Column(grid => grid.ZeroPoint), 0, highest);
     }
 

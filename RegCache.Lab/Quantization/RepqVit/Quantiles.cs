@@ -5,7 +5,7 @@ namespace RegCache.Lab.Quantization.RepqVit;
 
 /// <summary>
 /// Quantiles with linear interpolation, as <c>torch.quantile</c> computes them: the rank in float32 up to 2^24 values,
-/// in float64 above, where torch refuses and the published code falls back to NumPy (quantizers.md, section 3.1).
+/// in float64 above, where torch refuses and the released code falls back to NumPy.
 /// Only the neighbourhoods of the wanted ranks are sorted.
 /// </summary>
 internal static class Quantiles
@@ -46,7 +46,9 @@ internal static class Quantiles
             void Row(long row)
             {
                 var values = new ReadOnlySpan<float>((float*)start + (row * length), (int)length);
-                results[row] = length <= SmallRow ? BySorting(values, ranks) : ByCounting(start + (nint)(row * length * sizeof(float)), (int)length, ranks);
+                results[row] = length <= SmallRow
+                    ? BySorting(values, ranks)
+                    : ByCounting(start + (nint)(row * length * sizeof(float)), (int)length, ranks);
             }
 
             if (count == 1)

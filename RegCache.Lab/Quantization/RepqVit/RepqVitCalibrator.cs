@@ -3,17 +3,18 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Quantization.RepqVit;
 
 /// <summary>
-/// RepQ-ViT (quantizers.md, section 3): one quantized forward pass of all calibration images, in which every layer takes
-/// its ranges from the quantized stream, then the reparameterisation of the LayerNorm outputs. The published code runs a
-/// second pass to renew the weight grids behind the LayerNorms; they depend on the weights alone, so none is needed.
+/// RepQ-ViT (Li et al., ICCV 2023, arXiv 2212.08254): one quantized forward pass of all calibration images, in which every
+/// layer takes its ranges from the quantized stream, then the reparameterization of the LayerNorm outputs
+/// (docs/methods/quantizers.md). The released code runs a second pass to renew the weight grids behind the LayerNorms; they
+/// depend on the weights alone, so none is needed.
 /// </summary>
 /// <remarks>
 /// Calibrating one plan after another does again only what changed: blocks before the first difference to the plan
-/// before keep their ranges, and plans made from them share the computation (regcache.md, section 8.3).
+/// before keep their ranges, and plans made from them share the computation.
 /// </remarks>
 public sealed class RepqVitCalibrator : ICalibrator, IDisposable
 {
-    // quantizers.md, section 0: the one activation whose width is fixed.
+    // The images are the one activation whose width does not follow the run's.
     private const int ImageBits = 8;
 
     private readonly VisionTower _tower;
@@ -56,7 +57,7 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
     }
 
     /// <inheritdoc />
-    public override string ToString() => $"RepQ-ViT {_bits}, {_images}";
+    public override string ToString() => $"{RepqVitFamily.Name} {_bits}, {_images}";
 
     /// <inheritdoc />
     public void Dispose()
@@ -66,7 +67,7 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
         _embedded = null;
     }
 
-    /// <summary>The grids of a block as first taken from the stream, before reparameterisation.</summary>
+    /// <summary>The grids of a block as first taken from the stream, before reparameterization.</summary>
     internal BlockInitializer Initialized(int block) => _path[block].Initial;
 
     private int SharedBlocks(EncoderPlan plan)
@@ -96,9 +97,9 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
         using var scope = torch.NewDisposeScope();
         var input = PercentileRange.OfTensor(QuantizedLinear.Wide(_images.All), ImageBits, "visual.conv1");
         var weight = PercentileRange.OfWeights(QuantizedLinear.Wide(_tower.Patches.Weight), _bits.Weights);
-        _patches = new(input, weight);
+        _patches = TensorScope.Keep(new CalibratedPatches(input, weight));
         var stream = _tower.Embed(_images.All, _patches);
-        stream.Tokens.DetachFromDisposeScope();
+        TensorScope.Keep(stream.Tokens);
         return stream;
     }
 
@@ -108,11 +109,7 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
         var input = block == 0 ? _embedded! : _path[block - 1].Output;
         var initial = new BlockInitializer(block, _bits, (kind, weight) => WeightGrid(block, kind, weight));
         var output = TransformerBlock.Forward(input, block, initial.Observe(_tower.Blocks[block]), plan);
-        foreach (var tensor in output.Tensors)
-        {
-            tensor.DetachFromDisposeScope();
-        }
-
+        TensorScope.Keep(output.Tensors);
         BlockCalibrations++;
         return new(plan, initial, initial.Finish(), output);
     }
@@ -121,11 +118,28 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
     {
         if (!_weightGrids.TryGetValue((block, kind), out var grid))
         {
-            _weightGrids[(block, kind)] = grid = PercentileRange.OfWeights(weight, _bits.Weights);
+            _weightGrids[(block, kind)] = grid = TensorScope.Keep(PercentileRange.OfWeights(weight, _bits.Weights));
         }
 
         return grid;
     }
 
     private sealed record Step(BlockPlan Plan, BlockInitializer Initial, CalibratedBlock Calibrated, TokenBatch Output);
+}
+
+/// <summary>RepQ-ViT among the <see cref="QuantizerFamilies"/>.</summary>
+public static class RepqVitFamily
+{
+    /// <summary>Its name.</summary>
+    public const string Name = "repqvit";
+
+    /// <summary>The family.</summary>
+    public static QuantizerFamily Entry { get; } = new(
+        Name,
+        "RepQ-ViT: percentile ranges, log-sqrt2 attention, and one grid for all channels behind a LayerNorm.",
+        CalibrationImages.Options,
+        request => new RepqVitCalibrator(request.Tower, request.Images(), request.Bits))
+    {
+        Formats = [LogSqrt2Quantizer.Format],
+    };
 }

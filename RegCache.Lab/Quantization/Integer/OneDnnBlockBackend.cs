@@ -3,10 +3,10 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Quantization.Integer;
 
 /// <summary>Halves of blocks whose linear layers have packed weights, float or integer: one call each (Native/block.cpp).</summary>
-internal sealed unsafe class OneDnnBlock : IBlockBackend
+internal sealed unsafe class OneDnnBlockBackend : IBlockBackend
 {
-    /// <summary>The one instance: the engine has no state.</summary>
-    public static OneDnnBlock Instance { get; } = new();
+    /// <summary>The one instance: the backend has no state.</summary>
+    public static OneDnnBlockBackend Instance { get; } = new();
 
     /// <inheritdoc />
     public bool CanAttend(BlockLayers layers, Tensor tokens) =>

@@ -3,12 +3,12 @@ using RegCache.Lab.Encoders;
 namespace RegCache.Lab.Quantization;
 
 /// <summary>A quantizer with calibrated ranges: everything that a calibration found. Compares by identity.</summary>
-/// <param name="method">The method and its settings, for reports.</param>
+/// <param name="method">The family and its settings, for reports.</param>
 /// <param name="patches">The patch embedding; null leaves it float.</param>
 /// <param name="blocks">The blocks, in order.</param>
 public sealed class CalibratedQuantizer(string method, CalibratedPatches? patches, IReadOnlyList<CalibratedBlock> blocks) : IQuantizer
 {
-    /// <summary>The method and its settings, for reports.</summary>
+    /// <summary>The family and its settings, for reports.</summary>
     public string Method { get; } = method;
 
     /// <summary>The patch embedding; null leaves it float.</summary>
@@ -28,8 +28,8 @@ public sealed class CalibratedQuantizer(string method, CalibratedPatches? patche
         $"{Method}, {layer.Name()} alone", null, [.. Blocks.Select(block => block.Only(layer))]);
 
     /// <inheritdoc />
-    public (ITensorQuantizer Quantizer, ScaleReparameterization? Shift)? InputOf(int block, LinearKind layer) =>
-        Blocks[block].Linears.TryGetValue(layer, out var linear) ? (linear.Input, linear.Shift) : null;
+    public (ITensorQuantizer Quantizer, ScaleReparameterization? Reparameterization)? InputOf(int block, LinearKind layer) =>
+        Blocks[block].Linears.TryGetValue(layer, out var linear) ? (linear.Input, linear.Reparameterization) : null;
 
     /// <inheritdoc />
     public EncoderPlan ApplyTo(EncoderPlan plan) => plan with
@@ -68,8 +68,8 @@ public sealed class CalibratedBlock(
 
         return layers with
         {
-            AttentionNorm = Shifted(LinearKind.AttentionIn, layers.AttentionNorm),
-            MlpNorm = Shifted(LinearKind.MlpIn, layers.MlpNorm),
+            AttentionNorm = Before(LinearKind.AttentionIn, layers.AttentionNorm),
+            MlpNorm = Before(LinearKind.MlpIn, layers.MlpNorm),
         };
     }
 
@@ -77,37 +77,38 @@ public sealed class CalibratedBlock(
     public CalibratedBlock Only(LinearKind kind) => new(
         Linears.Where(linear => linear.Key == kind).ToDictionary(linear => linear.Key, linear => linear.Value), null);
 
-    private LayerNorm Shifted(LinearKind behind, LayerNorm norm) =>
-        Linears.GetValueOrDefault(behind)?.Shift?.Apply(norm) ?? norm;
+    // The LayerNorm before a linear layer, which may have handed something over to it.
+    private LayerNorm Before(LinearKind kind, LayerNorm norm) =>
+        Linears.GetValueOrDefault(kind)?.Reparameterization?.Apply(norm) ?? norm;
 }
 
 /// <summary>The calibrated quantizers of one linear layer.</summary>
 /// <param name="Input">Quantizer of the input activation.</param>
-/// <param name="Weight">Grid of the weights, after the shift if there is one.</param>
-public sealed record CalibratedLinear(ITensorQuantizer Input, UniformQuantizer Weight)
+/// <param name="Weight">Grid of the weights, after the reparameterization if there is one.</param>
+public sealed record CalibratedLinear(ITensorQuantizer Input, UniformQuantizer Weight) : ITensorHolder
 {
-    /// <summary>What moves between this layer and the LayerNorm before it; null for nothing.</summary>
-    public ScaleReparameterization? Shift { get; init; }
+    /// <summary>What the LayerNorm before the layer has handed over to it; null for nothing.</summary>
+    public ScaleReparameterization? Reparameterization { get; init; }
+
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => TensorScope.TensorsOf((Input, Weight, Reparameterization));
 
     /// <summary>The layer with its quantizers in place.</summary>
     internal ILinear Quantize(ILinear plain)
     {
-        using var scope = torch.NewDisposeScope();
-        var shifted = Shift?.Apply(plain) ?? plain;
-        var weight = Weight.FakeQuantize(QuantizedLinear.Wide(shifted.Weight)).to(shifted.Weight.dtype);
-        if (Shift is not null)
+        var (weight, bias) = TensorScope.Run(() =>
         {
-            shifted.Bias?.MoveToOuterDisposeScope();
-        }
-
-        return new QuantizedLinear(new Linear(weight.MoveToOuterDisposeScope(), shifted.Bias), Weight, Input, IsRowwise: true);
+            var moved = Reparameterization?.Apply(plain) ?? plain;
+            return (Weight.FakeQuantize(QuantizedLinear.Wide(moved.Weight)).to(moved.Weight.dtype), moved.Bias);
+        });
+        return new QuantizedLinear(new Linear(weight, bias), Weight, Input, IsRowwise: true);
     }
 }
 
 /// <summary>The calibrated quantizers of the patch embedding. Compares by identity.</summary>
 /// <param name="input">Quantizer of the images; null leaves them float.</param>
 /// <param name="weight">Grid of the weights [C,3,p,p].</param>
-public sealed class CalibratedPatches(ITensorQuantizer? input, UniformQuantizer weight) : ILayerTransform
+public sealed class CalibratedPatches(ITensorQuantizer? input, UniformQuantizer weight) : ILayerTransform, ITensorHolder
 {
     /// <summary>Quantizer of the images; null leaves them float.</summary>
     public ITensorQuantizer? Input { get; } = input;
@@ -116,17 +117,15 @@ public sealed class CalibratedPatches(ITensorQuantizer? input, UniformQuantizer 
     public UniformQuantizer Weight { get; } = weight;
 
     /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => TensorScope.TensorsOf((Input, Weight));
+
+    /// <inheritdoc />
     public BlockLayers Apply(int block, BlockLayers plain) => plain;
 
     /// <inheritdoc />
-    public PatchEmbedding Apply(PatchEmbedding plain)
+    public PatchEmbedding Apply(PatchEmbedding plain) => plain with
     {
-        using var scope = torch.NewDisposeScope();
-        var weight = Weight.FakeQuantize(QuantizedLinear.Wide(plain.Weight)).to(plain.Weight.dtype);
-        return plain with
-        {
-            Weight = weight.MoveToOuterDisposeScope(),
-            Input = Input is null ? null : images => Input.FakeQuantize(QuantizedLinear.Wide(images)).to(images.dtype),
-        };
-    }
+        Weight = TensorScope.Run(() => Weight.FakeQuantize(QuantizedLinear.Wide(plain.Weight)).to(plain.Weight.dtype)),
+        Input = Input is null ? null : images => Input.FakeQuantize(QuantizedLinear.Wide(images)).to(images.dtype),
+    };
 }

@@ -1,79 +1,10 @@
+using System.Diagnostics;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Quantization.Integer;
 
-/// <summary>A weight matrix [out,in] in the order that oneDNN chose for this processor.</summary>
-/// <param name="Factors">Its number type.</param>
-/// <param name="Outputs">Rows.</param>
-/// <param name="Inputs">Columns.</param>
-/// <param name="Padded">Elements that arrays over the outputs have, beside the <see cref="Margin"/>.</param>
-/// <param name="Memory">The packed weights, bytes.</param>
-internal sealed record PackedMatrix(Factors Factors, int Outputs, int Inputs, int Padded, Tensor Memory)
-{
-    /// <summary>Elements behind the end of arrays over the outputs that the kernels read without using them.</summary>
-    public const int Margin = 16;
-
-    /// <summary>The number type of the weights as a tensor.</summary>
-    public torch.ScalarType Type => Factors switch
-    {
-        Factors.Float => torch.ScalarType.Float32,
-        Factors.Bfloat => torch.ScalarType.BFloat16,
-        _ => torch.ScalarType.Int8,
-    };
-
-    /// <summary>Packs a matrix of float32, bfloat16 or int8.</summary>
-    public static unsafe PackedMatrix Pack(Tensor weights)
-    {
-        using var scope = torch.NewDisposeScope();
-        var factors = weights.dtype switch
-        {
-            torch.ScalarType.Float32 => Factors.Float,
-            torch.ScalarType.BFloat16 => Factors.Bfloat,
-            torch.ScalarType.Int8 => Factors.Bytes,
-            _ => throw new ArgumentException($"There are no packed products of {weights.dtype}.", nameof(weights)),
-        };
-        var dense = weights.detach().contiguous();
-        var (outputs, inputs) = ((int)dense.shape[0], (int)dense.shape[1]);
-        long bytes;
-        int padded;
-        NativeCall.Check(Native.rc_size(factors, inputs, outputs, &bytes, &padded));
-        var packed = torch.empty(bytes, dtype: torch.ScalarType.Byte);
-        NativeCall.Check(Native.rc_pack(factors, inputs, outputs, NativeCall.Address(dense), NativeCall.Address(packed)));
-        GC.KeepAlive(dense);
-        return new(factors, outputs, inputs, padded, packed.MoveToOuterDisposeScope());
-    }
-
-    /// <summary>The matrix again.</summary>
-    public unsafe Tensor Unpack()
-    {
-        var weights = torch.empty(Outputs, Inputs, dtype: Type);
-        NativeCall.Check(Native.rc_unpack(Factors, Inputs, Outputs, NativeCall.Address(Memory), NativeCall.Address(weights)));
-        GC.KeepAlive(this);
-        return weights;
-    }
-
-    /// <summary>An array over the outputs with the padding that the kernels expect.</summary>
-    public Tensor Pad(Tensor perOutput, torch.ScalarType type)
-    {
-        using var scope = torch.NewDisposeScope();
-        return torch.nn.functional.pad(perOutput.detach().to(type), [0, Padded + Margin - Outputs]).contiguous().MoveToOuterDisposeScope();
-    }
-}
-
-/// <summary>The float or bfloat16 linear layer on oneDNN, with weights in its order.</summary>
-/// <param name="name">The layer's name, for messages.</param>
-/// <param name="plain">The layer.</param>
-internal sealed class PackedLinear(string name, Linear plain) : OneDnnLinear(name, PackedMatrix.Pack(plain.Weight), plain.Bias)
-{
-    /// <inheritdoc />
-    public override Tensor Weight => Matrix.Unpack();
-
-    /// <inheritdoc />
-    public override bool IsRowwise => true;
-}
-
-/// <summary>A linear layer with packed weights.</summary>
-internal abstract unsafe class OneDnnLinear : IBackendLinear
+/// <summary>A linear layer on oneDNN, with weights packed in its order.</summary>
+internal abstract unsafe class OneDnnLinear : IBackendLinear, ITensorHolder
 {
     private readonly List<Tensor> _memory = [];
 
@@ -97,7 +28,7 @@ internal abstract unsafe class OneDnnLinear : IBackendLinear
     public string Name { get; }
 
     /// <inheritdoc />
-    public IBlockBackend Backend => OneDnnBlock.Instance;
+    public IBlockBackend Backend => OneDnnBlockBackend.Instance;
 
     /// <inheritdoc />
     public abstract Tensor Weight { get; }
@@ -107,6 +38,9 @@ internal abstract unsafe class OneDnnLinear : IBackendLinear
 
     /// <inheritdoc />
     public abstract bool IsRowwise { get; }
+
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => _memory;
 
     /// <summary>The number type of the stream that the layer works on.</summary>
     public torch.ScalarType StreamType => Matrix.Factors == Factors.Bfloat ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
@@ -155,9 +89,6 @@ internal abstract unsafe class OneDnnLinear : IBackendLinear
         return NativeCall.Address(tensor);
     }
 
-    /// <summary>Hands the layer's tensors to the enclosing dispose scope.</summary>
-    protected void MoveToOuterDisposeScope() => _memory.ForEach(tensor => tensor.MoveToOuterDisposeScope());
-
     /// <summary>The rows of a dense tensor [B,..,in] as a stream of B images.</summary>
     protected static NativeStream Stream(Tensor rows)
     {
@@ -171,6 +102,74 @@ internal abstract unsafe class OneDnnLinear : IBackendLinear
             Width = (int)width,
         };
     }
+}
+
+/// <summary>The float or bfloat16 linear layer.</summary>
+/// <param name="name">The layer's name, for messages.</param>
+/// <param name="plain">The layer.</param>
+internal sealed class PackedLinear(string name, Linear plain) : OneDnnLinear(name, PackedMatrix.Pack(plain.Weight), plain.Bias)
+{
+    /// <inheritdoc />
+    public override Tensor Weight => Matrix.Unpack();
+
+    /// <inheritdoc />
+    public override bool IsRowwise => true;
+}
+
+/// <summary>A weight matrix [out,in] in the order that oneDNN chose for this processor.</summary>
+/// <param name="Factors">Its number type.</param>
+/// <param name="Outputs">Rows.</param>
+/// <param name="Inputs">Columns.</param>
+/// <param name="Padded">Elements that arrays over the outputs have, beside the <see cref="Margin"/>.</param>
+/// <param name="Memory">The packed weights, bytes.</param>
+internal sealed record PackedMatrix(Factors Factors, int Outputs, int Inputs, int Padded, Tensor Memory)
+{
+    /// <summary>Elements behind the end of arrays over the outputs that the kernels read without using them.</summary>
+    public const int Margin = 16;
+
+    /// <summary>The number type of the weights as a tensor.</summary>
+    public torch.ScalarType Type => Factors switch
+    {
+        Factors.Float => torch.ScalarType.Float32,
+        Factors.Bfloat => torch.ScalarType.BFloat16,
+        Factors.Bytes => torch.ScalarType.Int8,
+        _ => throw new UnreachableException(),
+    };
+
+    /// <summary>Packs a matrix of float32, bfloat16 or int8.</summary>
+    public static unsafe PackedMatrix Pack(Tensor weights)
+    {
+        using var scope = torch.NewDisposeScope();
+        var factors = weights.dtype switch
+        {
+            torch.ScalarType.Float32 => Factors.Float,
+            torch.ScalarType.BFloat16 => Factors.Bfloat,
+            torch.ScalarType.Int8 => Factors.Bytes,
+            _ => throw new ArgumentException($"There are no packed products of {weights.dtype}.", nameof(weights)),
+        };
+        var dense = weights.detach().contiguous();
+        var (outputs, inputs) = ((int)dense.shape[0], (int)dense.shape[1]);
+        long bytes;
+        int padded;
+        NativeCall.Check(Native.rc_size(factors, inputs, outputs, &bytes, &padded));
+        var packed = torch.empty(bytes, dtype: torch.ScalarType.Byte);
+        NativeCall.Check(Native.rc_pack(factors, inputs, outputs, NativeCall.Address(dense), NativeCall.Address(packed)));
+        GC.KeepAlive(dense);
+        return new(factors, outputs, inputs, padded, packed.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>The matrix again.</summary>
+    public unsafe Tensor Unpack()
+    {
+        var weights = torch.empty(Outputs, Inputs, dtype: Type);
+        NativeCall.Check(Native.rc_unpack(Factors, Inputs, Outputs, NativeCall.Address(Memory), NativeCall.Address(weights)));
+        GC.KeepAlive(this);
+        return weights;
+    }
+
+    /// <summary>An array over the outputs with the padding that the kernels expect.</summary>
+    public Tensor Pad(Tensor perOutput, torch.ScalarType type) => TensorScope.Run(() =>
+        torch.nn.functional.pad(perOutput.detach().to(type), [0, Padded + Margin - Outputs]).contiguous());
 }
 
 /// <summary>The number type of both factors of a packed product.</summary>
