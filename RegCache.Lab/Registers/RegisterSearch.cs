@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
@@ -63,7 +64,8 @@ public static class RegisterSearch
             {
                 Recalibration.Never => setting with { PrefixCount = 0, DeleteCount = 0 },
                 Recalibration.TwoPass => setting with { PrefixCount = 1, DeleteCount = mostDeleted },
-                _ => setting,
+                Recalibration.Every => setting,
+                _ => throw new UnreachableException(),
             });
             if (!calibrated.TryGetValue(representative, out var quantizer))
             {
@@ -173,9 +175,7 @@ public static class RegisterSearch
         }
 
         var rivals = Enumerable.Range(0, settings.Count).Where(rival => settings[rival].PrefixCount > 0);
-        return metric == SearchMetric.Accuracy
-            ? scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct)
-            : false;
+        return metric == SearchMetric.Accuracy && scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct);
     };
 }
 
