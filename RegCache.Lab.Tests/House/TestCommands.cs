@@ -84,8 +84,8 @@ internal static class TestCommands
 
         public override int Run(CommandContext context)
         {
-            var settings = _run.Read(context.Arguments);
-            using var run = RunDirectory.Open(settings.RunDirectory!, settings.Force, context.Progress);
+            var options = _run.Read(context.Arguments, new());
+            using var run = RunDirectory.Open(options.RunDirectory!, options.Force, context.Progress);
             context.Output.WriteLine("ready");
             context.Cancellation.WaitHandle.WaitOne();
             context.Cancellation.ThrowIfCancellationRequested();
@@ -107,26 +107,26 @@ internal static class TestCommands
 
         public override int Run(CommandContext context)
         {
-            var settings = _run.Read(context.Arguments);
-            using var run = RunDirectory.Open(settings.RunDirectory!, settings.Force, context.Progress);
-            var key = StageKey.Of(new { settings.Seed, Steps });
-            if (!run.Stages.TryLoad<Sum>("stage1", key, out var sum))
-            {
-                var checkpoint = run.Stages.Checkpoint<Sum>("stage1", key, TimeSpan.Zero);
-                sum = checkpoint.TryLoad(out var state) ? state : new Sum(0, 0);
-                context.Output.WriteLine($"from {sum.Done}");
-                while (sum.Done < Steps)
-                {
-                    sum = new Sum(sum.Done + 1, sum.Value + 1.0 / (sum.Done + 3 + settings.Seed));
-                    checkpoint.Offer(() => sum);
-                    Thread.Sleep(1);
-                }
-
-                run.Stages.Save("stage1", key, sum);
-            }
-
+            var options = _run.Read(context.Arguments, new());
+            using var run = RunDirectory.Open(options.RunDirectory!, options.Force, context.Progress);
+            var key = StageKey.Of(new { options.Seed, Steps });
+            var sum = run.Stages.GetOrCompute("stage1", key, () => Compute(run.Stages.Checkpoint<Sum>("stage1", key, TimeSpan.Zero), options.Seed, context.Output));
             context.Output.WriteLine($"sum {sum.Value:R}");
             return 0;
+        }
+
+        private static Sum Compute(StageCheckpoint<Sum> checkpoint, long seed, TextWriter output)
+        {
+            var sum = checkpoint.TryLoad(out var state) ? state : new Sum(0, 0);
+            output.WriteLine($"from {sum.Done}");
+            while (sum.Done < Steps)
+            {
+                sum = new Sum(sum.Done + 1, sum.Value + 1.0 / (sum.Done + 3 + seed));
+                checkpoint.Offer(() => sum);
+                Thread.Sleep(1);
+            }
+
+            return sum;
         }
 
         private sealed record Sum(int Done, double Value);
@@ -152,7 +152,8 @@ internal static class TestCommands
 
         public override int Run(CommandContext context)
         {
-            context.Output.WriteLine($"{_run.Read(context.Arguments)}");
+            context.Output.WriteLine($"{_run.Read(context.Arguments, new())}, DryRun = {_run.IsDryRun(context.Arguments)}");
+            context.Output.WriteLine($"Verbose = {context.Arguments.GetValue(CommandTree.Verbose)}");
             context.Output.WriteLine($"{_data.Read(context.Arguments)}");
             context.Output.WriteLine($"Baseline = {_baseline.Read(context.Arguments)}");
             context.Output.WriteLine($"Half = {0.5}");

@@ -24,6 +24,24 @@ public sealed class StageStoreTests
     }
 
     [Fact]
+    public void AResultIsComputedOnce()
+    {
+        using var folder = new TemporaryFolder();
+        var computed = 0;
+        Sum Compute()
+        {
+            computed++;
+            return new(7, 0.1 + 0.2);
+        }
+
+        var sums = Enumerable.Range(0, 3).Select(_ => Store(folder).GetOrCompute("stage1", Key, Compute)).ToList();
+        Assert.Equal(1, computed);
+        Assert.All(sums, sum => Assert.Equal(new Sum(7, 0.1 + 0.2), sum));
+        Store(folder).GetOrCompute("stage1", StageKey.Of(new { Model = "abc", Bits = 4 }), Compute);
+        Assert.Equal(2, computed);
+    }
+
+    [Fact]
     public void AnotherKeyIsNotUsed()
     {
         using var folder = new TemporaryFolder();

@@ -6,11 +6,12 @@ namespace RegCache.Lab.Registers;
 
 /// <summary>
 /// Stage 3: finds the tokens with the largest entries at each candidate block of the float model. One pass over the
-/// images serves all blocks (regcache.md, section 6).
+/// images serves all blocks.
 /// </summary>
 public static class CandidateExtraction
 {
-    /// <summary>The candidate blocks of stage 2: <c>max(0, k-3) .. k</c>.</summary>
+    /// <summary>Stage 2, the candidate blocks: <c>max(0, k-3) .. k</c>.</summary>
+    /// <param name="sensitiveBlock">The quantization-sensitive block k.</param>
     public static ValueList<int> Blocks(int sensitiveBlock)
     {
         var first = Math.Max(0, sensitiveBlock - 3);
@@ -112,7 +113,7 @@ internal sealed class OutlierRanking
 
 /// <summary>
 /// Removes, in every image, the tokens with the largest entry: <c>s[n] = max_c |h[n,c]|</c>. Class and register tokens
-/// stay; of equal scores the token with the smaller index goes first; the others keep their order (regcache.md, 8.1).
+/// stay; of equal scores the token with the smaller index goes first; the others keep their order.
 /// </summary>
 /// <param name="Count">Number of tokens to remove from each image.</param>
 public sealed record DeleteOutliers(int Count) : ITokenStage

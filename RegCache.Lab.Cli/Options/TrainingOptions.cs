@@ -1,15 +1,57 @@
 using System.CommandLine;
+using System.Globalization;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
 
-namespace RegCache.Lab.Cli.Commands;
+namespace RegCache.Lab.Cli.Options;
+
+/// <summary>Sharpness-aware minimisation, for commands that train.</summary>
+internal sealed class SharpnessOption
+{
+    private readonly Option<double?> _radius = new("--sam-rho")
+    {
+        Description = "Radius of sharpness-aware minimisation, about 0.05, or 0.5 when adaptive; a step then takes twice as long. [default: off]",
+        HelpName = "RHO",
+        CustomParser = result => OptionOf.Parse<double?>(result, text =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var radius) && radius > 0 && double.IsFinite(radius)
+                ? radius
+                : throw new UserException($"--sam-rho must be a number above 0, not '{text}'")),
+    };
+
+    private readonly Option<bool> _adaptive = new("--sam-adaptive")
+    {
+        Description = "Every parameter climbs in proportion to its own magnitude (adaptive sharpness-aware minimisation).",
+    };
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Add(_radius);
+        command.Add(_adaptive);
+    }
+
+    /// <summary>What they say, over what the training's configuration says.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="configured">The configuration's own; null trains the ordinary way.</param>
+    /// <exception cref="UserException">Adaptive, but without a radius.</exception>
+    public SamOptions? Read(ParseResult arguments, SamOptions? configured)
+    {
+        var isAdaptive = arguments.GetValue(_adaptive);
+        return (arguments.GetValue(_radius) ?? configured?.Radius) switch
+        {
+            { } radius => new(radius, isAdaptive || configured is { Adaptive: true }),
+            _ when isAdaptive => throw new UserException("--sam-adaptive needs a radius: give --sam-rho RHO, too."),
+            _ => null,
+        };
+    }
+}
 
 /// <summary><c>--report-to</c>, and the part of a command that trains: what a training writes into its run directory.</summary>
 internal sealed class TrainReportOption
 {
     private readonly Option<string> _reportTo = new("--report-to")
     {
-        Description = "tensorboard (or all) also writes TensorBoard event files; JSON lines are always written.",
+        Description = "tensorboard or all: TensorBoard event files, too. JSON lines are always written. [default: JSON lines alone]",
         HelpName = "NAMES",
         DefaultValueFactory = _ => "",
     };

@@ -1,27 +1,13 @@
 using System.CommandLine;
-using RegCache.Lab.Data;
+using RegCache.Lab.Encoders;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
 
 namespace RegCache.Lab.Cli.Options;
 
-/// <summary>The options of a search: everything in <see cref="RegCacheOptions"/>, and the order of the images.</summary>
-internal sealed class RegCacheSettingsOptions
+/// <summary>The options of RegCache's search: everything in <see cref="RegCacheOptions"/> that is not the quantizer's.</summary>
+internal sealed class RegCacheSearchOptions
 {
-    private readonly Option<QuantizationBits> _bits = new("--bits")
-    {
-        Description = "Bit-widths of weights and activations, W8A8 or 8.",
-        HelpName = "WwAa",
-        CustomParser = result => OptionOf.Parse(result, QuantizationBits.Parse),
-        DefaultValueFactory = _ => new(8, 8),
-    };
-
-    private readonly Option<Recalibration?> _recalibration = OptionOf.OptionalChoice(
-        "--recalibrate",
-        "How often a search calibrates. [default: as the quantizer recommends]",
-        ("every", Recalibration.Every),
-        ("two-pass", Recalibration.TwoPass));
-
     private readonly Option<QuantizationBits?> _sensitivityBits = new("--sensitivity-bits")
     {
         Description = "Bit-widths of the sensitivity probe. [default: those of --bits]",
@@ -69,40 +55,24 @@ internal sealed class RegCacheSettingsOptions
         Description = "Drop settings that can no longer win; the selected one stays the same, the table has lower bounds.",
     };
 
-    private readonly Option<ImageOrder> _order = OptionOf.Choice(
-        "--image-order",
-        "Order of the images, which decides what shares a batch.",
-        ImageOrder.Class,
-        ("class", ImageOrder.Class),
-        ("name", ImageOrder.Name));
+    /// <summary>Adds them to a command.</summary>
+    public void AddTo(Command command) => command.AddGroup(
+        OptionGroups.Search,
+        _sensitivityBits,
+        _sensitivityMetric,
+        _searchMetric,
+        _scoreTensor,
+        _topTokens,
+        _prefixBlocks,
+        _blockSearch,
+        _maxPrefix,
+        _maxDelete,
+        _finalists,
+        _prune);
 
-    /// <summary>Adds the options that commands without a search have, too.</summary>
-    public void AddTo(Command command)
-    {
-        foreach (var option in new Option[] { _bits, _order, _recalibration })
-        {
-            command.Add(option);
-        }
-    }
-
-    /// <summary>Adds the options of the search.</summary>
-    public void AddSearchTo(Command command)
-    {
-        Option[] options =
-        [
-            _sensitivityBits, _sensitivityMetric, _searchMetric, _scoreTensor, _topTokens, _prefixBlocks, _blockSearch, _maxPrefix,
-            _maxDelete, _finalists, _prune,
-        ];
-        foreach (var option in options)
-        {
-            command.Add(option);
-        }
-    }
-
-    /// <summary>What the search options say.</summary>
+    /// <summary>What they say.</summary>
     public RegCacheOptions Read(ParseResult arguments) => new()
     {
-        Bits = arguments.GetRequiredValue(_bits),
         SensitivityBits = arguments.GetValue(_sensitivityBits),
         SensitivityMetric = arguments.GetValue(_sensitivityMetric),
         SearchMetric = arguments.GetValue(_searchMetric),
@@ -114,15 +84,58 @@ internal sealed class RegCacheSettingsOptions
         MaxDelete = arguments.GetValue(_maxDelete),
         Finalists = arguments.GetValue(_finalists),
         Prune = arguments.GetValue(_prune),
-        Recalibration = arguments.GetValue(_recalibration),
     };
-
-    /// <summary>The bit-widths of the run.</summary>
-    public QuantizationBits ReadBits(ParseResult arguments) => arguments.GetRequiredValue(_bits);
-
-    /// <summary>The order of the images.</summary>
-    public ImageOrder ReadOrder(ParseResult arguments) => arguments.GetValue(_order);
 
     private static Option<SearchMetric> Metric(string name, string description) => OptionOf.Choice(
         name, description, SearchMetric.Accuracy, ("accuracy", SearchMetric.Accuracy), ("mse", SearchMetric.Mse));
+}
+
+/// <summary>One RegCache setting by options: a prefix file, how often it is repeated, and what is deleted where.</summary>
+internal sealed class PrefixSettingOptions
+{
+    private readonly Option<string?> _prefix = new("--prefix")
+    {
+        Description = "Prefix file that `extract` wrote; without one no prefix joins.",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<int> _prefixCount = OptionOf.Number("--prefix-count", "Prefix tokens.", 1, 1, 4096);
+
+    private readonly Option<int?> _deleteBlock = OptionOf.OptionalNumber("--delete-block", "Block before which tokens are deleted.", 0, 4096);
+
+    private readonly Option<int> _deleteCount = OptionOf.Number("--delete-count", "Deleted tokens.", 0, 0, 65536);
+
+    /// <summary>Adds them to a command.</summary>
+    public void AddTo(Command command) => command.AddGroup(OptionGroups.Setting, _prefix, _prefixCount, _deleteBlock, _deleteCount);
+
+    /// <summary>The prefix file's content, which the caller disposes; null without one.</summary>
+    /// <exception cref="UserException">The file is missing or no prefix file.</exception>
+    public PrefixCache? LoadPrefix(ParseResult arguments) =>
+        arguments.GetValue(_prefix) is { } path ? PrefixCache.Load(path) : null;
+
+    /// <summary>The setting.</summary>
+    /// <exception cref="UserException">It does not fit the model.</exception>
+    public RegCacheSetting Read(ParseResult arguments, PrefixCache? cache, VisionTower tower)
+    {
+        var (layers, deleteCount) = (tower.Blocks.Count, arguments.GetValue(_deleteCount));
+        var deleteBlock = arguments.GetValue(_deleteBlock);
+        if (deleteCount > 0 && deleteBlock is null)
+        {
+            throw new UserException($"--delete-count {deleteCount}: say before which block (--delete-block K, 0 to {layers - 1}).");
+        }
+
+        if (deleteBlock >= layers || deleteCount >= tower.Config.Patches)
+        {
+            throw new UserException(
+                $"--delete-block {deleteBlock} --delete-count {deleteCount}: the model has {layers} blocks and {tower.Config.Patches} patch tokens; choose smaller numbers.");
+        }
+
+        if (cache is not null && (cache.ExtractionBlock + cache.Keys.shape[0] != layers || cache.Keys.shape[1] != tower.Config.Width))
+        {
+            throw new UserException(
+                $"The prefix is for {cache.ExtractionBlock + cache.Keys.shape[0]} blocks of width {cache.Keys.shape[1]}, but the model has {layers} of width {tower.Config.Width}; extract one with this model.");
+        }
+
+        return new(cache?.ExtractionBlock ?? 0, cache is null ? 0 : arguments.GetValue(_prefixCount), deleteBlock ?? 0, deleteCount);
+    }
 }

@@ -1,8 +1,8 @@
 using System.CommandLine;
-using RegCache.Lab.Cli.Diagnosis;
 using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Evaluation;
 
-namespace RegCache.Lab.Cli.Commands;
+namespace RegCache.Lab.Cli.Diagnosis;
 
 /// <summary>Tells what is installed and what the machine is, and whether the kit can work on it.</summary>
 internal sealed class DoctorCommand : KitCommand
@@ -39,7 +39,7 @@ internal sealed class DoctorCommand : KitCommand
 
         if (context.Arguments.GetValue(_device) is { } wanted)
         {
-            var device = ComputeSetup.Device(wanted);
+            var device = Experiment.Find(wanted);
             Show($"Device {device}", DeviceComparison.Differences(device).Concat(DeviceComparison.Speeds(device)));
         }
 
