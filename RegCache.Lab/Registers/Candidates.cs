@@ -135,12 +135,13 @@ public sealed record DeleteOutliers(int Count) : ITokenStage
                 $"Cannot delete {Count} tokens before block {context.Block}: an image has only {candidates} patch tokens there; lower the delete count.");
         }
 
-        using var scope = torch.NewDisposeScope();
-        var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, candidates));
-        var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
-        var (kept, _) = order.narrow(1, Count, candidates - Count).sort(dim: 1);
-        var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: kept.device).unsqueeze(0);
-        var indices = torch.cat([leading.expand(batch.Images, -1), kept + first], 1);
-        return batch.Select(indices.MoveToOuterDisposeScope()).MoveToOuterDisposeScope(batch);
+        return TensorScope.Run(() =>
+        {
+            var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, candidates));
+            var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
+            var (kept, _) = order.narrow(1, Count, candidates - Count).sort(dim: 1);
+            var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: kept.device).unsqueeze(0);
+            return batch.Select(torch.cat([leading.expand(batch.Images, -1), kept + first], 1));
+        });
     }
 }
