@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using RegCache.Lab.Tests.House;
 using Xunit;
 
 namespace RegCache.Lab.Tests.EndToEnd;
