@@ -111,12 +111,18 @@ internal sealed class HelpPage : SynchronousCommandLineAction
 
     private static IEnumerable<string> Wrapped(string text, int width)
     {
+        if (text.Contains('\n', StringComparison.Ordinal))
+        {
+            return text.Split('\n').SelectMany(line => Wrapped(line, width));
+        }
+
+        var lines = new List<string>();
         var line = "";
         foreach (var word in text.Replace(Default, Kept, StringComparison.Ordinal).Split(' ').Select(word => word.Replace(Kept, Default, StringComparison.Ordinal)))
         {
             if (line.Length > 0 && line.Length + 1 + word.Length > width)
             {
-                yield return line;
+                lines.Add(line);
                 line = word;
             }
             else
@@ -125,7 +131,8 @@ internal sealed class HelpPage : SynchronousCommandLineAction
             }
         }
 
-        yield return line;
+        lines.Add(line);
+        return lines;
     }
 }
 

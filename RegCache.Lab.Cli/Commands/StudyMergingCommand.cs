@@ -107,6 +107,8 @@ internal sealed class StudyMergingOptions
 
     private static readonly MergeSchedule[] _usualSchedules = [.. new[] { 4, 8, 13, 16 }.Select(MergeSchedule.Constant)];
 
+    private static readonly RgbValues[] _half = [RgbValues.All(0.5f), RgbValues.All(0.5f)];
+
     private readonly Option<MergingMethod[]> _methods = new("--methods")
     {
         Description = string.Join('\n', [
@@ -150,8 +152,8 @@ internal sealed class StudyMergingOptions
     private readonly Option<RgbValues[]> _pixels = OptionOf.Choice(
         "--pixels",
         "Mean and deviation of a plain ViT classifier's input: half (AugReg, SAM), imagenet (DeiT, MAE, SWAG).",
-        new[] { RgbValues.All(0.5f), RgbValues.All(0.5f) },
-        ("half", [RgbValues.All(0.5f), RgbValues.All(0.5f)]),
+        _half,
+        ("half", _half),
         ("imagenet", [PreprocessOptions.ImageNetMean, PreprocessOptions.ImageNetStandardDeviation]));
 
     private readonly Option<double> _crop = new("--crop")
@@ -201,9 +203,9 @@ internal sealed class StudyMergingOptions
     /// <exception cref="UserException">An option belongs to none of the methods, or a schedule lists more blocks than there are.</exception>
     public IReadOnlyList<MergingSetting> Settings(ParseResult arguments, int blocks, long seed)
     {
-        var methods = Given(arguments, _methods, _usualMethods).Distinct().ToArray();
+        var methods = OptionOf.Given(arguments, _methods, _usualMethods).Distinct().ToArray();
         var options = _ofMethods.Read(arguments, methods);
-        var schedules = Given(arguments, _schedules, _usualSchedules).Distinct()
+        var schedules = OptionOf.Given(arguments, _schedules, _usualSchedules).Distinct()
             .Where(schedule => schedule.Total(blocks) > 0)
             .OrderBy(schedule => schedule.Total(blocks));
         return
@@ -241,8 +243,4 @@ internal sealed class StudyMergingOptions
             CropRatio = arguments.GetValue(_crop),
         };
     }
-
-    // An option of a list that is not given is empty.
-    private static T[] Given<T>(ParseResult arguments, Option<T[]> option, T[] usual) =>
-        arguments.GetValue(option) is { Length: > 0 } given ? given : usual;
 }

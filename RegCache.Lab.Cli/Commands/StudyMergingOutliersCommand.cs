@@ -108,7 +108,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             ("last", (merging with { Outliers = new(OutlierHandling.Last, outliers) }).ApplyTo),
             ("delete", plan => merging.ApplyTo(deletion.ApplyTo(plan, null))),
         ];
-        QuantizationBits?[] bits = [null, .. arguments.GetValue(_allBits) is { Length: > 0 } all ? all : [_options.ReadBits(arguments)]];
+        QuantizationBits?[] bits = [null, .. OptionOf.Given(arguments, _allBits, _options.ReadBits(arguments))];
         bool[] registers = setting.PrefixCount > 0 ? [false, true] : [false];
         var withPrefix = setting with { DeleteCount = 0 };
         EncoderPlan Float(bool hasPrefix) => hasPrefix ? withPrefix.ApplyTo(EncoderPlan.Plain(layers), prefix) : EncoderPlan.Plain(layers);

@@ -71,7 +71,7 @@ internal sealed class StudyRangesCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var experiment = _options.Open(context, context.Arguments.GetValue(_baselines) ?? []);
+        using var experiment = _options.Open(context, OptionOf.Given(context.Arguments, _baselines));
         using var cache = _setting.LoadPrefix(context.Arguments);
         var (tower, directory) = (experiment.Tower, experiment.Directory);
         var setting = _setting.Read(context.Arguments, cache, tower);
@@ -81,8 +81,8 @@ internal sealed class StudyRangesCommand : KitCommand
         }
 
         var count = context.Arguments.GetValue(_images);
-        QuantizerFamily[] baselines = context.Arguments.GetValue(_baselines) ?? [experiment.Options.Quantizer];
-        QuantizationBits[] bits = context.Arguments.GetValue(_allBits) ?? [_options.ReadBits(context.Arguments)];
+        QuantizerFamily[] baselines = OptionOf.Given(context.Arguments, _baselines, experiment.Options.Quantizer);
+        QuantizationBits[] bits = OptionOf.Given(context.Arguments, _allBits, _options.ReadBits(context.Arguments));
         if (_options.IsDryRun(context.Arguments))
         {
             context.Output.WriteLine(

@@ -53,6 +53,10 @@ internal static class OptionOf
     /// <summary><c>--threads</c>.</summary>
     public static Option<int?> Threads() => OptionalNumber("--threads", "Threads. [default: all cores]", 1, MostThreads);
 
+    /// <summary>The values of an option that takes a list; the parser's own value is empty when it is not given.</summary>
+    public static T[] Given<T>(ParseResult arguments, Option<T[]> option, params T[] whenAbsent) =>
+        arguments.GetValue(option) is { Length: > 0 } given ? given : whenAbsent;
+
     /// <summary>Reads an option's one word with a function whose <see cref="UserException"/> becomes a parse error.</summary>
     public static T? Parse<T>(ArgumentResult result, Func<string, T> read)
     {
