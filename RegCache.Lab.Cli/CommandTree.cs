@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 
 namespace RegCache.Lab.Cli;
 
@@ -10,11 +11,13 @@ internal static class CommandTree
 
     private static readonly Dictionary<string, string> GroupDescriptions = new()
     {
-        ["data"] = "Finds and checks data sets.",
+        ["data"] = "Makes data sets.",
+        ["data make"] = "Generates a data set and writes it to files.",
         ["eval"] = "Evaluates a model.",
         ["model"] = "Tells about model files.",
         ["notebook"] = "Runs notebooks, headless or as a Jupyter kernel.",
-        ["study"] = "Compares settings of a system over a model and images.",
+        ["study"] = "Compares many ways to run one model.",
+        ["train"] = "Trains models.",
     };
 
     /// <summary>Shows causes and stack traces of errors; known to every command.</summary>
@@ -27,6 +30,9 @@ internal static class CommandTree
     public static RootCommand Build(IEnumerable<KitCommand> commands, Func<KitCommand, ParseResult, int> execute)
     {
         var root = new RootCommand(Description) { Verbose };
+        var help = root.Options.OfType<HelpOption>().Single();
+        (help.Action, help.Description) = (new HelpPage(), "Show this page.");
+        root.Options.OfType<VersionOption>().Single().Description = "Show the version.";
         root.SetAction(_ => root.Parse("--help").Invoke());
         foreach (var command in commands)
         {
@@ -34,18 +40,24 @@ internal static class CommandTree
             var declared = new Command(words[^1], command.Description);
             command.Declare(declared);
             declared.SetAction(parsed => execute(command, parsed));
-            words[..^1].Aggregate((Command)root, Group).Add(declared);
+            Group(root, words[..^1]).Add(declared);
         }
 
         return root;
     }
 
-    private static Command Group(Command parent, string word)
+    private static Command Group(Command root, string[] words)
     {
-        var group = parent.Subcommands.FirstOrDefault(command => command.Name == word);
+        if (words.Length == 0)
+        {
+            return root;
+        }
+
+        var parent = Group(root, words[..^1]);
+        var group = parent.Subcommands.FirstOrDefault(command => command.Name == words[^1]);
         if (group is null)
         {
-            group = new Command(word, GroupDescriptions.GetValueOrDefault(word));
+            group = new Command(words[^1], GroupDescriptions.GetValueOrDefault(string.Join(' ', words)));
             parent.Add(group);
         }
 

@@ -25,7 +25,7 @@ internal sealed class DataMakeShapesCommand : KitCommand
 
     private readonly Option<long> _seed = OptionOf.Number("--seed", "Seed of the set; the kit's own results use 0.", 0L, 0L, long.MaxValue);
 
-    private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, 4096);
+    private readonly Option<int?> _threads = OptionOf.Threads();
 
     /// <inheritdoc/>
     public override string Path => "data make shapes";

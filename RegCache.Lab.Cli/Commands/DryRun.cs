@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
 using Spectre.Console;
@@ -10,18 +11,17 @@ namespace RegCache.Lab.Cli.Commands;
 /// <summary>What a run would cost: plans, block forwards with and without reuse, and the time they would take here.</summary>
 internal static class DryRun
 {
-    public static void Print(CommandContext context, RegCacheSession session)
+    public static void Print(CommandContext context, Experiment experiment, RegCacheOptions options)
     {
-        var (subject, options) = (session.Subject, session.Options);
-        var layers = subject.Tower.Blocks.Count;
+        var layers = experiment.Tower.Blocks.Count;
         // What a search costs does not depend on the ranges, so nothing is calibrated for this.
         var quantizer = new NaiveQuantizer(options.Bits);
-        var seconds = SecondsPerBlock(session);
+        var seconds = SecondsPerBlock(experiment, quantizer);
         var table = new Table().AddColumns("stage", "plans", "images", "block forwards an image", "without reuse", "time");
         void Row(string stage, int plans, int images, long forwards, long alone) => table.AddRow(
             stage, $"{plans}", $"{images}", $"{forwards}", $"{alone}", $"{TimeSpan.FromSeconds(seconds * forwards * images):d\\.hh\\:mm\\:ss}");
 
-        var (search, validation) = (subject.SearchImages.Count, subject.ValidationImages.Count);
+        var (search, validation) = (experiment.Search.Count, experiment.Validation.Count);
         var sensitivity = SensitivitySearch.Plans(layers, quantizer);
         Row("1 sensitivity", sensitivity.Plans.Count, search, sensitivity.BlockForwards, sensitivity.BlockForwardsAlone);
         Row("3 candidates", 1, search, layers, layers);
@@ -36,7 +36,7 @@ internal static class DryRun
         Row("6 evaluation (at most)", 5, validation, 5 * layers, 5 * layers);
         context.Console.Write(table);
         context.Output.WriteLine(
-            $"Measured here: {1000 * seconds:0.00} ms a block and image at batch {subject.BatchSize}; decoding and quantizing come on top.");
+            $"Measured here: {1000 * seconds:0.00} ms a block and image at batch {experiment.Options.BatchSize}; decoding and quantizing come on top.");
     }
 
     private static PlanTree Grid(int sensitiveBlock, int layers, ILayerTransform quantizer, RegCacheOptions options)
@@ -48,16 +48,16 @@ internal static class DryRun
         return new(RegisterSearch.Plans(EncoderPlan.Uniform(layers, quantizer), settings, prefixes));
     }
 
-    private static double SecondsPerBlock(RegCacheSession session)
+    private static double SecondsPerBlock(Experiment experiment, ILayerTransform quantizer)
     {
-        var tower = session.Subject.Tower;
+        var tower = experiment.Tower;
         var (height, width) = tower.Config.ImageSize;
         var (device, type) = tower.Placement;
-        var batch = session.Subject.BatchSize;
+        var batch = experiment.Options.BatchSize;
         using var noGradient = torch.inference_mode();
         using var images = torch.randn([batch, 3, height, width], dtype: type, device: device);
         using var runner = new PlanRunner(tower);
-        var plan = EncoderPlan.Uniform(tower.Blocks.Count, new NaiveQuantizer(session.Options.Bits));
+        var plan = EncoderPlan.Uniform(tower.Blocks.Count, quantizer);
         double Pass()
         {
             var clock = Stopwatch.StartNew();

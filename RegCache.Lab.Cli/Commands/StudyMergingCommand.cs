@@ -28,75 +28,60 @@ internal sealed class StudyMergingCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var subject = StudyMergingSubject.Open(context, _options);
-        var run = _options.Run.Read(context.Arguments);
-        var plain = EncoderPlan.Plain(subject.Tower.Blocks.Count);
-        var settings = _options.Settings(context.Arguments, plain.Blocks.Count, run.Seed);
+        using var experiment = _options.Open(context);
+        var plain = EncoderPlan.Plain(experiment.Tower.Blocks.Count);
+        var settings = _options.Settings(context.Arguments, plain.Blocks.Count, experiment.Options.Seed);
         var tree = new PlanTree([.. settings.Select(setting => setting.ApplyTo(plain))]);
-        if (run.DryRun)
+        if (_options.Run.IsDryRun(context.Arguments))
         {
             context.Output.WriteLine(
-                $"{settings.Count} plans on {subject.Images.Count} images: {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
+                $"{settings.Count} plans on {experiment.Validation.Count} images: {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
             return ExitCode.Success;
         }
 
-        var scores = Accuracy(subject, tree, run.Batch, context.Cancellation);
+        var scores = Accuracy(experiment, tree);
         var protocol = _options.Throughput(context.Arguments);
-        var speeds = Throughput.Measure(subject.Tower, tree.Plans, protocol, subject.Directory.Progress, context.Cancellation);
-        var rows = Rows(subject, settings, tree.Plans, scores, speeds, protocol, run);
+        var speeds = Throughput.Measure(experiment.Tower, tree.Plans, protocol, experiment.Progress, context.Cancellation);
+        var rows = Rows(experiment, settings, tree.Plans, scores, speeds, protocol);
         var published = _options.Published(context.Arguments);
-        CsvTable.Write(subject.Directory.PathOf("merging.csv"), rows);
-        AtomicFile.WriteText(subject.Directory.PathOf("pareto.svg"), StudyMergingReport.Plot(rows, published).ToSvg());
-        StudyMergingReport.WritePictures(subject, settings, _options.Pictures(context.Arguments));
-        subject.Images.TellUnreadable(subject.Directory.Progress);
-        subject.Directory.WriteResult(Provenance(context, subject, run, settings), rows);
+        CsvTable.Write(experiment.Directory.PathOf("merging.csv"), rows);
+        AtomicFile.WriteText(experiment.Directory.PathOf("pareto.svg"), StudyMergingReport.Plot(rows, published).ToSvg());
+        experiment.TellRemarks();
+        StudyMergingReport.WritePictures(experiment, settings, _options.Pictures(context.Arguments));
+        experiment.WriteResult(context.CommandLine, string.Join("; ", settings), rows);
         StudyMergingReport.Print(context.Console, rows, published);
-        context.Output.WriteLine($"table, plot and pictures: {subject.Directory.Path}");
+        context.Output.WriteLine($"table, plot and pictures: {experiment.Directory.Path}");
         return ExitCode.Success;
     }
 
-    private static IReadOnlyList<PlanScore> Accuracy(StudyMergingSubject subject, PlanTree tree, int batch, CancellationToken cancellation)
+    private static IReadOnlyList<PlanScore> Accuracy(Experiment experiment, PlanTree tree)
     {
         const string stage = "accuracy";
-        var stages = subject.Directory.Stages;
         var key = StageKey.Of(new
         {
-            subject.Hash,
-            Images = subject.Images.Fingerprint,
-            Classifier = Convert.ToHexStringLower(SHA256.HashData(subject.Classifier.Weights.cpu().contiguous().bytes)),
-            Type = subject.Tower.Placement.ToString(),
+            experiment.Hash,
+            Images = experiment.Validation.Fingerprint,
+            Classifier = Convert.ToHexStringLower(SHA256.HashData(experiment.Classifier.Weights.cpu().contiguous().bytes)),
+            Type = experiment.Tower.Placement.ToString(),
             Plans = tree.Plans.Select(plan => plan.ToString()).ToArray(),
-            batch,
+            experiment.Options.BatchSize,
         });
-        if (stages.TryLoad(stage, key, out IReadOnlyList<PlanScore>? known))
-        {
-            return known;
-        }
-
-        var pass = new EvaluationRun(stage, batch)
-        {
-            Progress = subject.Directory.Progress,
-            Checkpoint = stages.Checkpoint<PassState>(stage, key),
-            Cancellation = cancellation,
-        };
-        var scores = PlanEvaluation.Run(subject.Tower, subject.Classifier, subject.Images, tree, pass);
-        stages.Save(stage, key, scores);
-        return scores;
+        return experiment.Stage(
+            stage, key, stage, pass => PlanEvaluation.Run(experiment.Tower, experiment.Classifier, experiment.Validation, tree, pass));
     }
 
     private static List<MergingStudyRow> Rows(
-        StudyMergingSubject subject,
+        Experiment experiment,
         IReadOnlyList<MergingSetting> settings,
         IReadOnlyList<EncoderPlan> plans,
         IReadOnlyList<PlanScore> scores,
         IReadOnlyList<ThroughputResult> speeds,
-        ThroughputOptions protocol,
-        RunSettings run)
+        ThroughputOptions protocol)
     {
-        var (tower, classes) = (subject.Tower, subject.Tower.Features);
+        var (tower, classes) = (experiment.Tower, experiment.Tower.Features);
         var macs = plans.Select(plan => MacsTable.Of(tower.Config, classes, plan)).ToArray();
         return [.. settings.Select((setting, index) => new MergingStudyRow(
-            subject.Name,
+            experiment.Name,
             setting.Method.Name,
             setting.Schedule.ToString(),
             scores[index].Accuracy,
@@ -109,23 +94,10 @@ internal sealed class StudyMergingCommand : KitCommand
             macs[index].FinalTokens,
             scores[index].Images,
             protocol.Batch,
-            run.Precision.ToString().ToLowerInvariant(),
-            run.Device.ToString().ToLowerInvariant(),
+            experiment.Options.Precision.ToString().ToLowerInvariant(),
+            experiment.Options.Device.ToString().ToLowerInvariant(),
             torch.get_num_threads()))];
     }
-
-    private static Provenance Provenance(
-        CommandContext context, StudyMergingSubject subject, RunSettings run, IReadOnlyList<MergingSetting> settings) => new(
-        DateTimeOffset.Now,
-        context.CommandLine,
-        run.Seed,
-        string.Join("; ", settings),
-        new Dictionary<string, string> { [subject.Name] = subject.Hash },
-        new Dictionary<string, string> { ["IMAGENET_VAL"] = subject.Images.Fingerprint },
-        KitVersions.Current)
-    {
-        Inventory = [subject.Images.Inventory],
-    };
 }
 
 /// <summary>The options of <see cref="StudyMergingCommand"/>.</summary>
@@ -134,6 +106,8 @@ internal sealed class StudyMergingOptions
     private static readonly MergingMethod[] _usualMethods = [MergingMethods.ToMe, MergingMethods.Dfe, MergingMethods.Lgtm];
 
     private static readonly MergeSchedule[] _usualSchedules = [.. new[] { 4, 8, 13, 16 }.Select(MergeSchedule.Constant)];
+
+    private static readonly RgbValues[] _half = [RgbValues.All(0.5f), RgbValues.All(0.5f)];
 
     private readonly Option<MergingMethod[]> _methods = new("--methods")
     {
@@ -178,8 +152,8 @@ internal sealed class StudyMergingOptions
     private readonly Option<RgbValues[]> _pixels = OptionOf.Choice(
         "--pixels",
         "Mean and deviation of a plain ViT classifier's input: half (AugReg, SAM), imagenet (DeiT, MAE, SWAG).",
-        new[] { RgbValues.All(0.5f), RgbValues.All(0.5f) },
-        ("half", [RgbValues.All(0.5f), RgbValues.All(0.5f)]),
+        _half,
+        ("half", _half),
         ("imagenet", [PreprocessOptions.ImageNetMean, PreprocessOptions.ImageNetStandardDeviation]));
 
     private readonly Option<double> _crop = new("--crop")
@@ -198,9 +172,8 @@ internal sealed class StudyMergingOptions
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
-        Model.AddTo(command);
-        Model.AddClassifierTo(command);
         Data.AddTo(command, DataVariable.ImageNetValidation);
+        Model.AddTo(command);
         command.Add(_methods);
         command.Add(_schedules);
         _ofMethods.AddTo(command);
@@ -212,13 +185,27 @@ internal sealed class StudyMergingOptions
         Run.AddTo(command);
     }
 
+    /// <summary>Opens what they name.</summary>
+    public Experiment Open(CommandContext context)
+    {
+        var arguments = context.Arguments;
+        var options = Model.Read(arguments, new()
+        {
+            ValidationImages = Data.Read(arguments).Require(DataVariable.ImageNetValidation),
+            Heads = Heads(arguments),
+            VitPreprocess = size => Preprocess(arguments, size),
+            DefaultRunDirectory = model => Path.Combine("runs", $"merging_{model}".ToLowerInvariant()),
+        });
+        return Experiment.Open(Run.Read(arguments, options), context.Progress, context.Cancellation);
+    }
+
     /// <summary>The points of the study: the plain model, then every method at every schedule, from few merged tokens to many.</summary>
     /// <exception cref="UserException">An option belongs to none of the methods, or a schedule lists more blocks than there are.</exception>
     public IReadOnlyList<MergingSetting> Settings(ParseResult arguments, int blocks, long seed)
     {
-        var methods = Given(arguments, _methods, _usualMethods).Distinct().ToArray();
+        var methods = OptionOf.Given(arguments, _methods, _usualMethods).Distinct().ToArray();
         var options = _ofMethods.Read(arguments, methods);
-        var schedules = Given(arguments, _schedules, _usualSchedules).Distinct()
+        var schedules = OptionOf.Given(arguments, _schedules, _usualSchedules).Distinct()
             .Where(schedule => schedule.Total(blocks) > 0)
             .OrderBy(schedule => schedule.Total(blocks));
         return
@@ -256,8 +243,4 @@ internal sealed class StudyMergingOptions
             CropRatio = arguments.GetValue(_crop),
         };
     }
-
-    // An option of a list that is not given is empty.
-    private static T[] Given<T>(ParseResult arguments, Option<T[]> option, T[] usual) =>
-        arguments.GetValue(option) is { Length: > 0 } given ? given : usual;
 }

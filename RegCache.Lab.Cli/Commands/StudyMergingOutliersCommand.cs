@@ -16,7 +16,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
     private const int FateImages = 64;
     private const int UsualOutliers = 3;
 
-    private readonly SessionOptions _options = new(needsSearchImages: false);
+    private readonly PipelineOptions _options = new(searches: false);
 
     private readonly PrefixSettingOptions _setting = new();
 
@@ -54,10 +54,9 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var session = RegCacheSession.Open(context, _options);
+        using var experiment = _options.Open(context);
         using var cache = _setting.LoadPrefix(context.Arguments);
-        var (subject, directory) = (session.Subject, session.Directory);
-        var (tower, run) = (subject.Tower, _options.Run.Read(context.Arguments));
+        var (tower, directory, isDryRun) = (experiment.Tower, experiment.Directory, _options.IsDryRun(context.Arguments));
         var setting = _setting.Read(context.Arguments, cache, tower);
         var prefix = cache?.ToPrefix(tower.Placement.Device);
         var outliers = context.Arguments.GetValue(_outliers) ?? (setting.DeleteCount > 0 ? setting.DeleteCount : UsualOutliers);
@@ -68,24 +67,23 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
 
         // What a run costs does not depend on the ranges, so nothing is calibrated to tell it.
         var cells = Cells(
-            context.Arguments, session, setting, prefix, outliers,
-            (bits, plan) => run.DryRun ? new NaiveQuantizer(bits) : session.Calibration(bits).Calibrate(plan));
+            context.Arguments, experiment, setting, prefix, outliers,
+            (bits, plan) => isDryRun ? new NaiveQuantizer(bits) : experiment.Calibrator(bits).Calibrate(plan));
         var tree = new PlanTree([.. cells.Select(cell => cell.Plan)]);
-        if (run.DryRun)
+        if (isDryRun)
         {
             context.Output.WriteLine(
-                $"{cells.Count} plans on {subject.ValidationImages.Count} images: {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
+                $"{cells.Count} plans on {experiment.Validation.Count} images: {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
             return ExitCode.Success;
         }
 
         var scores = PlanEvaluation.Run(
-            tower, subject.Classifier, subject.ValidationImages, tree,
-            new EvaluationRun("registers x merging x bits", subject.BatchSize) { Progress = directory.Progress, Cancellation = context.Cancellation });
-        session.ReportUnreadable();
-        var rows = Rows(session, cells, scores, setting.DeleteBlock, outliers);
+            tower, experiment.Classifier, experiment.Validation, tree, experiment.Pass("registers x merging x bits"));
+        experiment.TellRemarks();
+        var rows = Rows(experiment, cells, scores, setting.DeleteBlock, outliers);
         CsvTable.Write(directory.PathOf("outliers.csv"), rows);
         AtomicFile.WriteText(directory.PathOf("outliers.svg"), Plot(rows).ToSvg());
-        directory.WriteResult(SessionProvenance.Of(context, session, run), rows);
+        experiment.WriteResult(context.CommandLine, $"{experiment.Calibrator(_options.ReadBits(context.Arguments))}; {setting}", rows);
         Print(context.Console, rows);
         context.Output.WriteLine($"table and plot: {directory.Path}");
         return ExitCode.Success;
@@ -93,13 +91,13 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
 
     private List<Cell> Cells(
         ParseResult arguments,
-        RegCacheSession session,
+        Experiment experiment,
         RegCacheSetting setting,
         RegisterPrefix? prefix,
         int outliers,
         Func<QuantizationBits, EncoderPlan, IQuantizer> quantizer)
     {
-        var layers = session.Subject.Tower.Blocks.Count;
+        var layers = experiment.Tower.Blocks.Count;
         var merging = MergingSetting.Dfe(arguments.GetValue(_count), arguments.GetValue(_first));
         var deletion = setting with { PrefixCount = 0, DeleteCount = setting.DeleteCount > 0 ? setting.DeleteCount : outliers };
         (string Name, Func<EncoderPlan, EncoderPlan> Apply)[] policies =
@@ -110,7 +108,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
             ("last", (merging with { Outliers = new(OutlierHandling.Last, outliers) }).ApplyTo),
             ("delete", plan => merging.ApplyTo(deletion.ApplyTo(plan, null))),
         ];
-        QuantizationBits?[] bits = [null, .. arguments.GetValue(_allBits) is { Length: > 0 } all ? all : [session.Options.Bits]];
+        QuantizationBits?[] bits = [null, .. OptionOf.Given(arguments, _allBits, _options.ReadBits(arguments))];
         bool[] registers = setting.PrefixCount > 0 ? [false, true] : [false];
         var withPrefix = setting with { DeleteCount = 0 };
         EncoderPlan Float(bool hasPrefix) => hasPrefix ? withPrefix.ApplyTo(EncoderPlan.Plain(layers), prefix) : EncoderPlan.Plain(layers);
@@ -128,13 +126,12 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
 
     // What becomes of outliers is followed in float: quantization does not decide it.
     private static List<OutlierStudyRow> Rows(
-        RegCacheSession session, List<Cell> cells, IReadOnlyList<PlanScore> scores, int block, int outliers)
+        Experiment experiment, List<Cell> cells, IReadOnlyList<PlanScore> scores, int block, int outliers)
     {
-        var subject = session.Subject;
-        using var runner = new PlanRunner(subject.Tower);
-        var (device, type) = subject.Tower.Placement;
-        var (count, all) = (Math.Min(FateImages, subject.ValidationImages.Count), subject.ValidationImages.Count);
-        using var images = subject.ValidationImages.Read([.. Enumerable.Range(0, count).Select(index => index * all / count)]).to(type, device);
+        using var runner = new PlanRunner(experiment.Tower);
+        var (device, type) = experiment.Tower.Placement;
+        var (count, all) = (Math.Min(FateImages, experiment.Validation.Count), experiment.Validation.Count);
+        using var images = experiment.Validation.Read([.. Enumerable.Range(0, count).Select(index => index * all / count)]).to(type, device);
         var fates = cells.Select(cell => (cell.Registers, cell.Policy)).Distinct().ToDictionary(
             key => key,
             key =>
@@ -151,7 +148,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
                 cell.Policy,
                 score.Accuracy,
                 score.AccuracyTop5,
-                MacsTable.Of(subject.Tower.Config, subject.Tower.Features, cell.Plan).Total / 1e9,
+                MacsTable.Of(experiment.Tower.Config, experiment.Tower.Features, cell.Plan).Total / 1e9,
                 fate.Deleted,
                 fate.Merged,
                 fate.Companions,

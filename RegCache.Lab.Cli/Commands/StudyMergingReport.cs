@@ -1,6 +1,8 @@
 using System.Text.Json;
+using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Merging;
 using RegCache.Lab.Notebooks.Pictures;
 using RegCache.Lab.Reports;
@@ -59,46 +61,50 @@ internal static class StudyMergingReport
     /// Writes <c>pictures.png</c>, one row an image: the image, then its merged tokens under each method at the schedule that
     /// merges most; and the sizes of the groups as <c>pictures.json</c>.
     /// </summary>
-    /// <param name="subject">Model and images.</param>
+    /// <param name="experiment">Model and images.</param>
     /// <param name="settings">The points of the study.</param>
     /// <param name="count">Images to show, spread over the set.</param>
-    public static void WritePictures(StudyMergingSubject subject, IReadOnlyList<MergingSetting> settings, int count)
+    public static void WritePictures(Experiment experiment, IReadOnlyList<MergingSetting> settings, int count)
     {
-        var blocks = subject.Tower.Blocks.Count;
+        var blocks = experiment.Tower.Blocks.Count;
         var tracked = EncoderPlan.Plain(blocks).With(0, block => block with { Before = [new TrackSources()] });
         var shown = settings.Where(setting => setting != MergingSetting.Plain).GroupBy(setting => setting.Method)
             .Select(group => group.MaxBy(setting => setting.Schedule.Total(blocks))!).ToList();
-        count = Math.Min(count, subject.Images.Count);
+        count = Math.Min(count, experiment.Validation.Count);
         if (count == 0 || shown.Count == 0)
         {
             return;
         }
 
         using var scope = torch.NewDisposeScope();
-        var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * subject.Images.Count / count)).ToArray();
-        var images = subject.Images.Read(indices);
-        // Unreadable images are missing from the batch, too.
-        indices = [.. indices.Except(subject.Images.Unreadable.Select(image => image.Index))];
-        count = indices.Length;
-        var scale = Math.Max(1, (LeastWidth + subject.Preprocess.Width - 1) / subject.Preprocess.Width);
-        var width = scale * subject.Preprocess.Width;
-        var originals = InputPixels.Of(images, subject.Preprocess).Select(image => PictureGrid.Enlarge(image, subject.Preprocess.Width, scale)).ToArray();
+        var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * experiment.Validation.Count / count)).ToArray();
+        var images = experiment.Validation.Read(indices);
+        if (experiment.Validation is FolderImageSource folder)
+        {
+            // Unreadable images are missing from the batch, too.
+            indices = [.. indices.Except(folder.Unreadable.Select(image => image.Index))];
+            count = indices.Length;
+        }
+
+        var scale = Math.Max(1, (LeastWidth + experiment.Preprocess.Width - 1) / experiment.Preprocess.Width);
+        var width = scale * experiment.Preprocess.Width;
+        var originals = InputPixels.Of(images, experiment.Preprocess).Select(image => PictureGrid.Enlarge(image, experiment.Preprocess.Width, scale)).ToArray();
         var rows = originals.Select(original => new List<byte[]> { original }).ToArray();
         var sizes = new List<object>();
-        var (device, type) = subject.Tower.Placement;
-        using var runner = new PlanRunner(subject.Tower);
+        var (device, type) = experiment.Tower.Placement;
+        using var runner = new PlanRunner(experiment.Tower);
         var input = images.to(type, device);
         foreach (var setting in shown)
         {
             var stream = runner.Forward(input, setting.ApplyTo(tracked));
             for (var image = 0; image < count; image++)
             {
-                var groups = MergePicture.Groups(stream.Sources![image], subject.Tower.Config.ClassTokens);
+                var groups = MergePicture.Groups(stream.Sources![image], experiment.Tower.Config.ClassTokens);
                 rows[image].Add(MergePicture.Draw(
                     originals[image], width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
                 sizes.Add(new
                 {
-                    Image = Path.GetFileName(subject.Images.Files[indices[image]]),
+                    Image = (experiment.Validation as FolderImageSource)?.Files[indices[image]] is { } file ? Path.GetFileName(file) : $"{indices[image]}",
                     Method = setting.Method.Name,
                     R = setting.Schedule.ToString(),
                     Groups = groups.Where(group => group >= 0).CountBy(group => group).Select(group => group.Value).OrderDescending().ToArray(),
@@ -106,9 +112,9 @@ internal static class StudyMergingReport
             }
         }
 
-        PictureGrid.WritePng(subject.Directory.PathOf("pictures.png"), rows, width);
-        AtomicFile.WriteText(subject.Directory.PathOf("pictures.json"), JsonSerializer.Serialize(sizes, _jsonLayout));
-        subject.Directory.Progress.Message(
+        PictureGrid.WritePng(experiment.Directory.PathOf("pictures.png"), rows, width);
+        AtomicFile.WriteText(experiment.Directory.PathOf("pictures.json"), JsonSerializer.Serialize(sizes, _jsonLayout));
+        experiment.Progress.Message(
             $"pictures.png: columns are the image, {string.Join(", ", shown.Select(setting => $"{setting.Method} r {setting.Schedule}"))}.");
     }
 

@@ -1,7 +1,11 @@
 using System.CommandLine;
+using Microsoft.Data.Analysis;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Notebooks;
+using RegCache.Lab.Notebooks.Pages;
+using RegCache.Lab.Notebooks.Plots;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Ranges;
 using RegCache.Lab.Registers;
@@ -13,7 +17,7 @@ namespace RegCache.Lab.Cli.Commands;
 /// <summary>The ranges of all layer inputs with and without RegCache, and what quantizing them costs.</summary>
 internal sealed class StudyRangesCommand : KitCommand
 {
-    private readonly SessionOptions _options = new(needsSearchImages: false);
+    private readonly PipelineOptions _options = new(searches: false);
 
     private readonly PrefixSettingOptions _setting = new();
 
@@ -67,37 +71,35 @@ internal sealed class StudyRangesCommand : KitCommand
     /// <inheritdoc/>
     public override int Run(CommandContext context)
     {
-        using var session = RegCacheSession.Open(context, _options, context.Arguments.GetValue(_baselines) ?? []);
+        using var experiment = _options.Open(context, OptionOf.Given(context.Arguments, _baselines));
         using var cache = _setting.LoadPrefix(context.Arguments);
-        var (subject, directory) = (session.Subject, session.Directory);
-        var setting = _setting.Read(context.Arguments, cache, subject.Tower);
+        var (tower, directory) = (experiment.Tower, experiment.Directory);
+        var setting = _setting.Read(context.Arguments, cache, tower);
         if (setting is { PrefixCount: 0, DeleteCount: 0 })
         {
             throw new UserException("Say which RegCache setting to compare with: --prefix FILE, or --delete-block K with --delete-count N.");
         }
 
-        var (run, count) = (_options.Run.Read(context.Arguments), context.Arguments.GetValue(_images));
-        QuantizerFamily[] baselines = context.Arguments.GetValue(_baselines) ?? [subject.Baseline];
-        QuantizationBits[] bits = context.Arguments.GetValue(_allBits) ?? [session.Options.Bits];
-        if (run.DryRun)
+        var count = context.Arguments.GetValue(_images);
+        QuantizerFamily[] baselines = OptionOf.Given(context.Arguments, _baselines, experiment.Options.Quantizer);
+        QuantizationBits[] bits = OptionOf.Given(context.Arguments, _allBits, _options.ReadBits(context.Arguments));
+        if (_options.IsDryRun(context.Arguments))
         {
             context.Output.WriteLine(
-                $"{2 * (1 + (baselines.Length * bits.Length))} plans on {Math.Min(count, subject.ValidationImages.Count)} images: {setting}.");
+                $"{2 * (1 + (baselines.Length * bits.Length))} plans on {Math.Min(count, experiment.Validation.Count)} images: {setting}.");
             return ExitCode.Success;
         }
 
         var isQuantized = context.Arguments.GetValue(_stream) == RangeStream.Quantized;
-        var cases = Cases(session, baselines, bits, setting, cache?.ToPrefix(subject.Tower.Placement.Device), isQuantized);
-        var rows = RangeStudy.Run(
-            subject.Tower, subject.ValidationImages, count, cases,
-            new("ranges", subject.BatchSize) { Progress = directory.Progress, Cancellation = context.Cancellation });
-        session.ReportUnreadable();
+        var cases = Cases(experiment, baselines, bits, setting, cache?.ToPrefix(tower.Placement.Device), isQuantized);
+        var rows = RangeStudy.Run(tower, experiment.Validation, count, cases, experiment.Pass("ranges"));
+        experiment.TellRemarks();
         var summary = RangeSummary.Of(rows);
         CsvTable.Write(directory.PathOf("ranges.csv"), rows);
-        directory.WriteResult(SessionProvenance.Of(context, session, run), new { setting, summary, rows });
+        experiment.WriteResult(context.CommandLine, $"{experiment.Calibrator(_options.ReadBits(context.Arguments))}; {setting}", new { setting, summary, rows });
         StudyRangesReport.Write(
             directory.PathOf("ranges.html"),
-            session.Clip.Name,
+            experiment.Name,
             setting,
             isQuantized ? "Every quantizer is judged on the stream of the encoder that it quantizes." : "Every quantizer is judged on the float encoder's stream.",
             rows);
@@ -107,14 +109,14 @@ internal sealed class StudyRangesCommand : KitCommand
     }
 
     private static List<RangeCase> Cases(
-        RegCacheSession session,
+        Experiment experiment,
         QuantizerFamily[] baselines,
         QuantizationBits[] bits,
         RegCacheSetting setting,
         RegisterPrefix? prefix,
         bool isQuantized)
     {
-        var plain = EncoderPlan.Plain(session.Subject.Tower.Blocks.Count);
+        var plain = EncoderPlan.Plain(experiment.Tower.Blocks.Count);
         (bool Registers, EncoderPlan Plan)[] streams = [(false, plain), (true, setting.ApplyTo(plain, prefix))];
         var cases = streams.Select(stream => new RangeCase(RangeCase.Float, null, stream.Registers, null, stream.Plan)).ToList();
         foreach (var baseline in baselines)
@@ -123,7 +125,7 @@ internal sealed class StudyRangesCommand : KitCommand
             {
                 cases.AddRange(streams.Select(stream =>
                 {
-                    var quantizer = session.Calibration(baseline, width).Calibrate(stream.Plan);
+                    var quantizer = experiment.Calibrator(baseline, width).Calibrate(stream.Plan);
                     return new RangeCase(baseline.Name, width, stream.Registers, quantizer, isQuantized ? quantizer.ApplyTo(stream.Plan) : stream.Plan);
                 }));
             }
@@ -131,4 +133,76 @@ internal sealed class StudyRangesCommand : KitCommand
 
         return cases;
     }
+}
+
+/// <summary>Tables and plots of a range study.</summary>
+internal static class StudyRangesReport
+{
+    private const int MostNames = 6;
+
+    public static void Print(IAnsiConsole console, IReadOnlyList<RangeRow> rows)
+    {
+        var table = new Table().Title("inputs of the linear layers, without > with RegCache")
+            .AddColumns("quantizer", "bits", "largest l_inf", "largest kurtosis", "token SQNR, dB", "bits gained");
+        foreach (var row in RangeSummary.Of(rows))
+        {
+            table.AddRow(
+                row.Baseline,
+                row.Bits,
+                $"{row.LInfWithout:0.0} > {row.LInfWith:0.0}",
+                $"{row.KurtosisWithout:0} > {row.KurtosisWith:0}",
+                row.SqnrWithout is null ? "" : $"{row.SqnrWithout:0.0} > {row.SqnrWith:0.0}",
+                row.BitsGained is null ? "" : $"{row.BitsGained:+0.0;-0.0}, at most {row.MostBitsGained:+0.0;-0.0}");
+        }
+
+        foreach (var column in table.Columns.Skip(2))
+        {
+            column.RightAligned();
+        }
+
+        console.Write(table);
+        foreach (var line in FewerBits.From(rows))
+        {
+            console.WriteLine(Sentence(line));
+        }
+    }
+
+    public static void Write(string path, string model, RegCacheSetting setting, string stream, IReadOnlyList<RangeRow> rows)
+    {
+        var page = new ReportPage($"Ranges of {model} with and without RegCache");
+        page.Paragraph(
+            $"The inputs of all linear layers, without RegCache and with it: {setting.InWords()}. {stream} Inputs behind a reparameterised LayerNorm are measured in the channels' own units.");
+        page.Heading("In short");
+        page.Table(Summaries(rows));
+        page.Paragraph("Each cell is without > with RegCache: the largest l_inf and kurtosis of all layers. SQNR is the signal over the quantization error of a token, a mean over tokens and layers. A bit halves the step, which is worth 6.02 dB; \"bits gained\" is the difference in those units.");
+        page.Lines(FewerBits.From(rows).Select(Sentence));
+        page.Heading("Ranges");
+        page.Plot(RangePlots.LargestMagnitude(rows));
+        page.Plot(RangePlots.Kurtosis(rows));
+        page.Heading("Quantization error");
+        foreach (var baseline in rows.Select(row => row.Baseline).Where(name => name != RangeCase.Float).Distinct())
+        {
+            page.Plot(RangePlots.SignalToNoise(rows, baseline));
+        }
+
+        page.Heading("All layers");
+        page.Table(rows.ToDataFrame());
+        page.Write(path);
+    }
+
+    private static string Sentence(FewerBits line) =>
+        $"{line.Baseline}: {line.Fewer} with RegCache is as precise as {line.More} without it at {line.Layers.Count} of {line.Of} layer inputs"
+        + (line.Layers.Count is > 0 and <= MostNames ? $": {string.Join(", ", line.Layers)}" : "");
+
+    // For the page: rounded, under names of several words.
+    private static DataFrame Summaries(IReadOnlyList<RangeRow> rows) => RangeSummary.Of(rows).Select(row => new
+    {
+        Quantizer = row.Baseline,
+        row.Bits,
+        LInf = $"{row.LInfWithout:0.0} > {row.LInfWith:0.0}",
+        Kurtosis = $"{row.KurtosisWithout:0} > {row.KurtosisWith:0}",
+        TokenSqnr = row.SqnrWithout is null ? "" : $"{row.SqnrWithout:0.0} > {row.SqnrWith:0.0} dB",
+        BitsGained = row.BitsGained is null ? "" : $"{row.BitsGained:+0.0;-0.0}",
+        AtMost = row.MostBitsGained is null ? "" : $"{row.MostBitsGained:+0.0;-0.0}",
+    }).ToDataFrame();
 }

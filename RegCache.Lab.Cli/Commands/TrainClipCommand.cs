@@ -6,6 +6,7 @@ using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training.Clip;
 using TorchSharp;
@@ -17,16 +18,15 @@ internal sealed class TrainClipCommand : KitCommand
 {
     private const string ShapesData = "shapes";
 
-    private readonly Option<string?> _config = new("--config") { Description = "JSON file of the training's configuration.", HelpName = "FILE" };
-    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of the configuration and end." };
-    private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, 4096);
+    private readonly Option<string?> _config = new("--config") { Description = "JSON file that configures the training.", HelpName = "FILE" };
+    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of that file and end." };
+    private readonly Option<int?> _threads = OptionOf.Threads();
     private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the configuration file]", HelpName = "FOLDER" };
     private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
 
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave out pairs whose image or text cannot be read, naming them, instead of stopping." };
 
-    private readonly Option<ComputeDevice> _device = OptionOf.Choice(
-        "--device", "Where to compute.", ComputeDevice.Cpu, ("cpu", ComputeDevice.Cpu), ("cuda", ComputeDevice.Cuda));
+    private readonly Option<ComputeDevice> _device = OptionOf.Device();
 
     private readonly SharpnessOption _sharpness = new();
 
@@ -65,7 +65,7 @@ internal sealed class TrainClipCommand : KitCommand
         var sharpness = _sharpness.Read(arguments, config.Sharpness);
         config = config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } };
         torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
-        var device = ComputeSetup.Device(arguments.GetValue(_device));
+        var device = Experiment.Find(arguments.GetValue(_device));
         using var directory = RunDirectory.Open(
             arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file)),
             arguments.GetValue(_force),

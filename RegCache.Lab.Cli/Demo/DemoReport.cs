@@ -22,13 +22,11 @@ internal static class DemoReport
 
     /// <summary>Writes the page.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="clip">The model.</param>
-    /// <param name="images">The search set.</param>
+    /// <param name="experiment">The model and its images.</param>
     /// <param name="runs">The pipeline's result and line of the table, by bit-width, in the order in which they ran.</param>
-    /// <param name="run">Batch size and progress of the measurements made for the page.</param>
-    public static void Write(
-        string path, LoadedClip clip, IImageSource images, IReadOnlyList<(RegCacheSummary Summary, RegCacheResult Result)> runs, EvaluationRun run)
+    public static void Write(string path, Experiment experiment, IReadOnlyList<(RegCacheSummary Summary, RegCacheResult Result)> runs)
     {
+        var (clip, images) = (experiment.Clip, experiment.Search);
         var page = new ReportPage("RegCache on the demo model");
         page.Paragraph(
             "A tiny CLIP, trained by this kit on generated pictures of coloured shapes, classifies 48 combinations of colour and shape zero-shot. A few of its patch tokens become registers: outliers of huge norm, alike in all images, that later blocks use as attention sinks. They stretch the range that activations are quantized in, and accuracy falls. RegCache inserts a cached register prefix and deletes the image's own outliers, and accuracy returns.");
@@ -45,7 +43,7 @@ internal static class DemoReport
 
         var (summary, result) = runs[0];
         page.Heading("Where outlier tokens arise");
-        var norms = TokenNorms.Measure(clip.Model.Vision, images, NormImages, run);
+        var norms = TokenNorms.Measure(experiment.Tower, images, NormImages, experiment.Pass("report: norms"));
         page.Plot(TokenNormsPlot.ByBlock(norms));
         page.Table(norms.Select(row => new
         {

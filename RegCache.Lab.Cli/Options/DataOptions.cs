@@ -3,10 +3,17 @@ using RegCache.Lab.Data;
 
 namespace RegCache.Lab.Cli.Options;
 
-/// <summary>The places of data: environment variables with an option each that overrides them (regcache.md 10.1).</summary>
+/// <summary>The places of data: environment variables with an option each that overrides them.</summary>
 internal sealed class DataOptions
 {
     private readonly Dictionary<DataVariable, Option<string?>> _options = [];
+
+    private readonly Option<ImageOrder> _order = OptionOf.Choice(
+        "--image-order",
+        "Order of the images, which decides what shares a batch.",
+        ImageOrder.Class,
+        ("class", ImageOrder.Class),
+        ("name", ImageOrder.Name));
 
     /// <summary>Adds the options of some variables to a command.</summary>
     /// <param name="command">The command.</param>
@@ -23,12 +30,18 @@ internal sealed class DataOptions
                 HelpName = "FOLDER",
             };
             _options.Add(variable, option);
-            command.Add(option);
+            command.AddGroup(OptionGroups.Data, option);
         }
     }
+
+    /// <summary>Adds the option of the order of the images.</summary>
+    public void AddOrderTo(Command command) => command.AddGroup(OptionGroups.Data, _order);
 
     /// <summary>Where the data lies, by the options and the environment of this process.</summary>
     public DataLocations Read(ParseResult arguments) => DataLocations.Resolve(
         variable => _options.TryGetValue(variable, out var option) ? arguments.GetValue(option) : null,
         Environment.GetEnvironmentVariable);
+
+    /// <summary>The order of the images.</summary>
+    public ImageOrder ReadOrder(ParseResult arguments) => arguments.GetValue(_order);
 }

@@ -5,19 +5,29 @@ namespace RegCache.Lab.Cli.Options;
 /// <summary>The options of the methods of a list, as options of a command.</summary>
 /// <param name="chooser">The option that chooses among the methods: "--baseline".</param>
 /// <param name="methods">The methods.</param>
-internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> methods)
+/// <param name="group">
+/// The group of help pages for options that methods share; those of one method are a group with its name. Null: no groups.
+/// </param>
+internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> methods, string? group = null)
 {
     private readonly Dictionary<MethodOption, Option<string?>> _options = methods
         .SelectMany(method => method.Options)
         .Distinct()
-        .ToDictionary(option => option, option => Make(option, methods));
+        .ToDictionary(option => option, option => Make(option, methods, group is not null));
 
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in _options.Values)
+        foreach (var (option, made) in _options)
         {
-            command.Add(option);
+            if (group is null)
+            {
+                command.Add(made);
+            }
+            else
+            {
+                command.AddGroup(IsOfOne(option, methods) ? $"{group} {Owners(option, methods)}" : group, made);
+            }
         }
     }
 
@@ -43,9 +53,14 @@ internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> metho
     private static string Owners(MethodOption option, IReadOnlyList<IListed> methods) =>
         string.Join(", ", methods.Where(method => method.Options.Contains(option)).Select(method => method.Name));
 
-    private static Option<string?> Make(MethodOption option, IReadOnlyList<IListed> methods)
+    private static bool IsOfOne(MethodOption option, IReadOnlyList<IListed> methods) =>
+        methods.Count(method => method.Options.Contains(option)) == 1;
+
+    // An option's text says whose it is where the group does not.
+    private static Option<string?> Make(MethodOption option, IReadOnlyList<IListed> methods, bool hasGroups)
     {
-        var owners = methods.All(method => method.Options.Contains(option)) ? "" : $"{Owners(option, methods)}: ";
+        var isClear = methods.All(method => method.Options.Contains(option)) || (hasGroups && IsOfOne(option, methods));
+        var owners = isClear ? "" : $"{Owners(option, methods)}: ";
         var made = new Option<string?>(option.Name)
         {
             Description = $"{owners}{option.Help} [default: {option.WhenAbsent}]",

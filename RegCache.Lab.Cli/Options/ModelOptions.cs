@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RegCache.Lab.Evaluation;
 
 namespace RegCache.Lab.Cli.Options;
 
@@ -18,10 +19,11 @@ internal sealed class ModelOptions
         HelpName = "FILE|NAME",
     };
 
-    private readonly Option<string?> _pretrained = new("--pretrained")
+    private readonly Option<string> _pretrained = new("--pretrained")
     {
-        Description = "Tag of the weights, for file names and the choice of activation: openai, laion2b, ... [default: local]",
+        Description = "Tag of the weights: openai, laion2b, ... It is part of file names and decides the activation.",
         HelpName = "TAG",
+        DefaultValueFactory = _ => "local",
     };
 
     private readonly Option<bool> _literal = new("--literal-activation")
@@ -37,32 +39,21 @@ internal sealed class ModelOptions
 
     private readonly Option<string?> _prompts = new("--prompts")
     {
-        Description = "JSON file with class names and prompt templates, for models with a text tower. [default: class folder names, \"a photo of a {}.\"]",
+        Description = "JSON file of class names and prompt templates, for models with a text tower. [default: class folder names, \"a photo of a {}.\"]",
         HelpName = "FILE",
     };
 
-    /// <summary>Adds the options of the model alone.</summary>
-    public void AddTo(Command command)
-    {
-        foreach (var option in new Option[] { _model, _config, _pretrained, _literal })
-        {
-            command.Add(option);
-        }
-    }
-
-    /// <summary>Adds the options of the classifier.</summary>
-    public void AddClassifierTo(Command command)
-    {
-        command.Add(_classifier);
-        command.Add(_prompts);
-    }
+    /// <summary>Adds them to a command.</summary>
+    public void AddTo(Command command) => command.AddGroup(OptionGroups.Model, _model, _config, _pretrained, _literal, _classifier, _prompts);
 
     /// <summary>What they say.</summary>
-    public ModelSettings Read(ParseResult arguments) => new(
-        arguments.GetRequiredValue(_model),
-        arguments.GetValue(_config),
-        arguments.GetValue(_pretrained) ?? "local",
-        arguments.GetValue(_literal),
-        arguments.GetValue(_classifier),
-        arguments.GetValue(_prompts));
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
+    {
+        Model = arguments.GetRequiredValue(_model),
+        ModelConfig = arguments.GetValue(_config),
+        Pretrained = arguments.GetRequiredValue(_pretrained),
+        LiteralActivation = arguments.GetValue(_literal),
+        Classifier = arguments.GetValue(_classifier),
+        Prompts = arguments.GetValue(_prompts),
+    };
 }

@@ -2,16 +2,20 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Numerics;
+using RegCache.Lab.Evaluation;
 
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>Makes options whose mistakes are told in one sentence that names the option and what it accepts.</summary>
 internal static class OptionOf
 {
+    private const int MostThreads = 4096;
+
     /// <summary>An option with a few named values.</summary>
     public static Option<T> Choice<T>(string name, string description, T whenAbsent, params (string Name, T Value)[] choices)
     {
-        var option = OneOf(name, description, choices);
+        var spelled = choices.Single(choice => EqualityComparer<T>.Default.Equals(choice.Value, whenAbsent)).Name;
+        var option = OneOf(name, $"{description} [default: {spelled}]", choices);
         option.DefaultValueFactory = _ => whenAbsent;
         return option;
     }
@@ -41,6 +45,17 @@ internal static class OptionOf
             HelpName = "N",
             CustomParser = result => Parse<T?>(result, text => ParseNumber(name, text, least, most)),
         };
+
+    /// <summary><c>--device</c>.</summary>
+    public static Option<ComputeDevice> Device() => Choice(
+        "--device", "Where to compute.", ComputeDevice.Cpu, ("cpu", ComputeDevice.Cpu), ("cuda", ComputeDevice.Cuda));
+
+    /// <summary><c>--threads</c>.</summary>
+    public static Option<int?> Threads() => OptionalNumber("--threads", "Threads. [default: all cores]", 1, MostThreads);
+
+    /// <summary>The values of an option that takes a list; the parser's own value is empty when it is not given.</summary>
+    public static T[] Given<T>(ParseResult arguments, Option<T[]> option, params T[] whenAbsent) =>
+        arguments.GetValue(option) is { Length: > 0 } given ? given : whenAbsent;
 
     /// <summary>Reads an option's one word with a function whose <see cref="UserException"/> becomes a parse error.</summary>
     public static T? Parse<T>(ArgumentResult result, Func<string, T> read)

@@ -1,4 +1,7 @@
 using System.CommandLine;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Integer;
 
 namespace RegCache.Lab.Cli.Options;
 
@@ -6,15 +9,13 @@ namespace RegCache.Lab.Cli.Options;
 internal sealed class RunOptions
 {
     private const int MostImagesPerBatch = 65536;
-    private const int MostThreads = 4096;
 
-    private readonly Option<ComputeDevice> _device = OptionOf.Choice(
-        "--device", "Where to compute.", ComputeDevice.Cpu, ("cpu", ComputeDevice.Cpu), ("cuda", ComputeDevice.Cuda));
+    private readonly Option<ComputeDevice> _device = OptionOf.Device();
 
     private readonly Option<int> _batch = OptionOf.Number(
         "--batch", "Images a batch. Dynamic per-batch ranges, and so results, depend on it.", 64, 1, MostImagesPerBatch);
 
-    private readonly Option<int?> _threads = OptionOf.OptionalNumber("--threads", "Threads. [default: all cores]", 1, MostThreads);
+    private readonly Option<int?> _threads = OptionOf.Threads();
 
     private readonly Option<long> _seed = OptionOf.Number("--seed", "Seed of everything random.", 0L, 0L, long.MaxValue);
 
@@ -27,31 +28,62 @@ internal sealed class RunOptions
         HelpName = "FOLDER",
     };
 
-    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Only tell what would be done, and an estimate of the time." };
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Only tell what would be done, and estimate the time." };
 
     private readonly Option<bool> _force = new("--force") { Description = "Compute everything again, whatever the run directory holds." };
 
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave unreadable images out, naming them, instead of stopping." };
 
     /// <summary>Adds all of them to a command.</summary>
-    public void AddTo(Command command)
-    {
-        foreach (var option in new Option[] { _device, _batch, _threads, _seed, _precision, _runDirectory, _dryRun, _force, _skipBadImages })
-        {
-            command.Add(option);
-        }
-    }
+    public void AddTo(Command command) => command.AddGroup(
+        OptionGroups.Running, _device, _batch, _threads, _seed, _precision, _runDirectory, _dryRun, _force, _skipBadImages);
 
     /// <summary>What they say.</summary>
-    public RunSettings Read(ParseResult arguments) => new(
-        arguments.GetValue(_device),
-        arguments.GetValue(_batch),
-        arguments.GetValue(_threads),
-        arguments.GetValue(_seed),
-        arguments.GetValue(_precision),
-        arguments.GetValue(_runDirectory),
-        arguments.GetValue(CommandTree.Verbose),
-        arguments.GetValue(_dryRun),
-        arguments.GetValue(_force),
-        arguments.GetValue(_skipBadImages));
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
+    {
+        Device = arguments.GetValue(_device),
+        BatchSize = arguments.GetValue(_batch),
+        Threads = arguments.GetValue(_threads) ?? Environment.ProcessorCount,
+        Seed = arguments.GetValue(_seed),
+        Precision = arguments.GetValue(_precision),
+        RunDirectory = arguments.GetValue(_runDirectory),
+        Force = arguments.GetValue(_force),
+        SkipBadImages = arguments.GetValue(_skipBadImages),
+    };
+
+    /// <summary>Whether only to tell what would be done.</summary>
+    public bool IsDryRun(ParseResult arguments) => arguments.GetValue(_dryRun);
+}
+
+/// <summary>How quantized layers are carried out.</summary>
+internal sealed class ExecutionOption
+{
+    private static readonly QuantizationBits _eight = new(8, 8);
+
+    private readonly Option<ExecutionMode?> _execution = new("--execution")
+    {
+        Description = "Compute quantized layers in 8-bit integers, or simulate them in float. [default: integer at W8A8 on the CPU where it is available]",
+        HelpName = "simulated|integer",
+        CustomParser = result => OptionOf.Parse<ExecutionMode?>(result, text => text switch
+        {
+            "simulated" => ExecutionMode.Simulated,
+            "integer" => ExecutionMode.Integer,
+            _ => throw new UserException($"--execution must be simulated or integer, not '{text}'"),
+        }),
+    };
+
+    /// <summary>Adds it to a command.</summary>
+    public void AddTo(Command command) => command.AddGroup(OptionGroups.Running, _execution);
+
+    /// <summary>What it says: integers when they are asked for, and at W8A8 where they can run.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="options">Device and precision.</param>
+    /// <param name="bits">Bit-widths of the run.</param>
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, QuantizationBits bits) => options with
+    {
+        Execution = arguments.GetValue(_execution)
+            ?? (bits == _eight && options is { Device: ComputeDevice.Cpu, Precision: ComputePrecision.Fp32 }
+                ? ExecutionMode.Integer
+                : ExecutionMode.Simulated),
+    };
 }

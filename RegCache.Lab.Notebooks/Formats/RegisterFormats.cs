@@ -31,8 +31,8 @@ internal static class ScoreFormat
 
     private static IEnumerable<(string Name, PlanScore Score)> Rows(FinalScores scores) =>
     [
-        ("float", scores.Float), ("quantized", scores.Without), ("prefix only", scores.PrefixOnly), ("delete only", scores.DeleteOnly),
-        ("RegCache", scores.Both),
+        ("float", scores.Float), ("quantized", scores.Quantized), ("prefix only", scores.PrefixOnly), ("delete only", scores.DeleteOnly),
+        ("both", scores.Both),
     ];
 }
 

@@ -1,8 +1,7 @@
 using RegCache.Lab.Benchmarks;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
-using RegCache.Lab.Tests.Checkpoints;
-using RegCache.Lab.Tests.House;
+using RegCache.Lab.Tests.Encoders.Checkpoints;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Tests.EndToEnd;

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using RegCache.Lab.Notebooks.Formats;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

@@ -1,5 +1,4 @@
 using RegCache.Lab.Notebooks.Running;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

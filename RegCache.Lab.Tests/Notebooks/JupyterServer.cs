@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

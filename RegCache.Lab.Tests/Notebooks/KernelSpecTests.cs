@@ -1,5 +1,4 @@
 using RegCache.Lab.Notebooks.Jupyter;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using RegCache.Lab.Notebooks;
 using RegCache.Lab.Notebooks.Pages;
 using RegCache.Lab.Notebooks.Running;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using RegCache.Lab.Notebooks.Scripting;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Notebooks;
 

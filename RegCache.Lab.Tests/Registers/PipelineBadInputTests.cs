@@ -1,5 +1,4 @@
 using RegCache.Lab.Encoders.Checkpoints;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Registers;
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using RegCache.Lab.Tests.House;
 
 namespace RegCache.Lab.Tests.Registers;
 

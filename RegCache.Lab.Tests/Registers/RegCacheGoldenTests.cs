@@ -143,7 +143,7 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
         var scores = FinalScores.Run(
             golden.Tower, golden.Classifier, golden.Validation, golden.Quantizer, selected, prefix, golden.Pass());
         AssertWithinOne(golden.ExpectedNumber("stage6.correct"), scores.Both.Correct);
-        AssertWithinOne(golden.ExpectedNumber("stage6.naive_correct"), scores.Without.Correct);
+        AssertWithinOne(golden.ExpectedNumber("stage6.naive_correct"), scores.Quantized.Correct);
 
         AssertLogits("stage6.logits", golden.Validation, selected.ApplyTo(golden.Quantized, prefix));
         AssertLogits("stage6.naive_logits", golden.Validation, golden.Quantized);

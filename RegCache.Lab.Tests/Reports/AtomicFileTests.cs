@@ -1,5 +1,4 @@
 using RegCache.Lab.Reports;
-using RegCache.Lab.Tests.House;
 using Xunit;
 
 namespace RegCache.Lab.Tests.Reports;

@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Tests.House;
 using Xunit;
 
 namespace RegCache.Lab.Tests.Reports;

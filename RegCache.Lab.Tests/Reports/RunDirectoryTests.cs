@@ -1,6 +1,5 @@
 using System.Text.Json;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Tests.House;
 using Xunit;
 
 namespace RegCache.Lab.Tests.Reports;

@@ -1,4 +1,3 @@
-using RegCache.Lab.Tests.House;
 using Xunit;
 
 namespace RegCache.Lab.Tests.Reports;

@@ -1,6 +1,5 @@
 using System.Text;
 using RegCache.Lab.Reports;
-using RegCache.Lab.Tests.House;
 using Xunit;
 
 namespace RegCache.Lab.Tests.Reports;
@@ -21,6 +20,24 @@ public sealed class StageStoreTests
         Assert.Equal(Sample.Layer, loaded.Layer);
         Assert.Equal(Sample.Scores.Select(BitConverter.DoubleToInt64Bits), loaded.Scores.Select(BitConverter.DoubleToInt64Bits));
         Assert.Null(loaded.Note);
+    }
+
+    [Fact]
+    public void AResultIsComputedOnce()
+    {
+        using var folder = new TemporaryFolder();
+        var computed = 0;
+        Sum Compute()
+        {
+            computed++;
+            return new(7, 0.1 + 0.2);
+        }
+
+        var sums = Enumerable.Range(0, 3).Select(_ => Store(folder).GetOrCompute("stage1", Key, Compute)).ToList();
+        Assert.Equal(1, computed);
+        Assert.All(sums, sum => Assert.Equal(new Sum(7, 0.1 + 0.2), sum));
+        Store(folder).GetOrCompute("stage1", StageKey.Of(new { Model = "abc", Bits = 4 }), Compute);
+        Assert.Equal(2, computed);
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace RegCache.Lab.Data;
 
 /// <summary>
@@ -12,6 +14,9 @@ internal static class CaptionCheck
     private const string HighSigns =
         "\u20AC\u0081\u201A\u0192\u201E\u2026\u2020\u2021\u02C6\u2030\u0160\u2039\u0152\u008D\u017D\u008F" +
         "\u0090\u2018\u2019\u201C\u201D\u2022\u2013\u2014\u02DC\u2122\u0161\u203A\u0153\u009D\u017E\u0178";
+
+    private static readonly SearchValues<char> _continuations =
+        SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(code => (char)code).Where(sign => Byte(sign) is >= 0x80 and < 0xC0)]);
 
     /// <summary>A warning about captions that were read wrongly, or none; looks at captions evenly spread over the set.</summary>
     public static IEnumerable<string> Warnings(IPairSource pairs)
@@ -60,9 +65,6 @@ internal static class CaptionCheck
 
         return false;
     }
-
-    private static readonly System.Buffers.SearchValues<char> _continuations =
-        System.Buffers.SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(code => (char)code).Where(sign => Byte(sign) is >= 0x80 and < 0xC0)]);
 
     private static int Byte(char sign) => HighSigns.IndexOf(sign) is >= 0 and var place ? 0x80 + place : sign is >= '\u0080' and <= '\u00FF' ? sign : -1;
 

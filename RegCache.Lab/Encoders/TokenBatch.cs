@@ -64,20 +64,6 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
             }
         }
     }
-
-    /// <summary>
-    /// Moves the tensors that <paramref name="arrived"/> does not share to the enclosing dispose scope; shared ones
-    /// already live further out.
-    /// </summary>
-    internal TokenBatch MoveToOuterDisposeScope(TokenBatch arrived)
-    {
-        foreach (var tensor in Tensors.Except(arrived.Tensors, ReferenceEqualityComparer.Instance).Cast<Tensor>())
-        {
-            tensor.MoveToOuterDisposeScope();
-        }
-
-        return this;
-    }
 }
 
 /// <summary>

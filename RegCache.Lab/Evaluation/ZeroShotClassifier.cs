@@ -1,4 +1,5 @@
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
 
 namespace RegCache.Lab.Evaluation;
 
@@ -11,6 +12,8 @@ public sealed class ZeroShotClassifier : IDisposable
     /// <summary>The fixed factor of the logits; CLIP's evaluation does not use the learned scale.</summary>
     public const double LogitScale = 100;
 
+    private const string TensorName = "classifier";
+
     private readonly Tensor _weights;
 
     /// <summary>Takes ownership of the class embeddings.</summary>
@@ -22,6 +25,22 @@ public sealed class ZeroShotClassifier : IDisposable
 
     /// <summary>Number of classes K.</summary>
     public int Classes => (int)_weights.shape[1];
+
+    /// <summary>Reads a file that <see cref="Save"/> or somebody else wrote: safetensors with a tensor <c>classifier</c> [E,K].</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="width">Channels E of the model's features.</param>
+    /// <param name="device">Where the model runs.</param>
+    /// <exception cref="UserException">The file cannot be read, or holds none of this width.</exception>
+    public static ZeroShotClassifier Load(string path, int width, torch.Device device)
+    {
+        using var file = WeightFile.Open(path);
+        var entry = file.Tensors.FirstOrDefault(tensor => tensor.Name == TensorName)
+            ?? throw new UserException($"{path} has no tensor `{TensorName}`; give a file that holds one of shape [E, classes].");
+        return entry.Shape is [var rows, _] && rows == width
+            ? new(entry.ToTensor(torch.ScalarType.Float32).to(device))
+            : throw new UserException(
+                $"{path}: `{TensorName}` has shape [{string.Join(", ", entry.Shape)}], but the model's features have {width} channels; give a classifier of shape [{width}, classes].");
+    }
 
     /// <summary>
     /// Embeds classes by prompts: each class's templates are encoded, normalised, averaged and normalised again.
@@ -71,6 +90,15 @@ public sealed class ZeroShotClassifier : IDisposable
     /// <param name="normalised">Normalised features [..,E].</param>
     /// <param name="count">How many classes, at most K.</param>
     public Tensor Top(Tensor normalised, int count) => TensorScope.Run(() => normalised.matmul(_weights).topk(count, -1).indexes);
+
+    /// <summary>Writes the class embeddings as safetensors.</summary>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public void Save(string path)
+    {
+        using var scope = torch.NewDisposeScope();
+        var weights = _weights.cpu().contiguous();
+        SafetensorsWriter.Write(path, [WeightEntry.FromValues<float>(TensorName, weights.data<float>().ToArray(), weights.shape)]);
+    }
 
     /// <inheritdoc />
     public void Dispose() => _weights.Dispose();

@@ -6,11 +6,12 @@ namespace RegCache.Lab.Registers;
 
 /// <summary>
 /// Stage 3: finds the tokens with the largest entries at each candidate block of the float model. One pass over the
-/// images serves all blocks (regcache.md, section 6).
+/// images serves all blocks.
 /// </summary>
 public static class CandidateExtraction
 {
-    /// <summary>The candidate blocks of stage 2: <c>max(0, k-3) .. k</c>.</summary>
+    /// <summary>Stage 2, the candidate blocks: <c>max(0, k-3) .. k</c>.</summary>
+    /// <param name="sensitiveBlock">The quantization-sensitive block k.</param>
     public static ValueList<int> Blocks(int sensitiveBlock)
     {
         var first = Math.Max(0, sensitiveBlock - 3);
@@ -112,7 +113,7 @@ internal sealed class OutlierRanking
 
 /// <summary>
 /// Removes, in every image, the tokens with the largest entry: <c>s[n] = max_c |h[n,c]|</c>. Class and register tokens
-/// stay; of equal scores the token with the smaller index goes first; the others keep their order (regcache.md, 8.1).
+/// stay; of equal scores the token with the smaller index goes first; the others keep their order.
 /// </summary>
 /// <param name="Count">Number of tokens to remove from each image.</param>
 public sealed record DeleteOutliers(int Count) : ITokenStage
@@ -134,12 +135,13 @@ public sealed record DeleteOutliers(int Count) : ITokenStage
                 $"Cannot delete {Count} tokens before block {context.Block}: an image has only {candidates} patch tokens there; lower the delete count.");
         }
 
-        using var scope = torch.NewDisposeScope();
-        var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, candidates));
-        var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
-        var (kept, _) = order.narrow(1, Count, candidates - Count).sort(dim: 1);
-        var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: kept.device).unsqueeze(0);
-        var indices = torch.cat([leading.expand(batch.Images, -1), kept + first], 1);
-        return batch.Select(indices.MoveToOuterDisposeScope()).MoveToOuterDisposeScope(batch);
+        return TensorScope.Run(() =>
+        {
+            var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, candidates));
+            var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
+            var (kept, _) = order.narrow(1, Count, candidates - Count).sort(dim: 1);
+            var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: kept.device).unsqueeze(0);
+            return batch.Select(torch.cat([leading.expand(batch.Images, -1), kept + first], 1));
+        });
     }
 }

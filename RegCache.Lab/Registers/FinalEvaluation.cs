@@ -7,16 +7,16 @@ namespace RegCache.Lab.Registers;
 
 /// <summary>Stage 6: the selected setting on the validation images, beside what it is made of.</summary>
 /// <param name="Float">The float model.</param>
-/// <param name="Without">Quantized, without RegCache.</param>
+/// <param name="Quantized">Quantized, without RegCache.</param>
 /// <param name="PrefixOnly">Quantized, with the prefix alone.</param>
 /// <param name="DeleteOnly">Quantized, with deletion alone.</param>
 /// <param name="Both">Quantized, with RegCache.</param>
 public sealed record FinalScores(
-    PlanScore Float, PlanScore Without, PlanScore PrefixOnly, PlanScore DeleteOnly, PlanScore Both)
+    PlanScore Float, PlanScore Quantized, PlanScore PrefixOnly, PlanScore DeleteOnly, PlanScore Both)
 {
     /// <summary>The five plans, in the order of this record, each with ranges calibrated for it.</summary>
     public static IReadOnlyList<EncoderPlan> Plans(
-        ICalibrator calibration, int layers, RegCacheSetting selected, RegisterPrefix? prefix)
+        ICalibrator calibrator, int layers, RegCacheSetting selected, RegisterPrefix? prefix)
     {
         RegCacheSetting[] settings =
         [
@@ -28,7 +28,7 @@ public sealed record FinalScores(
         return
         [
             EncoderPlan.Plain(layers),
-            .. RegisterSearch.Plans(calibration, Recalibration.Every, layers, settings, _ => prefix),
+            .. RegisterSearch.Plans(calibrator, Recalibration.Every, layers, settings, _ => prefix),
         ];
     }
 
@@ -37,13 +37,13 @@ public sealed record FinalScores(
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibrator calibration,
+        ICalibrator calibrator,
         RegCacheSetting selected,
         RegisterPrefix? prefix,
         EvaluationRun run)
     {
         var scores = PlanEvaluation.Run(
-            tower, classifier, images, new(Plans(calibration, tower.Blocks.Count, selected, prefix)), run, reference: 0);
+            tower, classifier, images, new(Plans(calibrator, tower.Blocks.Count, selected, prefix)), run, reference: 0);
         return new(scores[0], scores[1], scores[2], scores[3], scores[4]);
     }
 }

@@ -13,7 +13,7 @@ public enum SearchMetric
     Mse,
 }
 
-/// <summary>The activation whose largest entry makes a token a register candidate (regcache.md, OPEN-5).</summary>
+/// <summary>The activation whose largest entry makes a token a register candidate.</summary>
 public enum ScoreTensor
 {
     /// <summary>The residual stream that enters the block.</summary>
@@ -23,7 +23,7 @@ public enum ScoreTensor
     MlpHidden,
 }
 
-/// <summary>How the prefix-extraction block is chosen (regcache.md, OPEN-4).</summary>
+/// <summary>How the prefix-extraction block is chosen.</summary>
 public enum BlockSearch
 {
     /// <summary>The whole grid for every candidate block.</summary>
@@ -33,7 +33,7 @@ public enum BlockSearch
     TwoStep,
 }
 
-/// <summary>The blocks whose attention sees the prefix (regcache.md, OPEN-8).</summary>
+/// <summary>The blocks whose attention sees the prefix.</summary>
 public enum PrefixBlocks
 {
     /// <summary>The prefix-extraction block and all later ones.</summary>
@@ -43,7 +43,10 @@ public enum PrefixBlocks
     OnlyT,
 }
 
-/// <summary>The choices of a RegCache run that change its numbers; the defaults are the recommended ones of regcache.md, section 13.</summary>
+/// <summary>
+/// The choices of a RegCache run that change its numbers. Where the paper is silent, docs/methods/regcache.md gives the reasons
+/// of the defaults.
+/// </summary>
 public sealed record RegCacheOptions
 {
     /// <summary>Bit-widths of the run.</summary>
@@ -85,7 +88,7 @@ public sealed record RegCacheOptions
     /// <summary>In a search of two passes, how many of the best settings are calibrated again.</summary>
     public int Finalists { get; init; } = 5;
 
-    /// <summary>Refuses settings that an encoder cannot run.</summary>
+    /// <summary>Refuses options that an encoder cannot run.</summary>
     /// <param name="patches">Number of patch tokens of the encoder.</param>
     /// <exception cref="UserException">A number is out of range; the message names its option.</exception>
     public void Validate(int patches)

@@ -5,9 +5,8 @@ using RegCache.Lab.Evaluation;
 namespace RegCache.Lab.Registers;
 
 /// <summary>
-/// Stage 4: follows the kept tokens through the float model and averages their keys and values in every later block
-/// (regcache.md, section 7). Keys and values are affine in the normalised row, so the rows are averaged, in float64,
-/// and projected once.
+/// Stage 4: follows the kept tokens through the float model and averages their keys and values in every later block.
+/// Keys and values are affine in the normalised row, so the rows are averaged, in float64, and projected once.
 /// </summary>
 public static class PrefixAveraging
 {
@@ -70,9 +69,8 @@ public static class PrefixAveraging
             }
         }
 
-        public PrefixCache Average(int extraction, ValueList<OutlierToken> tokens, VisionTower tower)
+        public PrefixCache Average(int extraction, ValueList<OutlierToken> tokens, VisionTower tower) => TensorScope.Run(() =>
         {
-            using var scope = torch.NewDisposeScope();
             var keys = new List<Tensor>();
             var values = new List<Tensor>();
             var hidden = new List<Tensor>();
@@ -88,10 +86,9 @@ public static class PrefixAveraging
                 hidden.Add(Mean(ActivationKind.BlockInput));
             }
 
-            Tensor Rows(List<Tensor> rows) =>
-                torch.stack(rows).to(torch.ScalarType.Float32).contiguous().DetachFromDisposeScope();
-            return new(extraction, tokens, Rows(keys), Rows(values), Rows(hidden));
-        }
+            static Tensor Rows(List<Tensor> rows) => torch.stack(rows).to(torch.ScalarType.Float32).contiguous();
+            return new PrefixCache(extraction, tokens, Rows(keys), Rows(values), Rows(hidden));
+        });
 
         private int Position(int image) => Array.BinarySearch(Images, image);
 

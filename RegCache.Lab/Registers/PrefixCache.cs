@@ -8,8 +8,7 @@ using RegCache.Lab.Reports;
 namespace RegCache.Lab.Registers;
 
 /// <summary>
-/// The averaged register of one extraction block: a key and a value row for every block from there on
-/// (regcache.md, section 7).
+/// The averaged register of one extraction block: a key and a value row for every block from there on.
 /// </summary>
 /// <param name="ExtractionBlock">Block t at whose input the tokens were ranked.</param>
 /// <param name="Tokens">The tokens that were averaged, best first.</param>
@@ -17,8 +16,11 @@ namespace RegCache.Lab.Registers;
 /// <param name="Values">Mean value of blocks t.. [L-t,C], float32.</param>
 /// <param name="Hidden">Mean residual row entering blocks t.. [L-t,C], float32; for diagnosis.</param>
 public sealed record PrefixCache(
-    int ExtractionBlock, ValueList<OutlierToken> Tokens, Tensor Keys, Tensor Values, Tensor Hidden) : IDisposable
+    int ExtractionBlock, ValueList<OutlierToken> Tokens, Tensor Keys, Tensor Values, Tensor Hidden) : ITensorHolder, IDisposable
 {
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => [Keys, Values, Hidden];
+
     /// <summary>Reads a prefix that `extract` wrote.</summary>
     /// <exception cref="UserException">The file is missing, damaged, or no prefix file.</exception>
     public static PrefixCache Load(string path) => PrefixCacheFile.Load(path);
@@ -31,7 +33,7 @@ public sealed record PrefixCache(
         hash.AppendData(Keys.bytes);
         hash.AppendData(Values.bytes);
         var id = $"t{ExtractionBlock}-{Convert.ToHexStringLower(hash.GetHashAndReset())[..16]}";
-        Tensor Row(Tensor rows, int index) => rows[index].to(device).DetachFromDisposeScope();
+        Tensor Row(Tensor rows, int index) => TensorScope.Run(() => rows[index].to(device));
         return new(
             id,
             Enumerable.Range(0, (int)Keys.shape[0]).ToDictionary(
@@ -41,9 +43,10 @@ public sealed record PrefixCache(
     /// <inheritdoc />
     public void Dispose()
     {
-        Keys.Dispose();
-        Values.Dispose();
-        Hidden.Dispose();
+        foreach (var tensor in Tensors)
+        {
+            tensor.Dispose();
+        }
     }
 }
 
@@ -69,95 +72,67 @@ internal sealed record PrefixKey(
         ["score_tensor"] = ScoreTensor.ToString(),
         ["images"] = Images.ToString(),
         ["dataset_fingerprint"] = Dataset,
-        ["tool_version"] = Reports.KitVersions.Current["regcache"],
+        ["tool_version"] = KitVersions.Current["regcache"],
     };
 }
 
 /// <summary>
-/// Stages 3 and 4 with their files: the averaged prefixes of the candidate blocks, kept in the run directory and used
-/// again when they belong to the same model, images and options. They do not depend on the quantizer.
+/// The averaged prefixes in the run directory, one file a block. They do not depend on the quantizer, so runs of one model at
+/// other bit-widths may share them.
 /// </summary>
-internal sealed class PrefixStore : IDisposable
+internal sealed class PrefixFiles(Experiment experiment, RegCacheOptions options)
 {
-    private readonly RegCacheSubject _subject;
-    private readonly RegCacheOptions _options;
-    private readonly RunDirectory _directory;
-    private readonly CancellationToken _cancellation;
-    private readonly Dictionary<int, PrefixCache> _caches = [];
-    private readonly Dictionary<int, RegisterPrefix> _prefixes = [];
+    private readonly string _folder = FolderOf(experiment);
 
-    public PrefixStore(
-        RegCacheSubject subject, RegCacheOptions options, RunDirectory directory, CancellationToken cancellation) =>
-        (_subject, _options, _directory, _cancellation) = (subject, options, directory, cancellation);
+    public static string FolderOf(Experiment experiment) =>
+        experiment.Directory.PathOf($"clip_global_prefix_{experiment.Name}_{experiment.Options.Pretrained}");
 
-    /// <summary>The prefix of a block that was prepared.</summary>
-    public RegisterPrefix Prefix(int block) => _prefixes[block];
-
-    /// <summary>Loads the prefixes of the blocks, and computes those that are not there.</summary>
-    public void Prepare(ValueList<int> blocks)
+    /// <summary>The prefixes of the blocks: stored ones where they belong to model, images and options, the others computed and stored.</summary>
+    /// <param name="blocks">The blocks.</param>
+    /// <param name="compute">Computes the prefixes of the blocks that it is given.</param>
+    /// <returns>The caller disposes the prefixes.</returns>
+    public IReadOnlyDictionary<int, PrefixCache> GetOrCompute(
+        ValueList<int> blocks, Func<ValueList<int>, IReadOnlyDictionary<int, PrefixCache>> compute)
     {
-        foreach (var block in blocks)
+        var caches = new Dictionary<int, PrefixCache>();
+        if (!experiment.Directory.Force)
         {
-            var cache = _directory.Force ? null : PrefixCacheFile.TryLoad(PathOf(block), Key(block), _directory.Progress);
-            if (cache is not null)
+            foreach (var block in blocks)
             {
-                _caches[block] = cache;
+                if (PrefixCacheFile.TryLoad(PathOf(block), Key(block), experiment.Progress) is { } cache)
+                {
+                    caches.Add(block, cache);
+                }
             }
         }
 
-        ValueList<int> missing = [.. blocks.Where(block => !_caches.ContainsKey(block))];
+        ValueList<int> missing = [.. blocks.Where(block => !caches.ContainsKey(block))];
         if (missing.Count > 0)
         {
-            Compute(missing);
+            foreach (var (block, cache) in compute(missing))
+            {
+                PrefixCacheFile.Save(PathOf(block), cache, Key(block));
+                caches.Add(block, cache);
+            }
         }
 
-        foreach (var block in blocks)
-        {
-            _prefixes[block] = _caches[block].ToPrefix(_subject.Tower.Placement.Device);
-        }
+        return caches;
     }
 
-    public void Dispose()
-    {
-        foreach (var cache in _caches.Values)
-        {
-            cache.Dispose();
-        }
-    }
-
-    private void Compute(ValueList<int> blocks)
-    {
-        var candidates = CandidateExtraction.Run(
-            _subject.Tower, _subject.SearchImages, blocks, _options.TopTokens, _options.ScoreTensor, Pass("stage 3: candidates"));
-        foreach (var (block, cache) in PrefixAveraging.Run(
-            _subject.Tower, _subject.SearchImages, candidates, Pass("stage 4: averaging")))
-        {
-            PrefixCacheFile.Save(PathOf(block), cache, Key(block));
-            _caches[block] = cache;
-        }
-    }
+    private string PathOf(int block) => Path.Combine(_folder, $"block{block:00}.safetensors");
 
     private PrefixKey Key(int block) => new(
-        _subject.Model,
-        _subject.Pretrained,
-        _subject.ModelHash,
+        experiment.Name,
+        experiment.Options.Pretrained,
+        experiment.ModelKey,
         block,
-        _options.TopTokens,
-        _options.ScoreTensor,
-        _subject.SearchImages.Count,
-        _subject.SearchImages.Fingerprint);
-
-    private string PathOf(int block) =>
-        Path.Combine(_directory.PathOf(_subject.PrefixFolder), $"block{block:00}.safetensors");
-
-    private EvaluationRun Pass(string title) => new(title, _subject.BatchSize)
-    {
-        Progress = _directory.Progress,
-        Cancellation = _cancellation,
-    };
+        options.TopTokens,
+        options.ScoreTensor,
+        experiment.Search.Count,
+        experiment.Search.Fingerprint);
 }
 
-/// <summary>The safetensors file of a <see cref="PrefixCache"/> (regcache.md, section 7).</summary>
+/// <summary>The safetensors file of a <see cref="PrefixCache"/>.</summary>
 internal static class PrefixCacheFile
 {
     public static void Save(string path, PrefixCache cache, PrefixKey key)
@@ -226,17 +201,16 @@ internal static class PrefixCacheFile
     private static PrefixCache Read(WeightFile file, int extractionBlock)
     {
         var tensors = file.Tensors.ToDictionary(entry => entry.Name);
-        Tensor Rows(string name)
+        Tensor Rows(string name) => TensorScope.Run(() =>
         {
-            using var scope = torch.NewDisposeScope();
             var rows = new List<Tensor>();
             while (tensors.TryGetValue($"{name}.{extractionBlock + rows.Count}", out var entry))
             {
                 rows.Add(torch.tensor(entry.ToArray<float>()));
             }
 
-            return torch.stack(rows).DetachFromDisposeScope();
-        }
+            return torch.stack(rows);
+        });
 
         var scores = tensors["score"].ToArray<float>();
         var images = tensors["image_index"].ToArray<long>();

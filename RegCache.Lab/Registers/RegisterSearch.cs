@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
@@ -7,7 +8,7 @@ namespace RegCache.Lab.Registers;
 
 /// <summary>
 /// Stage 5: scores every setting of extraction block, prefix count and delete count on the quantized model. The
-/// settings are plans of one tree, so blocks before the first change run once for all (regcache.md, sections 8.2 and 11).
+/// settings are plans of one tree, so blocks before the first change run once for all.
 /// </summary>
 public static class RegisterSearch
 {
@@ -39,13 +40,13 @@ public static class RegisterSearch
         [.. settings.Select(setting => setting.ApplyTo(quantized, prefixes[setting.ExtractionBlock]))];
 
     /// <summary>The plans of the settings on calibrated quantizers. Settings that agree are calibrated once.</summary>
-    /// <param name="calibration">Finds the ranges.</param>
+    /// <param name="calibrator">Finds the ranges.</param>
     /// <param name="recalibration">How often.</param>
     /// <param name="layers">Number of blocks of the encoder.</param>
     /// <param name="settings">The settings.</param>
     /// <param name="prefix">The prefix of an extraction block.</param>
     public static IReadOnlyList<EncoderPlan> Plans(
-        ICalibrator calibration,
+        ICalibrator calibrator,
         Recalibration recalibration,
         int layers,
         IReadOnlyList<RegCacheSetting> settings,
@@ -58,16 +59,17 @@ public static class RegisterSearch
 
         return [.. settings.Select(setting =>
         {
-            // regcache.md, 8.3: in the first of two passes one calibration stands for all settings of a block.
+            // In the first of two passes one calibration stands for all settings of a block.
             var representative = PlanOf(recalibration switch
             {
                 Recalibration.Never => setting with { PrefixCount = 0, DeleteCount = 0 },
                 Recalibration.TwoPass => setting with { PrefixCount = 1, DeleteCount = mostDeleted },
-                _ => setting,
+                Recalibration.Every => setting,
+                _ => throw new UnreachableException(),
             });
             if (!calibrated.TryGetValue(representative, out var quantizer))
             {
-                calibrated.Add(representative, quantizer = calibration.Calibrate(representative));
+                calibrated.Add(representative, quantizer = calibrator.Calibrate(representative));
             }
 
             return quantizer.ApplyTo(PlanOf(setting));
@@ -78,7 +80,7 @@ public static class RegisterSearch
     /// <param name="tower">The float encoder.</param>
     /// <param name="classifier">Turns features into class scores.</param>
     /// <param name="images">The search set.</param>
-    /// <param name="calibration">Finds the ranges of the quantizer.</param>
+    /// <param name="calibrator">Finds the ranges of the quantizer.</param>
     /// <param name="settings">The settings to score, from <see cref="Settings"/>.</param>
     /// <param name="prefixes">The prefix of every extraction block.</param>
     /// <param name="options">Metric and pruning.</param>
@@ -87,22 +89,22 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibrator calibration,
+        ICalibrator calibrator,
         IReadOnlyList<RegCacheSetting> settings,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
         EvaluationRun run)
     {
-        var recalibration = options.Recalibration ?? calibration.Recalibration;
-        var cells = Score(tower, classifier, images, calibration, recalibration, settings, prefixes, options, run);
+        var recalibration = options.Recalibration ?? calibrator.Recalibration;
+        var cells = Score(tower, classifier, images, calibrator, recalibration, settings, prefixes, options, run);
         return new(cells.Max(cell => cell.Images), settings[0].DeleteBlock, cells);
     }
 
-    /// <summary>The second pass: calibrates for each of the best settings and scores them again (regcache.md, section 8.3).</summary>
+    /// <summary>The second pass: calibrates for each of the best settings and scores them again.</summary>
     /// <param name="tower">The float encoder.</param>
     /// <param name="classifier">Turns features into class scores.</param>
     /// <param name="images">The search set.</param>
-    /// <param name="calibration">Finds the ranges of the quantizer.</param>
+    /// <param name="calibrator">Finds the ranges of the quantizer.</param>
     /// <param name="grid">The scores of the first pass.</param>
     /// <param name="prefixes">The prefix of every extraction block.</param>
     /// <param name="options">Metric, pruning and number of finalists.</param>
@@ -112,7 +114,7 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibrator calibration,
+        ICalibrator calibrator,
         SearchGrid grid,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
@@ -121,13 +123,12 @@ public static class RegisterSearch
         var best = grid.Ranked(options.SearchMetric).Take(options.Finalists).ToHashSet();
         RegCacheSetting[] settings =
         [
-            .. grid.Cells.Where(best.Contains).Select(cell => new RegCacheSetting(
-                cell.ExtractionBlock, cell.PrefixCount, grid.DeleteBlock, cell.DeleteCount) { PrefixBlocks = options.PrefixBlocks }),
+            .. grid.Cells.Where(best.Contains).Select(cell => grid.SettingOf(cell, options.PrefixBlocks)),
         ];
         return grid with
         {
             Finalists = Score(
-                tower, classifier, images, calibration, Recalibration.Every, settings, prefixes, options with { Prune = false }, run),
+                tower, classifier, images, calibrator, Recalibration.Every, settings, prefixes, options with { Prune = false }, run),
         };
     }
 
@@ -135,14 +136,14 @@ public static class RegisterSearch
         VisionTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
-        ICalibrator calibration,
+        ICalibrator calibrator,
         Recalibration recalibration,
         IReadOnlyList<RegCacheSetting> settings,
         IReadOnlyDictionary<int, RegisterPrefix> prefixes,
         RegCacheOptions options,
         EvaluationRun run)
     {
-        var plans = Plans(calibration, recalibration, tower.Blocks.Count, settings, block => prefixes[block]).ToList();
+        var plans = Plans(calibrator, recalibration, tower.Blocks.Count, settings, block => prefixes[block]).ToList();
         int? reference = null;
         if (options.SearchMetric == SearchMetric.Mse)
         {
@@ -164,7 +165,7 @@ public static class RegisterSearch
         ];
     }
 
-    // A cell is dropped when even a perfect rest leaves it strictly behind, so ties stay exact (regcache.md, 11.4).
+    // A cell is dropped when even a perfect rest leaves it strictly behind, so ties stay exact.
     private static Func<IReadOnlyList<PlanScore>, int, int, bool> CannotWin(
         IReadOnlyList<RegCacheSetting> settings, SearchMetric metric) => (scores, plan, remaining) =>
     {
@@ -174,9 +175,7 @@ public static class RegisterSearch
         }
 
         var rivals = Enumerable.Range(0, settings.Count).Where(rival => settings[rival].PrefixCount > 0);
-        return metric == SearchMetric.Accuracy
-            ? scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct)
-            : false;
+        return metric == SearchMetric.Accuracy && scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct);
     };
 }
 
@@ -190,7 +189,7 @@ public static class RegisterSearch
 public sealed record GridCell(
     int ExtractionBlock, int PrefixCount, int DeleteCount, int Images, long Correct, double? FeatureMse);
 
-/// <summary>Stage 5: the scores of all settings (regcache.md, section 8.2).</summary>
+/// <summary>Stage 5: the scores of all settings.</summary>
 /// <param name="Images">Images in the search set.</param>
 /// <param name="DeleteBlock">Block k before which tokens are deleted.</param>
 /// <param name="Cells">One entry a setting, by extraction block, prefix count and delete count, ascending.</param>
@@ -210,6 +209,12 @@ public sealed record SearchGrid(int Images, int DeleteBlock, ValueList<GridCell>
 
     /// <summary>The cells in the order in which <see cref="Best"/> would choose them, ignoring the finalists.</summary>
     public IEnumerable<GridCell> Ranked(SearchMetric metric) => Ranked(metric, Cells);
+
+    /// <summary>The setting of a cell.</summary>
+    /// <param name="cell">A cell of the grid.</param>
+    /// <param name="prefixBlocks">The blocks that see the prefix.</param>
+    public RegCacheSetting SettingOf(GridCell cell, PrefixBlocks prefixBlocks) =>
+        new(cell.ExtractionBlock, cell.PrefixCount, DeleteBlock, cell.DeleteCount) { PrefixBlocks = prefixBlocks };
 
     /// <summary>The cell of a setting.</summary>
     public GridCell this[int extractionBlock, int prefixCount, int deleteCount] => Cells.First(

@@ -52,7 +52,7 @@ public static class SensitivitySearch
 /// <param name="FeatureMse">Mean over images and channels of the squared change of the normalised image feature.</param>
 public sealed record SensitivityRow(int Block, LinearKind Layer, long Correct, double FeatureMse);
 
-/// <summary>Stage 1: what happens when one layer alone is quantized (regcache.md, section 4).</summary>
+/// <summary>What happens when one layer alone is quantized.</summary>
 /// <param name="Images">Number of images.</param>
 /// <param name="FloatCorrect">Correct predictions of the float model.</param>
 /// <param name="Rows">One row for each block and layer, block-major.</param>
@@ -68,7 +68,7 @@ public sealed record SensitivityTable(int Images, long FloatCorrect, ValueList<S
 
     /// <summary>
     /// Whether accuracy does not single out a block: the second-worst layer is within one point of the worst and
-    /// belongs to another block, as at 4 bits, where several layers may be at chance (regcache.md, OPEN-1).
+    /// belongs to another block, as at 4 bits, where several layers may be at chance.
     /// </summary>
     public bool AccuracyIsIndistinct()
     {

@@ -2,12 +2,13 @@ using System.Globalization;
 using System.Text.Json;
 using CsvHelper;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Registers;
 
-/// <summary>The result of a pipeline run, as its ten greppable lines <c>key : value</c> (regcache.md, section 9).</summary>
+/// <summary>The result of a pipeline run, as the ten greppable lines <c>key : value</c> of the released scripts.</summary>
 /// <param name="SensitiveBlock">Quantization-sensitive block k.</param>
 /// <param name="SensitiveLayer">Full name of the quantization-sensitive layer.</param>
 /// <param name="Candidates">Prefix-extraction block candidates.</param>
@@ -47,7 +48,7 @@ public sealed record RegCacheReport(
     }
 }
 
-/// <summary>A row of the result table, one a run (regcache.md, section 9). Accuracies in percent.</summary>
+/// <summary>A row of the result table, one a run. Accuracies in percent.</summary>
 [CsvRecord]
 internal sealed partial record ResultRow(
     DateTimeOffset Timestamp,
@@ -68,20 +69,23 @@ internal sealed partial record ResultRow(
     double SearchAccuracy,
     double ValTop1,
     double ValTop5,
-    double ValTop1WithoutRegcache,
+    double ValTop1Quantized,
     double ValTop1Float,
     int NVal,
     double Seconds)
 {
+    public static string FileName(Experiment experiment, RegCacheOptions options) =>
+        $"result_{experiment.Name}_{experiment.Options.Quantizer.Name}_w{options.Bits.Weights}a{options.Bits.Activations}.csv";
+
     public static ResultRow Of(
-        RegCacheSubject subject, RegCacheOptions options, RegCacheReport report, FinalScores scores, TimeSpan time) => new(
+        Experiment experiment, RegCacheOptions options, RegCacheReport report, FinalScores scores, TimeSpan time) => new(
         DateTimeOffset.Now,
-        subject.Model,
-        subject.Pretrained,
-        subject.Baseline.Name,
+        experiment.Name,
+        experiment.Options.Pretrained,
+        experiment.Options.Quantizer.Name,
         options.Bits.Weights,
         options.Bits.Activations,
-        subject.Scope,
+        experiment.Options.QuantizerValues.Get(NaiveFamily.Scope).ToString().ToLowerInvariant(),
         report.SensitiveBlock,
         report.SensitiveLayer,
         string.Join(' ', report.Candidates),
@@ -93,7 +97,7 @@ internal sealed partial record ResultRow(
         report.SearchAccuracy,
         scores.Both.Accuracy,
         scores.Both.AccuracyTop5,
-        scores.Without.Accuracy,
+        scores.Quantized.Accuracy,
         scores.Float.Accuracy,
         scores.Both.Images,
         time.TotalSeconds);
@@ -130,7 +134,7 @@ public sealed record RegCacheSummary(
     public static RegCacheSummary Of(QuantizationBits bits, RegCacheResult result)
     {
         var (report, scores) = (result.Report, result.Scores);
-        var loss = scores.Float.Accuracy - scores.Without.Accuracy;
+        var loss = scores.Float.Accuracy - scores.Quantized.Accuracy;
         return new(
             bits.ToString(),
             report.SensitiveLayer,
@@ -139,48 +143,27 @@ public sealed record RegCacheSummary(
             report.Selected.DeleteBlock,
             report.Selected.DeleteCount,
             scores.Float.Accuracy,
-            scores.Without.Accuracy,
+            scores.Quantized.Accuracy,
             scores.PrefixOnly.Accuracy,
             scores.DeleteOnly.Accuracy,
             scores.Both.Accuracy,
-            loss > 0 ? 100 * (scores.Both.Accuracy - scores.Without.Accuracy) / loss : null);
+            loss > 0 ? 100 * (scores.Both.Accuracy - scores.Quantized.Accuracy) / loss : null);
     }
-}
-
-/// <summary>The CSV files of a run.</summary>
-internal static class RegCacheTables
-{
-    public static string ResultFileName(RegCacheSubject subject, RegCacheOptions options) =>
-        $"result_{subject.Model}_{subject.Baseline.Name}_w{options.Bits.Weights}a{options.Bits.Activations}.csv";
-
-    public static void Write(RunDirectory directory, SensitivityTable table) => CsvTable.Write(
-        directory.PathOf("stage1_sensitivity.csv"),
-        table.Rows.Select(row => new SensitivityCsv(
-            row.Block,
-            row.Layer.Name(),
-            row.Correct,
-            100.0 * row.Correct / table.Images,
-            100.0 * (table.FloatCorrect - row.Correct) / table.Images,
-            row.FeatureMse)));
-
-    public static void Write(RunDirectory directory, SearchGrid grid, string stage) => CsvTable.Write(
-        directory.PathOf($"{stage}_grid.csv"),
-        grid.Cells.Select(cell => new GridCsv(
-            cell.ExtractionBlock,
-            cell.PrefixCount,
-            cell.DeleteCount,
-            cell.Correct,
-            100.0 * cell.Correct / grid.Images,
-            cell.FeatureMse,
-            cell.Images)));
-
-    public static void Append(string path, ResultRow row) => CsvTable.Append(path, row);
 }
 
 /// <summary>A row of `stage1_sensitivity.csv`; accuracies in percent.</summary>
 [CsvRecord]
 internal sealed partial record SensitivityCsv(
-    int Block, string Layer, long Correct, double Accuracy, double Drop, double Mse);
+    int Block, string Layer, long Correct, double Accuracy, double Drop, double Mse)
+{
+    public static IEnumerable<SensitivityCsv> Rows(SensitivityTable table) => table.Rows.Select(row => new SensitivityCsv(
+        row.Block,
+        row.Layer.Name(),
+        row.Correct,
+        100.0 * row.Correct / table.Images,
+        100.0 * (table.FloatCorrect - row.Correct) / table.Images,
+        row.FeatureMse));
+}
 
 /// <summary>
 /// A row of `stage5_grid.csv`. A cell whose <c>images</c> is below the set's size was dropped early: its accuracy is a
@@ -188,7 +171,17 @@ internal sealed partial record SensitivityCsv(
 /// </summary>
 [CsvRecord]
 internal sealed partial record GridCsv(
-    int T, int Tau, int Kd, long Correct, double Accuracy, double? Mse, int Images);
+    int T, int Tau, int Kd, long Correct, double Accuracy, double? Mse, int Images)
+{
+    public static IEnumerable<GridCsv> Rows(SearchGrid grid) => grid.Cells.Select(cell => new GridCsv(
+        cell.ExtractionBlock,
+        cell.PrefixCount,
+        cell.DeleteCount,
+        cell.Correct,
+        100.0 * cell.Correct / grid.Images,
+        cell.FeatureMse,
+        cell.Images));
+}
 
 /// <summary>A published zero-shot top-1 accuracy on ImageNet-1k, percent; null where none is known.</summary>
 /// <param name="Model">The model.</param>
@@ -202,7 +195,7 @@ internal sealed partial record GridCsv(
 public sealed record PublishedScore(
     string Model, string Bits, string Baseline, double? Float, double Quantized, double? PrefixOnly, double? DeleteOnly, double Both);
 
-/// <summary>The published numbers of RegCache (regcache.md, section 12), as data. They were read in second-hand notes.</summary>
+/// <summary>The published numbers of RegCache (arXiv 2510.04547), as data. They were read in second-hand notes.</summary>
 public static class PublishedRegCache
 {
     private const string Resource = "published-regcache.json";

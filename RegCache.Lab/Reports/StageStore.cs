@@ -25,13 +25,29 @@ public sealed class StageStore
         _progress = progress;
     }
 
-    /// <summary>Loads a stage's result.</summary>
+    /// <summary>A stage's result: the stored one where it is sound and has the same key, else computed and stored.</summary>
     /// <param name="stage">The stage's name, a plain file name: <c>stage5</c>.</param>
+    /// <param name="key">What the result is made from.</param>
+    /// <param name="compute">Computes the result.</param>
+    /// <exception cref="UserException">The file cannot be read or written (permission, disk).</exception>
+    public T GetOrCompute<T>(string stage, StageKey key, Func<T> compute)
+        where T : notnull
+    {
+        if (!TryLoad<T>(stage, key, out var payload))
+        {
+            Save(stage, key, payload = compute());
+        }
+
+        return payload;
+    }
+
+    /// <summary>Loads a stage's result.</summary>
+    /// <param name="stage">The stage's name.</param>
     /// <param name="key">What the result must have been made from.</param>
     /// <param name="payload">The result.</param>
     /// <returns>False: there is none to use, the stage has to be computed.</returns>
     /// <exception cref="UserException">The file is there but cannot be read (permission, disk).</exception>
-    public bool TryLoad<T>(string stage, StageKey key, [NotNullWhen(true)] out T? payload)
+    internal bool TryLoad<T>(string stage, StageKey key, [NotNullWhen(true)] out T? payload)
         where T : notnull
     {
         payload = default;
@@ -58,7 +74,7 @@ public sealed class StageStore
 
     /// <summary>Stores a stage's result and drops the stage's checkpoint.</summary>
     /// <exception cref="UserException">The file cannot be written.</exception>
-    public void Save<T>(string stage, StageKey key, T payload)
+    internal void Save<T>(string stage, StageKey key, T payload)
         where T : notnull
     {
         StageFile.Write(PathOf(stage), stage, key, payload);
@@ -259,7 +275,7 @@ public sealed class StageCheckpoint<TState>
         _lastWrite = TimeProvider.System.GetTimestamp();
     }
 
-    /// <summary>Deletes the checkpoint; <see cref="StageStore.Save"/> does it when the stage is done.</summary>
+    /// <summary>Deletes the checkpoint; the store does it when the stage's result is stored.</summary>
     internal void Remove()
     {
         try

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -9,6 +10,7 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// </summary>
 public sealed class ModelFolder
 {
+    private const string Demo = "models/shapes-clip";
     private const string LocalPrefix = "local-dir:";
     private const string OpenClipConfigName = "open_clip_config.json";
     private const string HuggingFaceConfigName = "config.json";
@@ -48,6 +50,11 @@ public sealed class ModelFolder
 
     /// <summary>The vocabulary file, or null.</summary>
     public string? VocabularyFile { get; }
+
+    /// <summary>The folder of the demo model, which comes with the kit.</summary>
+    /// <exception cref="UserException">It is not there.</exception>
+    public static string FindDemo() => KitFile.Find(Demo)
+        ?? throw new UserException($"The demo model ({Demo}) is not here; work in the kit's own folder, or name it in {KitFile.RootVariable}.");
 
     /// <summary>Finds a model's files.</summary>
     /// <param name="path">A weight file, whose folder is searched for the rest, or a folder; "local-dir:" may precede it.</param>

@@ -110,13 +110,6 @@ public static class ShapesClipArchitecture
 /// <summary>The demo model as a folder that loads like any published OpenCLIP model.</summary>
 public static class ShapesClipModelFolder
 {
-    private const string Shipped = "models/shapes-clip";
-
-    /// <summary>The folder of the model that comes with the kit.</summary>
-    /// <exception cref="UserException">It is not there.</exception>
-    public static string Find() => KitFile.Find(Shipped)
-        ?? throw new UserException($"The demo model ({Shipped}) is not here; work in the kit's own folder, or name it in {KitFile.RootVariable}.");
-
     /// <summary>Writes weights in half precision, configuration, word list and prompts.</summary>
     /// <param name="model">The trained model.</param>
     /// <param name="folder">The folder; it is created.</param>

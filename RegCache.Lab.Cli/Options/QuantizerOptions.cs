@@ -1,0 +1,59 @@
+using System.CommandLine;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
+
+namespace RegCache.Lab.Cli.Options;
+
+/// <summary>The quantizer: its family, its bit-widths and what can be set about it.</summary>
+internal sealed class QuantizerOptions
+{
+    private readonly BaselineOption _baseline = new();
+
+    private readonly MethodOptions _values = new("--baseline", QuantizerFamilies.All, OptionGroups.Quantizer);
+
+    private readonly Option<QuantizationBits> _bits = new("--bits")
+    {
+        Description = "Bit-widths of weights and activations, W8A8 or 8.",
+        HelpName = "WwAa",
+        CustomParser = result => OptionOf.Parse(result, QuantizationBits.Parse),
+        DefaultValueFactory = _ => new(8, 8),
+    };
+
+    private readonly Option<Recalibration?> _recalibration = OptionOf.OptionalChoice(
+        "--recalibrate",
+        "How often a search calibrates. [default: as the quantizer recommends]",
+        ("every", Recalibration.Every),
+        ("two-pass", Recalibration.TwoPass));
+
+    /// <summary>Adds them to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.AddGroup(OptionGroups.Quantizer, _baseline.AddTo);
+        command.AddGroup(OptionGroups.Quantizer, _bits, _recalibration);
+        _values.AddTo(command);
+    }
+
+    /// <summary>What they say.</summary>
+    /// <param name="arguments">The command line.</param>
+    /// <param name="options">The other options.</param>
+    /// <param name="others">Families that the command runs beside that of <c>--baseline</c>.</param>
+    /// <exception cref="UserException">An option belongs to a family that does not run.</exception>
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, params IReadOnlyList<QuantizerFamily> others)
+    {
+        var family = _baseline.Read(arguments);
+        var values = _values.Read(arguments, [family, .. others]);
+        return options with
+        {
+            Quantizer = family,
+            QuantizerValues = values,
+            CalibrationCount = values.Get(CalibrationImages.CountOption),
+            CalibrationMemory = values.Get(CalibrationImages.MemoryOption),
+        };
+    }
+
+    /// <summary>The bit-widths of the run.</summary>
+    public QuantizationBits ReadBits(ParseResult arguments) => arguments.GetRequiredValue(_bits);
+
+    /// <summary>How often a search calibrates; null leaves it to the method.</summary>
+    public Recalibration? ReadRecalibration(ParseResult arguments) => arguments.GetValue(_recalibration);
+}

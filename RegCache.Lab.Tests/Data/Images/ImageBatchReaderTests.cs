@@ -1,0 +1,215 @@
+using RegCache.Lab.Data;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Tests.Reports;
+
+namespace RegCache.Lab.Tests.Data.Images;
+
+public sealed class ImageBatchReaderTests
+{
+    private static readonly ImagePreprocessor Preprocessor = new(new PreprocessOptions(16));
+
+    private static readonly string[] Good =
+        [.. PillowCases.Files.Select(file => Path.Combine(PillowCases.Folder, file))];
+
+    [Theory]
+    [InlineData(1, 1, 0)]
+    [InlineData(2, 7, 2)]
+    [InlineData(5, 1000, 1)]
+    [InlineData(3, 4, 3)]
+    public void Batches_hold_the_files_in_order(int workers, int batchSize, int ahead)
+    {
+        var reader = new ImageBatchReader(
+            Good, Preprocessor, new ImageReaderOptions { Workers = workers, BatchesAhead = ahead });
+        var next = 0;
+        foreach (var batch in reader.Read(batchSize))
+        {
+            Assert.Equal(Enumerable.Range(next, Math.Min(batchSize, Good.Length - next)), batch.Indices.ToArray());
+            for (var i = 0; i < batch.Count; i++)
+            {
+                Assert.Equal(Expected(Good[next + i]), Image(batch, i));
+            }
+
+            next += batch.Count;
+        }
+
+        Assert.Equal(Good.Length, next);
+    }
+
+    [Fact]
+    public void Conversion_after_the_resize_can_be_asked_for()
+    {
+        var palette = Good.Single(file => file.EndsWith("png-palette-8.png", StringComparison.Ordinal));
+        var late = Read(new ImageBatchReader([palette], Preprocessor, new ImageReaderOptions { RgbOnLoad = false })).Single();
+        var early = Read(new ImageBatchReader([palette], Preprocessor)).Single();
+        var expected = new float[Preprocessor.OutputLength];
+        using var image = ImageDecoder.Load(palette);
+        Preprocessor.ToPlanes(image, expected);
+        Assert.Equal(expected, late.Pixels);
+        Assert.NotEqual(expected, early.Pixels);
+    }
+
+    [Fact]
+    public void A_pass_can_begin_at_a_later_batch()
+    {
+        var reader = new ImageBatchReader(Good, Preprocessor);
+        var all = Read(reader, 4);
+        Assert.Equal(all.Skip(8).Select(image => image.Index), reader.Read(4, firstBatch: 2).SelectMany(batch => batch.Indices.ToArray()));
+        Assert.Empty(reader.Read(4, firstBatch: 1000));
+        Assert.Empty(new ImageBatchReader([], Preprocessor).Read(4));
+    }
+
+    [Fact]
+    public void Single_images_come_in_the_order_asked_for()
+    {
+        var reader = new ImageBatchReader(Good, Preprocessor);
+        int[] wanted = [7, 3, 3, 0, 11];
+        var images = reader.Read(wanted, 2).SelectMany(Copy).ToList();
+        Assert.Equal(wanted, images.Select(image => image.Index));
+        Assert.All(images, image => Assert.Equal(Expected(Good[image.Index]), image.Pixels));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(5)]
+    [InlineData(1000)]
+    public void Later_passes_take_kept_crops_from_memory(int kept)
+    {
+        using var scratch = new ScratchFolder();
+        var files = Good.Select((file, i) => scratch.Copy(Path.GetFileName(file), $"{i:D3}.image")).ToArray();
+        var reader = new ImageBatchReader(
+            files, Preprocessor, new ImageReaderOptions { CacheBytes = (kept * Preprocessor.OutputLength) + 5, Workers = 1 });
+        var first = Read(reader, 3);
+        Assert.Equal(first, Read(reader, 5), SameImage);
+
+        // Without the files, exactly the kept crops can still be read.
+        foreach (var file in files)
+        {
+            File.Delete(file);
+        }
+
+        var readable = Enumerable.Range(0, files.Length)
+            .Count(i => Record.Exception(() => reader.Read([i], 1).Count()) is null);
+        Assert.Equal(Math.Min(kept, files.Length), readable);
+    }
+
+    [Fact]
+    public void The_first_bad_file_is_named_after_the_batches_before_it()
+    {
+        using var scratch = new ScratchFolder();
+        string[] files =
+        [
+            .. Good.Take(5), scratch.Write([], "empty.jpg"), Good[6], scratch.Write([1, 2, 3], "other.jpg"), Good[8],
+        ];
+        var reader = new ImageBatchReader(files, Preprocessor, new ImageReaderOptions { Workers = 3 });
+        var read = 0;
+        var error = Assert.Throws<UserException>(() =>
+        {
+            foreach (var batch in reader.Read(2))
+            {
+                read += batch.Count;
+            }
+        });
+        Assert.Contains("empty.jpg", error.Message, StringComparison.Ordinal);
+        Assert.Equal(4, read);
+        Assert.Empty(reader.Unreadable);
+    }
+
+    [Fact]
+    public void Bad_files_can_be_left_out_and_are_named()
+    {
+        using var scratch = new ScratchFolder();
+        string[] files =
+        [
+            scratch.Write([], "empty.jpg"), Good[1], scratch.Write([1, 2, 3], "other.jpg"), Good[3], Good[4],
+            scratch.Write([], "a.png"), scratch.Write([], "b.png"),
+        ];
+        var reader = new ImageBatchReader(files, Preprocessor, new ImageReaderOptions { SkipBadImages = true });
+        for (var pass = 0; pass < 2; pass++)
+        {
+            var images = Read(reader, 2);
+            Assert.Equal([1, 3, 4], images.Select(image => image.Index));
+            Assert.All(images, image => Assert.Equal(Expected(files[image.Index]), image.Pixels));
+            Assert.Equal([0, 2, 5, 6], reader.Unreadable.Select(bad => bad.Index));
+            Assert.All(reader.Unreadable, bad => Assert.Equal(files[bad.Index], bad.Path));
+            Assert.Contains("empty.jpg", reader.Unreadable[0].Reason, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_pass_can_be_left_or_cancelled_midway()
+    {
+        var reader = new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { BatchesAhead = 4 });
+        Assert.Equal(3, reader.Read(3).First().Count);
+        using var source = new CancellationTokenSource();
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+        {
+            foreach (var batch in reader.Read(1, cancellation: source.Token))
+            {
+                source.Cancel();
+            }
+        });
+        Assert.Equal(Good.Length, Read(reader, 8).Count);
+    }
+
+    [Fact]
+    public void Passes_may_run_at_the_same_time()
+    {
+        var reader = new ImageBatchReader(
+            Good, Preprocessor, new ImageReaderOptions { Workers = 2, CacheBytes = 20L * Preprocessor.OutputLength });
+        var passes = new List<ImageCopy>[4];
+        Parallel.For(0, passes.Length, i => passes[i] = Read(reader, i + 2));
+        Assert.All(passes, pass => Assert.Equal(passes[0], pass, SameImage));
+    }
+
+    [Fact]
+    public void Impossible_options_are_refused() =>
+        Assert.Throws<UserException>(() => new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { Workers = 0 }));
+
+    [Fact]
+    public void A_folder_counts_the_images_that_were_left_out()
+    {
+        using var scratch = new ScratchFolder();
+        scratch.Copy("jpeg-420.jpg", "0.jpg");
+        scratch.Write("no image"u8.ToArray(), "1.jpg");
+        File.CreateSymbolicLink(scratch.Path("2.jpg"), "/nowhere");
+        var source = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        Assert.Equal([0], source.ReadBatches(2).SelectMany(batch => batch.Indices).ToArray());
+        Assert.Equal([0], new ImageSubset(source, 3).ReadBatches(3).SelectMany(batch => batch.Indices).ToArray());
+        using var read = source.Read([2, 0, 1]);
+        Assert.Equal(1, read.shape[0]);
+        Assert.Equal("unreadable images: 2", source.Inventory.LeftOut.Single().ToString().Split(" (")[0]);
+        var messages = new Messages();
+        source.TellUnreadable(messages);
+        Assert.Contains("2 unreadable images were left out", Assert.Single(messages.Texts), StringComparison.Ordinal);
+        Assert.Contains("No image of", Assert.Throws<UserException>(() => source.Read([1, 2])).Message, StringComparison.Ordinal);
+
+        File.Delete(scratch.Path("0.jpg"));
+        var bad = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        var message = Assert.Throws<UserException>(() => bad.ReadBatches(2).Count()).Message;
+        Assert.Contains("No image of", message, StringComparison.Ordinal);
+        Assert.Contains("1.jpg is not a JPEG", message, StringComparison.Ordinal);
+        Assert.Throws<UserException>(() => new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor));
+    }
+
+    private static float[] Expected(string file)
+    {
+        using var image = ImageDecoder.Load(file);
+        using var rgb = image.ToRgb();
+        var planes = new float[Preprocessor.OutputLength];
+        Preprocessor.ToPlanes(rgb, planes);
+        return planes;
+    }
+
+    private static List<ImageCopy> Read(ImageBatchReader reader, int batchSize = 4) =>
+        [.. reader.Read(batchSize).SelectMany(Copy)];
+
+    private static ImageCopy[] Copy(PixelBatch batch) =>
+        [.. Enumerable.Range(0, batch.Count).Select(i => new ImageCopy(batch.Indices[i], Image(batch, i)))];
+
+    private static float[] Image(PixelBatch batch, int position) =>
+        batch.Pixels.Span.Slice(position * Preprocessor.OutputLength, Preprocessor.OutputLength).ToArray();
+
+    private static bool SameImage(ImageCopy a, ImageCopy b) => a.Index == b.Index && a.Pixels.AsSpan().SequenceEqual(b.Pixels);
+
+    private sealed record ImageCopy(int Index, float[] Pixels);
+}

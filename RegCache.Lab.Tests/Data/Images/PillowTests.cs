@@ -1,0 +1,85 @@
+using System.Buffers;
+using System.Text.Json;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Images.Decoding;
+using RegCache.Lab.Data.Images.Resampling;
+
+namespace RegCache.Lab.Tests.Data.Images;
+
+/// <summary>Every kind of file against Pillow, byte for byte.</summary>
+public sealed class PillowTests
+{
+    public static TheoryData<int, string> Decodings => Of("decode", "");
+
+    public static TheoryData<int, string> Jpegs => Of("decode", "jpeg-");
+
+    public static TheoryData<int, string> Preprocessings => Of("preprocess", "");
+
+    [Theory]
+    [MemberData(nameof(Decodings))]
+    public void Decoded_pixels_are_Pillows(int number, string file)
+    {
+        Assert.NotEmpty(file);
+        var item = PillowCases.All[number];
+        SoilPool(item.GetProperty("length").GetInt32() / 3 * 4);
+        using var decoded = ImageDecoder.Load(PillowCases.PathOf(item));
+        AssertPixels(item, decoded);
+    }
+
+    [Theory]
+    [MemberData(nameof(Jpegs))]
+    public void Where_libjpeg_turbo_is_missing_JPEG_pixels_are_Pillows_too(int number, string file)
+    {
+        Assert.NotEmpty(file);
+        var item = PillowCases.All[number];
+        using var decoded = JpegDecoder.Decode(null, File.ReadAllBytes(PillowCases.PathOf(item)), file);
+        AssertPixels(item, decoded);
+    }
+
+    [Theory]
+    [MemberData(nameof(Preprocessings))]
+    public void Resized_pixels_are_Pillows(int number, string file)
+    {
+        Assert.NotEmpty(file);
+        var item = PillowCases.All[number];
+        using var decoded = ImageDecoder.Load(PillowCases.PathOf(item));
+        foreach (var instructions in Enum.GetValues<InstructionSet>().Where(InstructionSets.IsSupported))
+        {
+            var preprocessor = new ImagePreprocessor(PillowCases.Options(item), instructions);
+            var rgb = new byte[preprocessor.OutputLength];
+            preprocessor.ToRgb(decoded, rgb);
+            Assert.Equal(PillowCases.Expected(item), rgb);
+        }
+    }
+
+    /// <summary>Pixels that a decoder leaves out must not show what was in the memory before.</summary>
+    private static void SoilPool(int length)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(length + DecodedImage.Padding);
+        Array.Fill(buffer, (byte)0xA5);
+        ArrayPool<byte>.Shared.Return(buffer);
+    }
+
+    private static void AssertPixels(JsonElement item, DecodedImage decoded)
+    {
+        Assert.Equal(item.GetProperty("settings").GetProperty("width").GetInt32(), decoded.Width);
+        Assert.Equal(item.GetProperty("settings").GetProperty("height").GetInt32(), decoded.Height);
+        using var rgb = decoded.ToRgb();
+        Assert.Equal(PillowCases.Expected(item), rgb.Pixels);
+    }
+
+    private static TheoryData<int, string> Of(string operation, string prefix)
+    {
+        TheoryData<int, string> data = [];
+        for (var i = 0; i < PillowCases.All.Count; i++)
+        {
+            var file = PillowCases.All[i].GetProperty("file").GetString()!;
+            if (PillowCases.All[i].GetProperty("operation").GetString() == operation && file.StartsWith(prefix, StringComparison.Ordinal))
+            {
+                data.Add(i, file);
+            }
+        }
+
+        return data;
+    }
+}

@@ -1,0 +1,74 @@
+using RegCache.Lab.Data.Images;
+
+namespace RegCache.Lab.Tests.Data.Images;
+
+/// <summary>Resizing to another size than the input's, as HuggingFace's files ask for, against its parts done one after the other.</summary>
+public sealed class ResizeToTests
+{
+    [Theory]
+    [InlineData(64, 64, 40, 40)]
+    [InlineData(90, 64, 40, 56)]
+    [InlineData(64, 91, 56, 40)]
+    [InlineData(40, 40, 40, 40)]
+    public void The_middle_of_a_larger_image_is_cut_out(int width, int height, int resizedHeight, int resizedWidth)
+    {
+        using var image = Noise(width, height);
+        var options = new PreprocessOptions(32) { ResizeTo = (40, 40), CropRounding = CropRounding.Down };
+        var whole = Rgb(image, new PreprocessOptions(resizedHeight, resizedWidth) { ResizeMode = ResizeMode.Squash });
+        Assert.Equal(Cut(whole, resizedWidth, (resizedWidth - 32) / 2, (resizedHeight - 32) / 2, 32), Rgb(image, options));
+        whole = Rgb(image, new PreprocessOptions(40, 48) { ResizeMode = ResizeMode.Squash });
+        Assert.Equal(Cut(whole, 48, 8, 4, 32), Rgb(image, options with { ResizeMode = ResizeMode.Squash, ResizeTo = (40, 48) }));
+    }
+
+    [Theory]
+    [InlineData(CropRounding.HalfEven, 2)]
+    [InlineData(CropRounding.Down, 1)]
+    public void Odd_surpluses_are_cut_as_either_library_does(CropRounding rounding, int left)
+    {
+        using var image = Noise(35, 32);
+        var options = new PreprocessOptions(32) { ResizeMode = ResizeMode.None, CropRounding = rounding };
+        Assert.Equal(Cut(image.Pixels.ToArray(), 35, left, 0, 32), Rgb(image, options));
+    }
+
+    [Fact]
+    public void What_is_missing_without_a_resize_is_black()
+    {
+        using var image = Noise(9, 40);
+        var rgb = Rgb(image, new PreprocessOptions(12) { ResizeMode = ResizeMode.None, CropRounding = CropRounding.Down });
+        for (var y = 0; y < 12; y++)
+        {
+            for (var x = 0; x < 12; x++)
+            {
+                var pixel = rgb.AsSpan(((y * 12) + x) * 3, 3).ToArray();
+                Assert.Equal(x is < 2 or > 10 ? new byte[3] : image.Pixels.Slice((((y + 14) * 9) + x - 2) * 3, 3).ToArray(), pixel);
+            }
+        }
+    }
+
+    [Fact]
+    public void Pixels_are_divided_by_what_is_asked_for()
+    {
+        var planes = new float[12];
+        new ImagePreprocessor(new PreprocessOptions(2) { Divisor = 1, Mean = RgbValues.All(0.5), StandardDeviation = RgbValues.All(0.25) })
+            .Normalize([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 255], planes);
+        Assert.Equal([-2f, 10f, 22f, 34f, 2f, 14f, 26f, 38f, 6f, 18f, 30f, 1018f], planes);
+    }
+
+    private static DecodedImage Noise(int width, int height)
+    {
+        var pixels = new byte[width * height * 3];
+        new Random(width).NextBytes(pixels);
+        return DecodedImage.FromPixels(width, height, PixelLayout.Rgb, pixels);
+    }
+
+    private static byte[] Rgb(DecodedImage image, PreprocessOptions options)
+    {
+        var preprocessor = new ImagePreprocessor(options);
+        var rgb = new byte[preprocessor.OutputLength];
+        preprocessor.ToRgb(image, rgb);
+        return rgb;
+    }
+
+    private static byte[] Cut(byte[] rgb, int width, int left, int top, int side) =>
+        [.. Enumerable.Range(top, side).SelectMany(y => rgb.AsSpan(((y * width) + left) * 3, side * 3).ToArray())];
+}

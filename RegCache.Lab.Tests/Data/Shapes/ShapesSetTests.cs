@@ -1,0 +1,111 @@
+using RegCache.Lab.Data.Shapes;
+
+namespace RegCache.Lab.Tests.Data.Shapes;
+
+public class ShapesSetTests
+{
+    [Fact]
+    public void One_and_two_threads_make_the_same_bytes()
+    {
+        var one = ShapesSet.Generate(ShapesSplit.Train, 300, seed: 3, threads: 1);
+        var two = ShapesSet.Generate(ShapesSplit.Train, 300, seed: 3, threads: 2);
+        Assert.Equal(one.Fingerprint, two.Fingerprint);
+    }
+
+    // The bytes are part of the published results: a change of this hash makes new ones necessary.
+    [Fact]
+    public void The_bytes_are_the_same_on_every_machine() =>
+        Assert.StartsWith("ce0b03986dbc826aa006735664bb23b9", ShapesSet.Generate(ShapesSplit.Train, 100).Fingerprint, StringComparison.Ordinal);
+
+    [Fact]
+    public void An_image_does_not_depend_on_how_many_are_made()
+    {
+        var few = ShapesSet.Generate(ShapesSplit.Test, 10);
+        var many = ShapesSet.Generate(ShapesSplit.Test, 30);
+        Assert.Equal(few.Image(9), many.Image(9));
+        Assert.Equal(few.Samples[9], many.Samples[9]);
+    }
+
+    [Fact]
+    public void Seeds_and_splits_differ()
+    {
+        var sets = Enum.GetValues<ShapesSplit>().Select(split => ShapesSet.Generate(split, 50))
+            .Append(ShapesSet.Generate(ShapesSplit.Train, 50, seed: 1));
+        Assert.Equal(6, sets.Select(set => set.Fingerprint).Distinct().Count());
+    }
+
+    [Fact]
+    public void Every_class_is_as_frequent_in_the_test_set()
+    {
+        var set = ShapesSet.Generate(ShapesSplit.Test, 96);
+        Assert.Equal(Enumerable.Range(0, 96).Select(index => index % 48), set.Samples.Select(sample => sample.Label));
+    }
+
+    [Fact]
+    public void Objects_lie_inside_and_captions_say_where()
+    {
+        foreach (var sample in ShapesSet.Generate(ShapesSplit.Retrieval, 500).Samples)
+        {
+            var (first, second) = (sample.Scene.First, sample.Scene.Second);
+            foreach (var shape in new[] { first, second }.OfType<ShapeObject>())
+            {
+                Assert.InRange(shape.CenterX, shape.Radius, 64 - shape.Radius);
+                Assert.InRange(shape.CenterY, shape.Radius, 64 - shape.Radius);
+            }
+
+            if (second is null)
+            {
+                continue;
+            }
+
+            Assert.NotEqual(first.Class, second.Class);
+            var (word, holds) = sample.Scene.Relation switch
+            {
+                ShapeRelation.LeftOf => (" left of ", first.CenterX + first.Radius < second.CenterX - second.Radius),
+                ShapeRelation.RightOf => (" right of ", first.CenterX - first.Radius > second.CenterX + second.Radius),
+                ShapeRelation.Above => (" above ", first.CenterY + first.Radius < second.CenterY - second.Radius),
+                _ => (" below ", first.CenterY - first.Radius > second.CenterY + second.Radius),
+            };
+            Assert.True(holds, sample.Caption);
+            Assert.Contains(word, sample.Caption, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Captions_use_the_vocabulary_and_fit_the_context()
+    {
+        var words = ShapesVocabulary.Words.ToHashSet(StringComparer.Ordinal);
+        foreach (var split in Enum.GetValues<ShapesSplit>())
+        {
+            foreach (var sample in ShapesSet.Generate(split, 300).Samples)
+            {
+                var used = sample.Caption.Split(' ');
+                Assert.All(used, word => Assert.Contains(word, words));
+                Assert.InRange(used.Length, 3, 16);
+            }
+        }
+    }
+
+    [Fact]
+    public void An_object_has_its_colour_at_its_centre()
+    {
+        var set = ShapesSet.Generate(ShapesSplit.Test, 480);
+        foreach (var (index, sample) in set.Samples.Index())
+        {
+            var shape = sample.Scene.First;
+            if (shape.Texture != ShapeTexture.Solid || shape.Kind == ShapeKind.Ring)
+            {
+                continue;
+            }
+
+            var pixel = set.Image(index).Slice((((int)shape.CenterY * 64) + (int)shape.CenterX) * 3, 3);
+            Assert.InRange(pixel[0], shape.Color.Red - 15, shape.Color.Red + 15);
+            Assert.InRange(pixel[1], shape.Color.Green - 15, shape.Color.Green + 15);
+            Assert.InRange(pixel[2], shape.Color.Blue - 15, shape.Color.Blue + 15);
+        }
+    }
+
+    [Fact]
+    public void A_negative_count_is_refused() =>
+        Assert.Contains("--count -1", Assert.Throws<UserException>(() => ShapesSet.Generate(ShapesSplit.Test, -1)).Message, StringComparison.Ordinal);
+}

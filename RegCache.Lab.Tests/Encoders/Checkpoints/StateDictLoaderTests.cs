@@ -1,0 +1,186 @@
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
+
+namespace RegCache.Lab.Tests.Encoders.Checkpoints;
+
+/// <summary>The loading rules one by one.</summary>
+public sealed class StateDictLoaderTests : IDisposable
+{
+    private static readonly ClipConfig Config = new()
+    {
+        EmbedDim = 3,
+        Vision = new VisionConfig { Layers = 1, Width = 4, HeadWidth = 2, PatchSize = 2, ImageSize = (4, 4) },
+        Text = new TextConfig { ContextLength = 5, VocabSize = 7, Width = 4, Heads = 2, Layers = 1 },
+    };
+
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("module.")]
+    [InlineData("_orig_mod.")]
+    [InlineData("module._orig_mod.")]
+    [InlineData("_orig_mod.module.")]
+    public void PrefixesOfParallelAndCompiledModelsAreStripped(string prefix)
+    {
+        var entries = Entries(Config);
+
+        EntryAssert.Equal(entries, Load(entries.Select(entry => entry.Rename(prefix + entry.Name))).Tensors);
+    }
+
+    [Fact]
+    public void TheTextPrefixIsTakenAwayAndAddedAsTheConfigurationSays()
+    {
+        var custom = Config with { CustomText = true };
+        var entries = Entries(custom);
+        var state = Load(entries);
+
+        EntryAssert.Equal(Entries(Config), state.Tensors);
+        EntryAssert.Equal(entries, StateDictLoader.Fit(state, custom).Tensors);
+        Assert.True(ClipParameters.Compare(StateDictLoader.Fit(state, custom), custom).IsEmpty);
+    }
+
+    [Fact]
+    public void BuffersThatAreNoWeightsAreDropped()
+    {
+        string[] extras = ["input_resolution", "context_length", "vocab_size", "attn_mask", "text.transformer.embeddings.position_ids"];
+        var entries = Entries(Config);
+
+        EntryAssert.Equal(entries, Load([.. entries, .. extras.Select(name => WeightEntry.FromValues<long>(name, [1L]))]).Tensors);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void LogitScaleGetsTheShapeOfTheModel(bool nonscalar)
+    {
+        var state = Load(Entries(Config with { NonscalarLogitScale = !nonscalar }));
+        var fitted = StateDictLoader.Fit(state, Config with { NonscalarLogitScale = nonscalar });
+
+        Assert.Equal(nonscalar ? [1L] : [], fitted["logit_scale"].Shape);
+    }
+
+    [Fact]
+    public void AnAbsentLogitBiasIsZero()
+    {
+        var biased = Config with { InitLogitBias = -10 };
+        var fitted = StateDictLoader.Fit(Load(Entries(Config)), biased);
+
+        Assert.Equal([0f], fitted["logit_bias"].ToSingles());
+        Assert.True(ClipParameters.Compare(fitted, biased).IsEmpty);
+    }
+
+    [Fact]
+    public void PositionTablesAreResizedToTheConfiguration()
+    {
+        var larger = Config with
+        {
+            Vision = Config.Vision with { ImageSize = (6, 8) },
+            Text = Config.Text! with { ContextLength = 9 },
+        };
+        var fitted = StateDictLoader.Fit(Load(Entries(Config)), larger);
+
+        Assert.True(ClipParameters.Compare(fitted, larger).IsEmpty);
+        Assert.Equal(
+            Entries(Config).Single(entry => entry.Name == "visual.positional_embedding").ToSingles()[..Config.Vision.Width],
+            fitted["visual.positional_embedding"].ToSingles()[..Config.Vision.Width]);
+    }
+
+    [Fact]
+    public void TablesThatAreNoSquareCannotBeResized()
+    {
+        var entries = Entries(Config).Select(entry =>
+            entry.Name == "visual.positional_embedding" ? WeightEntry.FromValues<float>(entry.Name, new float[7 * 4], 7, 4) : entry);
+
+        Assert.Contains("7 positions", Assert.Throws<UserException>(() => StateDictLoader.Fit(Load(entries), Config)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void DifferencesAreListed()
+    {
+        var entries = Entries(Config).Where(entry => entry.Name != "visual.proj").Append(WeightEntry.FromValues<float>("extra", [1f]));
+        var state = Load(entries).Select(entry => entry.Name == "ln_final.bias" ? WeightEntry.FromValues<float>(entry.Name, [1f, 2f], 2) : entry);
+        var differences = ClipParameters.Compare(state, Config);
+
+        Assert.Equal(["visual.proj"], differences.Missing);
+        Assert.Equal(["extra"], differences.Unexpected);
+        Assert.Single(differences.WrongShapes);
+        Assert.Equal(
+            "1 tensor is missing (visual.proj), 1 tensor is of another shape (ln_final.bias Float32 [2] instead of [4]), 1 tensor is not part of the model (extra)",
+            differences.ToString());
+    }
+
+    [Fact]
+    public void IncompleteAttentionOfHuggingFaceIsNamed()
+    {
+        var entries = HuggingFaceState.FromOpenClip(Load(Entries(Config)));
+        const string Key = "vision_model.encoder.layers.0.self_attn.k_proj.weight";
+
+        Assert.Contains(Key, Assert.Throws<UserException>(() => Load(entries.Where(entry => entry.Name != Key))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "do not fit together",
+            Assert.Throws<UserException>(() => Load(entries.Select(entry => entry.Name == Key ? WeightEntry.FromValues<float>(Key, [1f], 1, 1) : entry))).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void VisionTowersAloneAreRecognised()
+    {
+        var state = Load(Entries(Config with { Text = null }));
+
+        Assert.Null(ClipArchitecture.WithoutAbsentText(Config, state).Text);
+        Assert.NotNull(ClipArchitecture.WithoutAbsentText(Config, Load(Entries(Config))).Text);
+    }
+
+    [Fact]
+    public void FilesWithoutAStateDictAreRefused()
+    {
+        var pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict).Text("epoch").Int(1).Op(PickleOpcode.SetItem);
+        using var file = WeightFile.Open(pickle.WriteZip(_folder["empty.pt"]));
+
+        Assert.Contains("no tensors", Assert.Throws<UserException>(() => StateDictLoader.Load(file)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ShapesThatAreNoVisionTransformerAreNamed()
+    {
+        Assert.Contains("ResNet", InferenceFails(WeightEntry.FromValues<float>("visual.layer1.0.conv1.weight", [1f])), StringComparison.Ordinal);
+        Assert.Contains("visual.positional_embedding", InferenceFails(WeightEntry.FromValues<float>("w", [1f])), StringComparison.Ordinal);
+        Assert.Contains("head width", InferenceFails([.. Entries(Config)]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void CubicMatricesKeepConstants()
+    {
+        foreach (var (from, to) in new[] { (7, 16), (16, 7), (1, 5), (5, 1), (9, 9) })
+        {
+            var matrix = PositionEmbeddings.CubicMatrix(from, to);
+            Assert.All(Enumerable.Range(0, to), row => Assert.Equal(1.0, Enumerable.Range(0, from).Sum(column => matrix[row, column]), 12));
+        }
+    }
+
+    private static List<WeightEntry> Entries(ClipConfig config) =>
+    [
+        .. ClipParameters.Of(config).Select((parameter, seed) =>
+        {
+            var random = new Random(seed);
+            var count = parameter.Shape.Aggregate(1L, (product, size) => product * size);
+            return WeightEntry.FromValues<float>(parameter.Name, Enumerable.Range(0, (int)count).Select(_ => random.NextSingle()).ToArray(), parameter.Shape);
+        }),
+    ];
+
+    private static string InferenceFails(params WeightEntry[] entries) =>
+        Assert.Throws<UserException>(() => ClipArchitecture.Infer(new StateDict("shapes.pt", entries))).Message;
+
+    private StateDict Load(IEnumerable<WeightEntry> entries)
+    {
+        var path = _folder["state.pt"];
+        PickleBuilder.WriteStateDict(path, entries);
+        using var file = WeightFile.Open(path);
+
+        // Copied, so that the file can be closed.
+        return StateDictLoader.Load(file).Select(entry =>
+            WeightEntry.FromBytes(entry.Name, entry.Type, EntryAssert.Bytes(entry), [.. entry.Shape]));
+    }
+}

@@ -1,0 +1,423 @@
+using System.Diagnostics;
+using RegCache.Lab.Data;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Integer;
+using RegCache.Lab.Quantization.Storage;
+using RegCache.Lab.Reports;
+
+namespace RegCache.Lab.Evaluation;
+
+/// <summary>
+/// An opened model with its classifier, images and quantizers, and the folder of its results where one is wanted: what every
+/// command, lesson and script starts from. It owns all of them. The classifier and calibrations are made when they are first
+/// asked for.
+/// </summary>
+public sealed class Experiment : IDisposable
+{
+    // A search reads its images several times; what fits is decoded once.
+    private const long CropCacheBytes = 2L << 30;
+
+    private readonly IWorkProgress _progress;
+    private readonly LoadedClip? _clip;
+    private readonly RunDirectory? _directory;
+    private readonly PromptSet? _prompts;
+    private readonly int _folderClasses;
+    private readonly string _foldersInWords;
+    private readonly Dictionary<string, FolderImageSource> _folders = [];
+    private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
+    private readonly List<IDisposable> _owned = [];
+    private ZeroShotClassifier? _classifier;
+    private CalibrationImages? _calibrationImages;
+
+    private Experiment(ExperimentOptions options, IWorkProgress progress, CancellationToken cancellation)
+    {
+        Options = options = options with
+        {
+            Model = Given(options.Model),
+            Prompts = Given(options.Prompts),
+            SearchImages = Given(options.SearchImages),
+            ValidationImages = Given(options.ValidationImages),
+        };
+        (_progress, Cancellation) = (progress, cancellation);
+        try
+        {
+            // Folders are listed before the model is loaded, for that takes longer.
+            var validation = options.ValidationImages is { } last ? ClassFolderDataset.OpenClasses(last, DataVariable.ImageNetValidation) : null;
+            var search = options.SearchImages is { } first
+                ? ClassFolderDataset.OpenClasses(first, DataVariable.TrainSample, validation?.ClassNames)
+                : validation;
+            validation ??= search;
+            _folderClasses = validation?.ClassNames.Count ?? ShapesVocabulary.Classes.Count;
+            _foldersInWords = validation?.ClassesInWords ?? $"{_folderClasses} classes";
+            _prompts = options.Classifier is null ? Prompts(options.Prompts, validation?.ClassNames) : null;
+            ClassNames = _prompts?.ClassNames ?? validation?.ClassNames ?? ShapesVocabulary.Classes;
+
+            SetProcess(options);
+            Backend = ChooseBackend(options, progress);
+            (Model, _clip, Name, Hash, Preprocess) = Load(options, Backend);
+            _owned.Add(Model);
+            _directory = OpenDirectory();
+            Search = search is null ? Shapes(ShapesSplit.Validation, options.SearchCount) : Some(Source(search), options.SearchCount);
+            Validation = validation is null ? Shapes(ShapesSplit.Test, options.ValidationCount) : Some(Source(validation), options.ValidationCount);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What it was opened with.</summary>
+    public ExperimentOptions Options { get; }
+
+    /// <summary>The model.</summary>
+    public ClipModel Model { get; }
+
+    /// <summary>Its vision tower.</summary>
+    public VisionTower Tower => Model.Vision;
+
+    /// <summary>The CLIP model with the files beside its weights.</summary>
+    /// <exception cref="UserException">The model is a plain ViT classifier.</exception>
+    public LoadedClip Clip => _clip ?? throw new UserException($"{Options.Model} is a plain ViT classifier; this needs a CLIP model.");
+
+    /// <summary>The model's name, for files and tables.</summary>
+    public string Name { get; }
+
+    /// <summary>SHA-256 of the weight file.</summary>
+    public string Hash { get; }
+
+    /// <summary>Identifies weights, activation, precision and device, for stage keys.</summary>
+    public string ModelKey => $"{Hash}-{Model.Config.QuickGelu}-{Options.Precision}-{Options.Device}";
+
+    /// <summary>How the layers run; null: by tensor operators.</summary>
+    public OneDnnBackend? Backend { get; }
+
+    /// <summary>How images become input.</summary>
+    public PreprocessOptions Preprocess { get; }
+
+    /// <summary>The names of the classes, in the order of the labels.</summary>
+    public IReadOnlyList<string> ClassNames { get; }
+
+    /// <summary>Turns features into class scores. Made on first use; a run directory keeps one made from prompts.</summary>
+    /// <exception cref="UserException">It does not fit the model or the classes, or the model has no text tower.</exception>
+    public ZeroShotClassifier Classifier => _classifier ??= MakeClassifier();
+
+    /// <summary>Images that every choice is made on.</summary>
+    public IImageSource Search { get; }
+
+    /// <summary>Images of the final numbers, used for no choice.</summary>
+    public IImageSource Validation { get; }
+
+    /// <summary>The folder of the results.</summary>
+    /// <exception cref="InvalidOperationException">The options name none.</exception>
+    public RunDirectory Directory => _directory ?? throw new InvalidOperationException("The experiment was opened without a run directory.");
+
+    /// <summary>Told what is done; the run directory's log is told, too.</summary>
+    public IWorkProgress Progress => _directory?.Progress ?? _progress;
+
+    /// <summary>Stops everything at its next batch.</summary>
+    public CancellationToken Cancellation { get; }
+
+    /// <summary>Opens a model with its images.</summary>
+    /// <param name="options">What to open, and how it runs.</param>
+    /// <param name="progress">Told what is done; null: nobody is.</param>
+    /// <param name="cancellation">Stops everything that the experiment does at the next batch.</param>
+    /// <exception cref="UserException">The model, the prompts or the images are missing or do not fit each other.</exception>
+    public static Experiment Open(ExperimentOptions options, IWorkProgress? progress = null, CancellationToken cancellation = default) =>
+        new(options, progress ?? SilentProgress.Instance, cancellation);
+
+    /// <summary>The device of that name.</summary>
+    /// <exception cref="UserException">This machine or this libtorch has no CUDA device.</exception>
+    public static torch.Device Find(ComputeDevice device) => device switch
+    {
+        ComputeDevice.Cpu => torch.CPU,
+        ComputeDevice.Cuda when torch.cuda.is_available() => torch.CUDA,
+        ComputeDevice.Cuda => throw new UserException(
+            "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and README.md, \"GPU\", how to have one with CUDA."),
+        _ => throw new UnreachableException(),
+    };
+
+    /// <summary>How a pass over images is done.</summary>
+    /// <param name="title">What a progress display calls it.</param>
+    public EvaluationRun Pass(string title) => new(title, Options.BatchSize) { Progress = Progress, Cancellation = Cancellation };
+
+    /// <summary>
+    /// The result of a pass over images that the run directory keeps: loaded when it is there with the same key, else computed
+    /// and saved. A pass that was killed goes on from its checkpoint.
+    /// </summary>
+    /// <param name="stage">The stage's name, a plain file name.</param>
+    /// <param name="key">What the result is made from.</param>
+    /// <param name="title">What a progress display calls the pass.</param>
+    /// <param name="compute">Does the pass.</param>
+    public T Stage<T>(string stage, StageKey key, string title, Func<EvaluationRun, T> compute)
+        where T : notnull =>
+        Directory.Stages.GetOrCompute(
+            stage, key, () => compute(Pass(title) with { Checkpoint = Directory.Stages.Checkpoint<PassState>(stage, key) }));
+
+    /// <summary>Evaluates plans on the validation images, all in one pass.</summary>
+    /// <returns>One score a plan, in the order of the plans.</returns>
+    public IReadOnlyList<PlanScore> Evaluate(params IReadOnlyList<EncoderPlan> plans) =>
+        PlanEvaluation.Run(Tower, Classifier, Validation, new(plans), Pass("evaluation"));
+
+    /// <summary>
+    /// Finds the ranges of the experiment's quantizer. The same object every time; what it has found once it knows, and where
+    /// there is a run directory, later runs know it, too.
+    /// </summary>
+    /// <exception cref="UserException">The calibration images are missing or too few, or an option is out of range.</exception>
+    public ICalibrator Calibrator(QuantizationBits bits) => Calibrator(Options.Quantizer, bits);
+
+    /// <summary>The same of any family of quantizers.</summary>
+    public ICalibrator Calibrator(QuantizerFamily family, QuantizationBits bits)
+    {
+        var remembered = CalibratorInMemory(family, bits);
+        return _directory is null
+            ? remembered
+            : new StoredCalibrator(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force);
+    }
+
+    /// <summary>The same without files: faster where there are many calibrations that share what they have in common.</summary>
+    public ICalibrator CalibratorInMemory(QuantizerFamily family, QuantizationBits bits)
+    {
+        if (!_calibrators.TryGetValue((family, bits), out var calibrator))
+        {
+            var made = family.Create(new(Tower, Classifier, bits, Options.BatchSize, ImagesToCalibrateOn) { Values = Options.QuantizerValues });
+            if (made is IDisposable disposable)
+            {
+                _owned.Add(disposable);
+            }
+
+            _calibrators.Add((family, bits), calibrator = new RememberedCalibrator(made));
+        }
+
+        return calibrator;
+    }
+
+    /// <summary>Names the images that were left out, and says how many layers ran in integers where any should have.</summary>
+    public void TellRemarks()
+    {
+        foreach (var source in _folders.Values)
+        {
+            source.TellUnreadable(Progress);
+        }
+
+        if (Backend is { Mode: ExecutionMode.Integer } && Backend.Describe() is { } description)
+        {
+            Progress.Message($"{description}.");
+        }
+    }
+
+    /// <summary>Writes <c>result.json</c>.</summary>
+    /// <param name="commandLine">What was asked for.</param>
+    /// <param name="plan">What was run, as text.</param>
+    /// <param name="result">The result.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public void WriteResult<T>(string commandLine, string plan, T result)
+        where T : notnull
+    {
+        var execution = Backend is null ? "execution by tensor operators"
+            : $"execution {Backend.Mode.ToString().ToLowerInvariant()}{(Backend.Describe() is { } layers ? $": {layers}" : "")}";
+        var data = new Dictionary<string, string> { [DataVariable.ImageNetValidation.Name] = Validation.Fingerprint };
+        if (Search != Validation)
+        {
+            data[DataVariable.TrainSample.Name] = Search.Fingerprint;
+        }
+
+        Directory.WriteResult(
+            new Provenance(
+                DateTimeOffset.Now,
+                commandLine,
+                Options.Seed,
+                $"{plan}; batch {Options.BatchSize}; {execution}",
+                new Dictionary<string, string> { [Name] = Hash },
+                data,
+                KitVersions.Current)
+            {
+                Inventory = [.. _folders.Values.Select(source => source.Inventory)],
+            },
+            result);
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _directory?.Dispose();
+        _owned.AsEnumerable().Reverse().ToList().ForEach(one => one.Dispose());
+    }
+
+    private static void SetProcess(ExperimentOptions options)
+    {
+        if (options.Threads is { } threads)
+        {
+            torch.set_num_threads(threads);
+        }
+
+        torch.manual_seed(options.Seed);
+    }
+
+    // Integers run on the CPU between float32 values only.
+    private static OneDnnBackend? ChooseBackend(ExperimentOptions options, IWorkProgress progress)
+    {
+        if (options.Execution == ExecutionMode.Integer && options is not { Device: ComputeDevice.Cpu, Precision: ComputePrecision.Fp32 })
+        {
+            throw new UserException("--execution integer runs on the CPU between float32 values; leave out --device and --precision.");
+        }
+
+        if (options.Device != ComputeDevice.Cpu || options.OnTensorOperators)
+        {
+            return null;
+        }
+
+        if (options.Execution == ExecutionMode.Integer && OneDnn.Support.IntegerProblem is { } problem)
+        {
+            progress.Message($"Quantized layers are simulated: {problem}.");
+            return new(ExecutionMode.Simulated);
+        }
+
+        return new(options.Execution);
+    }
+
+    private static (ClipModel Model, LoadedClip? Clip, string Name, string Hash, PreprocessOptions Preprocess) Load(
+        ExperimentOptions options, OneDnnBackend? backend)
+    {
+        var path = options.Model ?? ModelFolder.FindDemo();
+        var device = Find(options.Device);
+        var type = options.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+        if (File.Exists(path) && VitClassifierLoader.Recognises(path))
+        {
+            var vit = VitClassifierLoader.Load(path, new() { Heads = options.Heads, Device = device, Type = type, Backend = backend });
+            return (vit, null, Path.GetFileNameWithoutExtension(path), ContentHash.OfFile(path), options.VitPreprocess(vit.Config.Vision.ImageSize));
+        }
+
+        var clip = LoadedClip.Load(path, new()
+        {
+            Config = options.ModelConfig,
+            Pretrained = options.Pretrained,
+            LiteralActivation = options.LiteralActivation,
+            Device = device,
+            Type = type,
+            Backend = backend,
+        });
+        return (clip.Model, clip, clip.Name, clip.Hash, clip.Preprocess);
+    }
+
+    private static PromptSet Prompts(string? path, IReadOnlyList<string>? folders) =>
+        path is not null ? Named(PromptSet.Load(path), folders)
+        : folders is not null ? new() { ClassNames = folders }
+        : new() { ClassNames = ShapesVocabulary.Classes, Templates = ShapesVocabulary.Templates };
+
+    // A file may hold templates alone.
+    private static PromptSet Named(PromptSet prompts, IReadOnlyList<string>? folders) =>
+        prompts.ClassNames.Count > 0 ? prompts : prompts with { ClassNames = folders ?? ShapesVocabulary.Classes };
+
+    // A lesson's parameters are never null.
+    private static string? Given(string? text) => string.IsNullOrEmpty(text) ? null : text;
+
+    private static IImageSource Some(IImageSource source, int? count) => count is { } most ? new ImageSubset(source, most) : source;
+
+    private RunDirectory? OpenDirectory() => (Options.RunDirectory ?? Options.DefaultRunDirectory?.Invoke(Name)) is { } path
+        ? RunDirectory.Open(path, Options.Force, _progress)
+        : null;
+
+    // Generated pictures have one size; the model decides how they are normalised, the same in all three channels.
+    private ShapesImageSource Shapes(ShapesSplit split, int? count) => new(
+        ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), Options.ShapesSeed, cancellation: Cancellation),
+        Preprocess.Mean.Red,
+        Preprocess.StandardDeviation.Red);
+
+    private FolderImageSource Source(ClassFolderDataset dataset)
+    {
+        if (!_folders.TryGetValue(dataset.Root, out var source))
+        {
+            dataset.Inventory.Tell(Progress);
+            source = new(
+                dataset,
+                new(Preprocess),
+                Options.Order,
+                new() { SkipBadImages = Options.SkipBadImages, CacheBytes = CropCacheBytes },
+                Cancellation);
+            _folders.Add(dataset.Root, source);
+        }
+
+        return source;
+    }
+
+    private ZeroShotClassifier MakeClassifier()
+    {
+        var classifier = Options.Classifier is { } path ? LoadClassifier(path)
+            : _clip is null ? ClassifierOfLogits()
+            : ClassifierFromPrompts(_clip, _prompts!);
+        _owned.Add(classifier);
+        return classifier;
+    }
+
+    // The features of a plain ViT classifier are the logits already.
+    private ZeroShotClassifier ClassifierOfLogits()
+    {
+        RequireClasses(Model.Config.EmbedDim, Options.Model);
+        return new(torch.eye(Model.Config.EmbedDim, device: Tower.Placement.Device));
+    }
+
+    private ZeroShotClassifier LoadClassifier(string path)
+    {
+        var classifier = ZeroShotClassifier.Load(path, Model.Config.EmbedDim, Tower.Placement.Device);
+        RequireClasses(classifier.Classes, path);
+        return classifier;
+    }
+
+    private ZeroShotClassifier ClassifierFromPrompts(LoadedClip clip, PromptSet prompts)
+    {
+        RequireClasses(prompts.ClassNames.Count, Options.Prompts);
+        var text = clip.Model.Text
+            ?? throw new UserException("The model has no text tower to embed class names with; give a ready classifier (--classifier FILE).");
+        var tokenizer = clip.RequireTokenizer();
+        if (Options.Prompts is null && _folders.Count > 0)
+        {
+            Progress.Message("Classes are named after their folders (--prompts FILE gives names and templates).");
+        }
+
+        using var progress = Progress.Start("zero-shot classifier", prompts.ClassNames.Count, "classes");
+        var classifier = ZeroShotClassifier.FromPrompts(
+            text,
+            texts => torch.tensor(tokenizer.EncodeBatch(texts), [texts.Count, tokenizer.ContextLength]).to(text.Placement),
+            prompts.ClassNames,
+            prompts.Templates,
+            done => progress.Report(done));
+        if (_directory is not null)
+        {
+            classifier.Save(_directory.PathOf("classifier.safetensors"));
+        }
+
+        return classifier;
+    }
+
+    private void RequireClasses(int classes, string? source)
+    {
+        if (classes != _folderClasses)
+        {
+            throw new UserException(
+                $"There are {_foldersInWords}, but {source} has {classes} classes; use the one that belongs to these folders.");
+        }
+    }
+
+    private CalibrationImages ImagesToCalibrateOn()
+    {
+        if (_calibrationImages is null)
+        {
+            var source = Options.CalibrationImages is { } folder ? Source(ClassFolderDataset.Open(folder(), DataVariable.Calibration)) : Search;
+            _calibrationImages = new(CalibrationImages.Read(source, Options.CalibrationCount, Tower), source.Fingerprint)
+            {
+                Memory = Options.CalibrationMemory,
+                Progress = Progress,
+                Cancellation = Cancellation,
+            };
+            _owned.Add(_calibrationImages);
+        }
+
+        return _calibrationImages;
+    }
+}
