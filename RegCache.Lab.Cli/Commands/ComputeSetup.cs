@@ -22,6 +22,8 @@ internal static class ComputeSetup
         Config = model.Config,
         Pretrained = model.Pretrained,
         LiteralActivation = model.LiteralActivation,
+        Heads = model.Heads,
+        WeightsKey = model.WeightsKey,
         Device = Device(run.Device),
         Type = run.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
         Backend = run.Device == ComputeDevice.Cpu ? new OneDnnBackend(ExecutionMode.Simulated) : null,

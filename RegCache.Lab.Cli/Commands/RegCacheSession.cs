@@ -74,9 +74,11 @@ internal sealed class RegCacheSession : IDisposable
         var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model) with { Backend = execution });
         settings.Validate(clip.Model.Config.Vision.Patches);
         var name = $"{clip.Name}_{baseline.Name}_{settings.Bits}".ToLowerInvariant();
-        var directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", name), run.Force, context.Progress);
+        var directory = RunDirectory.Open(
+            run.RunDirectory ?? RunDirectory.Claim(Path.Combine("runs", name), clip.Location, context.Progress), run.Force, context.Progress);
         try
         {
+            clip.Assumptions.ToList().ForEach(directory.Progress.Message);
             var classifier = ClassifierSetup.Make(clip, model, validation.ClassNames, directory);
             var order = options.Search.ReadOrder(arguments);
             FolderImageSource Source(ClassFolderDataset dataset) => new FolderImageSource(
@@ -104,7 +106,7 @@ internal sealed class RegCacheSession : IDisposable
             var subject = new RegCacheSubject(
                 clip.Name,
                 clip.Pretrained,
-                $"{clip.Hash}-{clip.Model.Config.QuickGelu}-{run.Precision}-{run.Device}",
+                $"{clip.Identity}-{run.Precision}-{run.Device}",
                 clip.Model.Vision,
                 classifier,
                 options.NeedsSearchImages ? Source(search) : validationImages,

@@ -17,7 +17,11 @@ internal static class SessionProvenance
             ["TRAIN_SAMPLE"] = session.Subject.SearchImages.Fingerprint,
             ["IMAGENET_VAL"] = session.Subject.ValidationImages.Fingerprint,
         },
-        KitVersions.Current);
+        KitVersions.Current)
+    {
+        Architecture = session.Clip.Model.Config.ToString(),
+        Assumptions = session.Clip.Assumptions,
+    };
 
     private static string Execution(RegCacheSession session) => session.Execution is { } execution
         ? $"execution {execution.Mode.ToString().ToLowerInvariant()}{(execution.Describe() is { } layers ? $": {layers}" : "")}"

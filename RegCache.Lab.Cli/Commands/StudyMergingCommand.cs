@@ -121,7 +121,11 @@ internal sealed class StudyMergingCommand : KitCommand
         string.Join("; ", settings),
         new Dictionary<string, string> { [subject.Name] = subject.Hash },
         new Dictionary<string, string> { ["IMAGENET_VAL"] = subject.Images.Fingerprint },
-        KitVersions.Current);
+        KitVersions.Current)
+    {
+        Architecture = subject.Tower.Config.ToString(),
+        Assumptions = subject.Assumptions,
+    };
 }
 
 /// <summary>The options of <see cref="StudyMergingCommand"/>.</summary>
@@ -169,7 +173,6 @@ internal sealed class StudyMergingOptions
         CustomParser = result => OptionOf.Parse(result, text => PublishedMerging.Of(text)[0].Model),
     };
 
-    private readonly Option<int?> _heads = OptionOf.OptionalNumber("--heads", "Attention heads of a plain ViT classifier. [default: one for 64 channels]", 1, 4096);
 
     private readonly Option<RgbValues[]> _pixels = OptionOf.Choice(
         "--pixels",
@@ -200,7 +203,7 @@ internal sealed class StudyMergingOptions
         command.Add(_methods);
         command.Add(_schedules);
         _ofMethods.AddTo(command);
-        foreach (var option in new Option[] { _unweighted, _throughputBatch, _throughputRuns, _pictures, _published, _heads, _pixels, _crop })
+        foreach (var option in new Option[] { _unweighted, _throughputBatch, _throughputRuns, _pictures, _published, _pixels, _crop })
         {
             command.Add(option);
         }
@@ -239,7 +242,6 @@ internal sealed class StudyMergingOptions
     public IReadOnlyList<PublishedResult> Published(ParseResult arguments) =>
         arguments.GetValue(_published) is { } model ? PublishedMerging.Of(model) : [];
 
-    public int? Heads(ParseResult arguments) => arguments.GetValue(_heads);
 
     /// <summary>How images become the input of a plain ViT classifier.</summary>
     public PreprocessOptions Preprocess(ParseResult arguments, (int Height, int Width) size)

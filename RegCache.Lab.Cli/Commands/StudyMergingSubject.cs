@@ -40,6 +40,9 @@ internal sealed class StudyMergingSubject : IDisposable
 
     public PreprocessOptions Preprocess { get; }
 
+    /// <summary>What was assumed about the model, one sentence each.</summary>
+    public required IReadOnlyList<string> Assumptions { get; init; }
+
     /// <summary>Loads model and data, and opens the run directory.</summary>
     public static StudyMergingSubject Open(CommandContext context, StudyMergingOptions options)
     {
@@ -63,7 +66,7 @@ internal sealed class StudyMergingSubject : IDisposable
     private static StudyMergingSubject OpenClip(CommandContext context, RunSettings run, ModelSettings model, ClassFolderDataset dataset)
     {
         var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model));
-        return Finish(context, run, dataset, clip, clip.Model.Vision, clip.Name, clip.Hash, clip.Preprocess,
+        return Finish(context, run, dataset, clip, clip.Model.Vision, (clip.Name, clip.Location, clip.Assumptions), clip.Hash, clip.Preprocess,
             directory => ClassifierSetup.Make(clip, model, dataset.ClassNames, directory));
     }
 
@@ -71,10 +74,18 @@ internal sealed class StudyMergingSubject : IDisposable
         CommandContext context, StudyMergingOptions options, RunSettings run, ModelSettings model, ClassFolderDataset dataset)
     {
         var placement = ComputeSetup.LoadOptions(run, model);
-        var vit = VitClassifierLoader.Load(
-            model.Path, new() { Heads = options.Heads(context.Arguments), Device = placement.Device, Type = placement.Type, Backend = placement.Backend });
+        var assumptions = new List<string>();
+        var vit = VitClassifierLoader.Load(model.Path, new()
+        {
+            Heads = model.Heads,
+            WeightsKey = model.WeightsKey,
+            Assumptions = assumptions,
+            Device = placement.Device,
+            Type = placement.Type,
+            Backend = placement.Backend,
+        });
         var (classes, name) = (vit.Config.EmbedDim, Path.GetFileNameWithoutExtension(model.Path));
-        return Finish(context, run, dataset, vit, vit.Vision, name, ContentHash.OfFile(model.Path),
+        return Finish(context, run, dataset, vit, vit.Vision, (name, Path.GetFullPath(model.Path), assumptions), ContentHash.OfFile(model.Path),
             options.Preprocess(context.Arguments, vit.Config.Vision.ImageSize),
             _ => classes == dataset.ClassNames.Count
                 // Its features are the logits already.
@@ -87,9 +98,9 @@ internal sealed class StudyMergingSubject : IDisposable
         CommandContext context,
         RunSettings run,
         ClassFolderDataset dataset,
-        IDisposable model,
+        IDisposable owned,
         VisionTower tower,
-        string name,
+        (string Name, string Location, IReadOnlyList<string> Assumptions) model,
         string hash,
         PreprocessOptions preprocess,
         Func<RunDirectory, ZeroShotClassifier> classifier)
@@ -97,15 +108,19 @@ internal sealed class StudyMergingSubject : IDisposable
         RunDirectory? directory = null;
         try
         {
-            directory = RunDirectory.Open(run.RunDirectory ?? Path.Combine("runs", $"merging_{name}".ToLowerInvariant()), run.Force, context.Progress);
+            directory = RunDirectory.Open(
+                run.RunDirectory ?? RunDirectory.Claim(Path.Combine("runs", $"merging_{model.Name}".ToLowerInvariant()), model.Location, context.Progress),
+                run.Force,
+                context.Progress);
+            model.Assumptions.ToList().ForEach(directory.Progress.Message);
             var images = new FolderImageSource(
                 dataset, new(preprocess), options: new() { SkipBadImages = run.SkipBadImages }, cancellation: context.Cancellation);
-            return new(model, tower, name, hash, directory, classifier(directory), images, preprocess);
+            return new(owned, tower, model.Name, hash, directory, classifier(directory), images, preprocess) { Assumptions = model.Assumptions };
         }
         catch
         {
             directory?.Dispose();
-            model.Dispose();
+            owned.Dispose();
             throw;
         }
     }

@@ -24,6 +24,15 @@ internal sealed class ModelOptions
         HelpName = "TAG",
     };
 
+    private readonly Option<int?> _heads = OptionOf.OptionalNumber(
+        "--heads", "Attention heads of the vision tower, where no configuration tells them. [default: as published models of its shapes]", 1, 4096);
+
+    private readonly Option<string?> _key = new("--weights-key")
+    {
+        Description = "Which model of a checkpoint that holds several: model_ema, state_dict.teacher, ... [default: the only one]",
+        HelpName = "KEY",
+    };
+
     private readonly Option<bool> _literal = new("--literal-activation")
     {
         Description = "Run the activation that the configuration names, even where the weights are known to need quick GELU.",
@@ -44,7 +53,7 @@ internal sealed class ModelOptions
     /// <summary>Adds the options of the model alone.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _model, _config, _pretrained, _literal })
+        foreach (var option in new Option[] { _model, _config, _pretrained, _heads, _key, _literal })
         {
             command.Add(option);
         }
@@ -64,5 +73,7 @@ internal sealed class ModelOptions
         arguments.GetValue(_pretrained) ?? "local",
         arguments.GetValue(_literal),
         arguments.GetValue(_classifier),
-        arguments.GetValue(_prompts));
+        arguments.GetValue(_prompts),
+        arguments.GetValue(_heads),
+        arguments.GetValue(_key));
 }

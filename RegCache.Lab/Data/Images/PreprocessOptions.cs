@@ -41,6 +41,15 @@ public sealed record PreprocessOptions(int Height, int Width)
     /// </summary>
     public double CropRatio { get; init; } = 1;
 
+    /// <summary>
+    /// What the image is resized to before the middle is cut out, where that is not the input's size: both sides with
+    /// <see cref="ResizeMode.Squash"/>, the shorter one with <see cref="ResizeMode.Shortest"/>.
+    /// </summary>
+    public (int Height, int Width)? ResizeTo { get; init; }
+
+    /// <summary>Half of an odd surplus is rounded down, as HuggingFace does; false: to the even number, as torchvision does.</summary>
+    public bool CropRoundsDown { get; init; }
+
     /// <summary>How the image's shape is fitted to the input's.</summary>
     public ResizeMode ResizeMode { get; init; } = ResizeMode.Shortest;
 

@@ -15,17 +15,13 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
     public static ResizeGeometry For(PreprocessOptions options, DecodedImage image)
     {
         int width = image.Width, height = image.Height;
+        var target = options.ResizeTo ?? (Enlarged(options.Height, options.CropRatio), Enlarged(options.Width, options.CropRatio));
         var (resizedWidth, resizedHeight) = options.ResizeMode switch
         {
-            ResizeMode.Squash => (options.Width, options.Height),
+            ResizeMode.Squash => options.ResizeTo is { } squashed ? (squashed.Width, squashed.Height) : (options.Width, options.Height),
             ResizeMode.Longest => KeepRatio(options, width, height, Math.Max),
-            ResizeMode.Shortest when options.Width == options.Height =>
-                ShorterSide(Enlarged(options.Width, options.CropRatio), width, height),
-            ResizeMode.Shortest => KeepRatio(
-                options with { Width = Enlarged(options.Width, options.CropRatio), Height = Enlarged(options.Height, options.CropRatio) },
-                width,
-                height,
-                Math.Min),
+            ResizeMode.Shortest when target.Width == target.Height => ShorterSide(target.Width, width, height),
+            ResizeMode.Shortest => KeepRatio(options with { Width = target.Width, Height = target.Height }, width, height, Math.Min),
             _ => throw new UnreachableException(),
         };
         if (resizedWidth < 1 || resizedHeight < 1)
@@ -35,17 +31,19 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
                 "remove it or choose another resize mode.");
         }
 
-        // A surplus is cut off on both sides, its half rounded half-even; a gap is filled with the smaller half in front.
+        // A surplus is cut off on both sides, its half rounded; a gap is filled with the smaller half in front.
         return new ResizeGeometry(
             resizedWidth,
             resizedHeight,
             new CropBox(
-                Math.Max(0, HalfEven(resizedWidth - options.Width)),
-                Math.Max(0, HalfEven(resizedHeight - options.Height)),
+                Math.Max(0, Half(resizedWidth - options.Width)),
+                Math.Max(0, Half(resizedHeight - options.Height)),
                 Math.Min(resizedWidth, options.Width),
                 Math.Min(resizedHeight, options.Height)),
             Math.Max(0, (options.Width - resizedWidth) / 2),
             Math.Max(0, (options.Height - resizedHeight) / 2));
+
+        int Half(int surplus) => options.CropRoundsDown ? surplus / 2 : (int)Math.Round(surplus / 2.0, MidpointRounding.ToEven);
     }
 
     private static int Enlarged(int side, double ratio) => (int)Math.Floor(side / ratio);
@@ -62,8 +60,6 @@ internal readonly record struct ResizeGeometry(int ResizedWidth, int ResizedHeig
         var ratio = choose((double)height / options.Height, (double)width / options.Width);
         return ((int)Math.Round(width / ratio, MidpointRounding.ToEven), (int)Math.Round(height / ratio, MidpointRounding.ToEven));
     }
-
-    private static int HalfEven(int difference) => (int)Math.Round(difference / 2.0, MidpointRounding.ToEven);
 }
 
 /// <summary>A rectangle of whole pixels.</summary>
