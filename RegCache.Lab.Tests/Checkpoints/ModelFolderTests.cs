@@ -151,7 +151,7 @@ public sealed class ModelFolderTests : IDisposable
     public void PreprocessingOfOpenClipThatIsNotDoneIsRefusedByName(string json, string named)
     {
         Put("open_clip_model.safetensors");
-        File.WriteAllText(_folder["open_clip_config.json"], $$"""{"model_cfg":{},"preprocess_cfg":{{json}}}""");
+        File.WriteAllText(_folder["open_clip_config.json"], $$"""{"model_cfg":{},"preprocess_cfg":{{json}} }""");
 
         Assert.Contains(named, Complaint(() => ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig())), StringComparison.Ordinal);
     }
@@ -289,7 +289,7 @@ public sealed class ModelFolderTests : IDisposable
         {
             File.WriteAllText(
                 _folder[$"{stem}{extension}.index.json"],
-                $$"""{"metadata":{},"weight_map":{"a":"{{Path.GetFileName(paths[0])}}","b":"{{Path.GetFileName(paths[1])}}"}}""");
+                $$"""{"metadata":{},"weight_map":{"a":"{{Path.GetFileName(paths[0])}}","b":"{{Path.GetFileName(paths[1])}}"} }""");
         }
 
         return paths;
