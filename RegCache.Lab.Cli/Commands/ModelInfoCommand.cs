@@ -15,6 +15,12 @@ internal sealed class ModelInfoCommand : KitCommand
 
     private readonly Option<string?> _config = new("--model-config") { Description = "Configuration file or name.", HelpName = "FILE|NAME" };
 
+    private readonly Option<string?> _pretrained = new("--pretrained") { Description = "Tag of the weights, for the choice of activation: openai, ...", HelpName = "TAG" };
+
+    private readonly Option<int?> _heads = OptionOf.OptionalNumber("--heads", "Attention heads of the vision tower, where no configuration tells them.", 1, 4096);
+
+    private readonly Option<string?> _key = new("--weights-key") { Description = "Which model of a checkpoint that holds several: model_ema, ...", HelpName = "KEY" };
+
     private readonly Option<bool> _tensors = new("--tensors") { Description = "List every tensor." };
 
     private readonly Option<string?> _images = new("--images")
@@ -37,7 +43,7 @@ internal sealed class ModelInfoCommand : KitCommand
     public override void Declare(Command command)
     {
         command.Add(_model);
-        foreach (var option in new Option[] { _config, _tensors, _images, _count, _skipBadImages })
+        foreach (var option in new Option[] { _config, _pretrained, _heads, _key, _tensors, _images, _count, _skipBadImages })
         {
             command.Add(option);
         }
@@ -47,7 +53,13 @@ internal sealed class ModelInfoCommand : KitCommand
     public override int Run(CommandContext context)
     {
         var arguments = context.Arguments;
-        using var clip = LoadedClip.Load(arguments.GetRequiredValue(_model), new() { Config = arguments.GetValue(_config) });
+        using var clip = LoadedClip.Load(arguments.GetRequiredValue(_model), new()
+        {
+            Config = arguments.GetValue(_config),
+            Pretrained = arguments.GetValue(_pretrained) ?? "local",
+            Heads = arguments.GetValue(_heads),
+            WeightsKey = arguments.GetValue(_key),
+        });
         PrintArchitecture(context.Output, clip);
         if (arguments.GetValue(_tensors))
         {
@@ -74,7 +86,7 @@ internal sealed class ModelInfoCommand : KitCommand
         var (vision, text) = (config.Vision, config.Text);
         output.WriteLine($"model      : {clip.Name}");
         output.WriteLine($"sha-256    : {clip.Hash}");
-        output.WriteLine($"vision     : {vision.Layers} blocks, width {vision.Width}, {vision.Heads} heads, patch {vision.PatchSize}, image {vision.ImageSize.Height}x{vision.ImageSize.Width}, {1 + vision.Patches} tokens");
+        output.WriteLine($"vision     : {vision.Layers} blocks, width {vision.Width}, {vision.Heads} heads, patch {vision.PatchSize}, image {vision.ImageSize.Height}x{vision.ImageSize.Width}, {vision.ClassTokens + vision.Patches} tokens");
         output.WriteLine(text is null
             ? "text       : none"
             : $"text       : {text.Layers} blocks, width {text.Width}, {text.Heads} heads, context {text.ContextLength}, vocabulary {text.VocabSize}");
@@ -84,6 +96,11 @@ internal sealed class ModelInfoCommand : KitCommand
         if (clip.Differences.Length > 0)
         {
             output.WriteLine($"besides    : {clip.Differences}");
+        }
+
+        foreach (var assumption in clip.Assumptions)
+        {
+            output.WriteLine($"note       : {assumption}");
         }
     }
 

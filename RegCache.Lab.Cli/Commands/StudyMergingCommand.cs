@@ -147,7 +147,6 @@ internal sealed class StudyMergingOptions
         CustomParser = result => OptionOf.Parse(result, text => PublishedMerging.Of(text)[0].Model),
     };
 
-    private readonly Option<int?> _heads = OptionOf.OptionalNumber("--heads", "Attention heads of a plain ViT classifier. [default: one for 64 channels]", 1, 4096);
 
     private readonly Option<RgbValues[]> _pixels = OptionOf.Choice(
         "--pixels",
@@ -177,7 +176,7 @@ internal sealed class StudyMergingOptions
         command.Add(_methods);
         command.Add(_schedules);
         _ofMethods.AddTo(command);
-        foreach (var option in new Option[] { _unweighted, _throughputBatch, _throughputRuns, _pictures, _published, _heads, _pixels, _crop })
+        foreach (var option in new Option[] { _unweighted, _throughputBatch, _throughputRuns, _pictures, _published, _pixels, _crop })
         {
             command.Add(option);
         }
@@ -192,7 +191,6 @@ internal sealed class StudyMergingOptions
         var options = Model.Read(arguments, new()
         {
             ValidationImages = Data.Read(arguments).Require(DataVariable.ImageNetValidation),
-            Heads = Heads(arguments),
             VitPreprocess = size => Preprocess(arguments, size),
             DefaultRunDirectory = model => Path.Combine("runs", $"merging_{model}".ToLowerInvariant()),
         });
@@ -230,7 +228,6 @@ internal sealed class StudyMergingOptions
     public IReadOnlyList<PublishedResult> Published(ParseResult arguments) =>
         arguments.GetValue(_published) is { } model ? PublishedMerging.Of(model) : [];
 
-    public int? Heads(ParseResult arguments) => arguments.GetValue(_heads);
 
     /// <summary>How images become the input of a plain ViT classifier.</summary>
     public PreprocessOptions Preprocess(ParseResult arguments, (int Height, int Width) size)

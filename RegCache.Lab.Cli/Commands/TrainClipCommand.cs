@@ -67,14 +67,14 @@ internal sealed class TrainClipCommand : KitCommand
         torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
         var device = Experiment.Find(arguments.GetValue(_device));
         using var directory = RunDirectory.Open(
-            arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file)),
+            arguments.GetValue(_runDirectory) ?? DefaultDirectory(file),
             arguments.GetValue(_force),
             context.Progress);
         using var train = Pairs(config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
         train.Inventory.Tell(directory.Progress);
         using var validation = config.ValData is { } data ? Pairs(config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
         validation?.Inventory.Tell(directory.Progress);
-        using var start = Start(config, device);
+        using var start = Start(config, device, directory.Progress);
         var unreadable = arguments.GetValue(_skipBadImages) ? new UnreadablePairs(directory.Progress) : null;
         using var task = new ClipTask(start.Model, train, validation, start.Preprocess, start.Tokenizer, config, unreadable);
         var metrics = _reportTo.Train(context, directory, task, config.Loop);
@@ -128,11 +128,17 @@ internal sealed class TrainClipCommand : KitCommand
             : new WebDatasetSource(files);
     }
 
-    private static TrainingStart Start(ClipTrainingConfig config, torch.Device device)
+    // A pipe gives a run no name.
+    private static string DefaultDirectory(string file) => file.StartsWith("/dev/", StringComparison.Ordinal) || file.StartsWith("/proc/", StringComparison.Ordinal)
+        ? throw new UserException($"--config {file} gives the run no name; give --run-dir.")
+        : System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file));
+
+    private static TrainingStart Start(ClipTrainingConfig config, torch.Device device, IWorkProgress progress)
     {
         if (config.Pretrained is { } path)
         {
-            var loaded = LoadedClip.Load(path, new() { Config = config.Model, Device = device });
+            var loaded = LoadedClip.Load(path, new() { Config = config.Model, WeightsKey = config.WeightsKey, Device = device });
+            loaded.Assumptions.ToList().ForEach(progress.Message);
             return new(loaded.Model, loaded.Preprocess, Tokenizer(config, loaded.Model.Config), loaded.Hash);
         }
 

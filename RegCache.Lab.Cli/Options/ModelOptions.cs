@@ -26,6 +26,15 @@ internal sealed class ModelOptions
         DefaultValueFactory = _ => "local",
     };
 
+    private readonly Option<int?> _heads = OptionOf.OptionalNumber(
+        "--heads", "Attention heads of the vision tower, where no configuration tells them. [default: as published models of its shapes]", 1, 4096);
+
+    private readonly Option<string?> _key = new("--weights-key")
+    {
+        Description = "Which model of a checkpoint that holds several: model_ema, state_dict.teacher, ... [default: the only one]",
+        HelpName = "KEY",
+    };
+
     private readonly Option<bool> _literal = new("--literal-activation")
     {
         Description = "Run the activation that the configuration names, even where the weights are known to need quick GELU.",
@@ -44,7 +53,7 @@ internal sealed class ModelOptions
     };
 
     /// <summary>Adds them to a command.</summary>
-    public void AddTo(Command command) => command.AddGroup(OptionGroups.Model, _model, _config, _pretrained, _literal, _classifier, _prompts);
+    public void AddTo(Command command) => command.AddGroup(OptionGroups.Model, _model, _config, _pretrained, _heads, _key, _literal, _classifier, _prompts);
 
     /// <summary>What they say.</summary>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
@@ -52,6 +61,8 @@ internal sealed class ModelOptions
         Model = arguments.GetRequiredValue(_model),
         ModelConfig = arguments.GetValue(_config),
         Pretrained = arguments.GetRequiredValue(_pretrained),
+        Heads = arguments.GetValue(_heads),
+        WeightsKey = arguments.GetValue(_key),
         LiteralActivation = arguments.GetValue(_literal),
         Classifier = arguments.GetValue(_classifier),
         Prompts = arguments.GetValue(_prompts),

@@ -84,11 +84,17 @@ public sealed record VisionConfig
     /// </summary>
     public int ClassTokens { get; init; } = 1;
 
+    /// <summary>False when the pooled tokens are the feature as they are (<c>proj_type</c> "none").</summary>
+    public bool HasProjection { get; init; } = true;
+
     /// <summary>The epsilon of every LayerNorm (<c>norm_kwargs.eps</c>).</summary>
     public double Epsilon { get; init; } = 1e-5;
 
     /// <summary>Number of attention heads.</summary>
     public int Heads => Width / HeadWidth;
+
+    /// <summary>Number of tokens that together become the feature.</summary>
+    public int PooledTokens => PoolType == VisionPooling.ClassToken ? ClassTokens : 1;
 
     /// <summary>Hidden channels of the MLP.</summary>
     public int MlpWidth => (int)(Width * MlpRatio);

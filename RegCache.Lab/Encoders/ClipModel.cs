@@ -1,3 +1,4 @@
+using System.Text.Json;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
@@ -65,6 +66,12 @@ public sealed record ClipLoadOptions
     /// <summary>Tag of the weights ("openai", "laion2b", ...), by which quick GELU is chosen where they need it.</summary>
     public string Pretrained { get; init; } = "local";
 
+    /// <summary>Attention heads of the vision tower, where no configuration tells them; null: as published models of its shapes have.</summary>
+    public int? Heads { get; init; }
+
+    /// <summary>Where the model's tensors are in a checkpoint of several models, such as "model_ema"; null: wherever the only model is.</summary>
+    public string? WeightsKey { get; init; }
+
     /// <summary>Keep the activation that the configuration names, even where the weights need another.</summary>
     public bool LiteralActivation { get; init; }
 
@@ -82,39 +89,39 @@ public sealed record ClipLoadOptions
 public sealed class LoadedClip : IDisposable
 {
     private readonly ModelFolder _folder;
+    private string? _weightsKey;
 
-    private LoadedClip(ModelFolder folder, ClipModel model, string pretrained, PreprocessOptions preprocess, string hash, string differences)
-    {
-        _folder = folder;
-        Model = model;
-        Pretrained = pretrained;
-        Preprocess = preprocess;
-        Hash = hash;
-        Differences = differences;
-    }
+    private LoadedClip(ModelFolder folder, ClipModel model) => (_folder, Model) = (folder, model);
 
     /// <summary>The model.</summary>
     public ClipModel Model { get; }
 
     /// <summary>The model's name, for files and tables: its folder's, or its file's.</summary>
-    public string Name => Path.GetFileNameWithoutExtension(_folder.Weights) is var file && file is "model" or "open_clip_model" or "pytorch_model" or "open_clip_pytorch_model"
-        ? Path.GetFileName(Path.GetFullPath(_folder.Folder))
-        : file;
+    public string Name => _folder.Name;
 
     /// <summary>The folder of the weight file.</summary>
     public string Folder => _folder.Folder;
 
+    /// <summary>The full path of the weight file, or of the index of its shards.</summary>
+    public string Location => Path.GetFullPath(_folder.Weights);
+
     /// <summary>Tag of the weights.</summary>
-    public string Pretrained { get; }
+    public string Pretrained { get; private init; } = "";
 
     /// <summary>How images become input.</summary>
-    public PreprocessOptions Preprocess { get; }
+    public required PreprocessOptions Preprocess { get; init; }
 
-    /// <summary>SHA-256 of the weight file, hexadecimal.</summary>
-    public string Hash { get; }
+    /// <summary>SHA-256 of the weight file, hexadecimal; of shards that of all of them one after the other.</summary>
+    public required string Hash { get; init; }
+
+    /// <summary>What results of the model depend on: the weights, the architecture and how images are prepared.</summary>
+    public string Identity => $"{Hash}-{ContentHash.OfValue(new { architecture = Model.Config.ToString(), preprocess = Preprocess.ToString(), _weightsKey })}";
 
     /// <summary>What the file holds beyond the model, as one clause; empty when it fits exactly.</summary>
-    public string Differences { get; }
+    public required string Differences { get; init; }
+
+    /// <summary>What neither the weights nor a configuration told and was assumed, one sentence each; to be shown, and kept with results.</summary>
+    public IReadOnlyList<string> Assumptions { get; private init; } = [];
 
     /// <summary>Loads a model.</summary>
     /// <param name="path">A model folder or a weight file.</param>
@@ -125,26 +132,40 @@ public sealed class LoadedClip : IDisposable
         options ??= new();
         var folder = ModelFolder.Open(path);
         using var file = WeightFile.Open(folder.Weights);
-        var state = StateDictLoader.Load(file);
-        var (config, source) = FindConfig(folder, options, file, state);
-        config = QuickGeluRule.Apply(config, $"{options.Pretrained} {Path.GetFileName(folder.Weights)}", file.Container, options.LiteralActivation);
+        var state = StateDictLoader.Load(file, options.WeightsKey);
+        var assumptions = new List<string>();
+        var found = FoundConfig.Find(folder, options, file, state, assumptions);
+        var origin = new WeightOrigin(
+            options.Pretrained,
+            Path.GetFileName(folder.Weights),
+            file.Container == WeightContainer.TorchScript || file.Tensors.Any(entry => entry.Name.EndsWith(WeightOrigin.OpenAiBuffer, StringComparison.Ordinal)));
+        var config = QuickGeluRule.Apply(found.Config, found.Activation, origin, options.LiteralActivation, assumptions);
         state = StateDictLoader.Fit(state, config);
         var differences = ClipParameters.Compare(state, config);
         if (differences.Missing.Count + differences.WrongShapes.Count > 0)
         {
+            // One of another type than a tensor is told by its name.
+            _ = differences.Missing.Where(state.Unreadable.ContainsKey).Select(name => state[name]).FirstOrDefault();
             throw new UserException(
-                $"{folder.Weights} does not fit the configuration ({source}): {differences}; give the one that belongs to these weights (--model-config).");
+                $"{folder.Weights} does not fit the configuration ({found.Source}): {differences}; give the one that belongs to these weights (--model-config).");
+        }
+
+        if (!config.Vision.HasProjection)
+        {
+            assumptions.Add($"The weights have no projection: image features are the {config.EmbedDim} pooled channels, which no text feature is comparable with.");
         }
 
         using var scope = torch.NewDisposeScope();
         var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type), options.Backend);
-        return new(
-            folder,
-            model,
-            options.Pretrained,
-            folder.LoadPreprocess(config.Vision, File.Exists(options.Config) ? options.Config : null),
-            ContentHash.OfFile(folder.Weights),
-            differences.ToString());
+        return new(folder, model)
+        {
+            _weightsKey = options.WeightsKey,
+            Pretrained = options.Pretrained,
+            Preprocess = folder.LoadPreprocess(config.Vision, found.File, found.IsResized),
+            Hash = ContentHash.OfFiles(WeightShards.FilesOf(folder.Weights)),
+            Differences = differences.ToString(),
+            Assumptions = assumptions,
+        };
     }
 
     /// <summary>The tokenizer beside the weights.</summary>
@@ -159,12 +180,39 @@ public sealed class LoadedClip : IDisposable
     /// <inheritdoc />
     public void Dispose() => Model.Dispose();
 
-    private static (ClipConfig Config, string Source) FindConfig(ModelFolder folder, ClipLoadOptions options, WeightFile file, StateDict state)
+    /// <summary>The configuration of a model and where it was found.</summary>
+    /// <param name="Config">The configuration, without the parts that the weights lack.</param>
+    /// <param name="Source">Where it was found, for messages.</param>
+    /// <param name="Activation">What its activation is worth.</param>
+    /// <param name="File">The configuration file that also tells how images are prepared; null for none.</param>
+    /// <param name="IsResized">Whether the files beside the weights are for another configuration.</param>
+    private sealed record FoundConfig(ClipConfig Config, string Source, ActivationOrigin Activation, (JsonElement Json, string Path)? File = null, bool IsResized = false)
     {
-        var (config, source) = options.Config is { } named && ClipConfigs.Find(named) is { } known ? (known, named)
-            : (options.Config ?? folder.Config) is { } path ? (ClipConfigJson.Load(path), path)
-            : ClipConfigJson.FromMetadata(file) is { } embedded ? (embedded, "in the weight file")
-            : (ClipArchitecture.Infer(state), "inferred from the tensors' shapes");
-        return (ClipArchitecture.WithoutAbsentText(config, state), source);
+        public static FoundConfig Find(ModelFolder folder, ClipLoadOptions options, WeightFile file, StateDict state, ICollection<string> assumptions)
+        {
+            if (options.Config is { } name && ClipConfigs.Find(name) is { } known)
+            {
+                // What the folder's own configuration says about images still holds.
+                var beside = folder.Config is { } own ? (JsonFields.ReadFile(own), own) : ((JsonElement, string)?)null;
+                return Of(known, name, known.QuickGelu ? ActivationOrigin.Said : ActivationOrigin.Default) with { File = beside, IsResized = true };
+            }
+
+            if ((options.Config ?? folder.Config) is { } path)
+            {
+                var json = JsonFields.ReadFile(path);
+                return Of(ClipConfigJson.Parse(json, path), path, Said(json)) with { File = (json, path), IsResized = options.Config is not null };
+            }
+
+            return ClipConfigJson.FromMetadata(file) is { } embedded
+                ? Of(ClipConfigJson.Parse(embedded.Json, embedded.Source), "in the weight file", Said(embedded.Json))
+                : Of(ClipArchitecture.Infer(state, options.Heads, assumptions), "inferred from the tensors' shapes", ActivationOrigin.Unknown);
+
+            FoundConfig Of(ClipConfig config, string source, ActivationOrigin activation) =>
+                options.Heads is { } heads && heads != config.Vision.Heads
+                    ? throw new UserException($"The configuration ({source}) says {config.Vision.Heads} heads, not {heads}; leave out --heads or give another --model-config.")
+                    : new(ClipArchitecture.WithoutAbsentParts(config, state), source, activation);
+        }
+
+        private static ActivationOrigin Said(JsonElement json) => ClipConfigJson.NamesActivation(json) ? ActivationOrigin.Said : ActivationOrigin.Default;
     }
 }

@@ -11,7 +11,7 @@ public sealed class VisionTower
     private readonly Tensor? _classEmbedding;
     private readonly Tensor _positionEmbedding;
     private readonly LayerNorm? _preNorm;
-    private readonly Tensor _projection;
+    private readonly Tensor? _projection;
     private readonly Tensor? _projectionBias;
     private PatchEmbedding? _preparedPatches;
 
@@ -38,8 +38,8 @@ public sealed class VisionTower
         Backend = backend;
         Running = new(Blocks, backend);
         FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
-        var pooled = Config.PoolType == VisionPooling.ClassToken ? width * leading : width;
-        _projection = weights.Take("visual.proj", pooled, config.EmbedDim);
+        Features = config.EmbedDim;
+        _projection = Config.HasProjection ? weights.Take("visual.proj", width * Config.PooledTokens, config.EmbedDim) : null;
         _projectionBias = weights.TakeIfPresent("visual.proj_bias", config.EmbedDim);
     }
 
@@ -62,10 +62,10 @@ public sealed class VisionTower
     public LayerNorm FinalNorm { get; }
 
     /// <summary>Device and number type that images must have.</summary>
-    public (torch.Device Device, torch.ScalarType Type) Placement => (_projection.device, _projection.dtype);
+    public (torch.Device Device, torch.ScalarType Type) Placement => (Patches.Weight.device, Patches.Weight.dtype);
 
     /// <summary>Channels E of an image feature.</summary>
-    public int Features => (int)_projection.shape[1];
+    public int Features { get; }
 
     /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,k+N,C] with k class tokens.</summary>
     /// <param name="images">Normalised images.</param>
@@ -100,7 +100,8 @@ public sealed class VisionTower
     /// <summary>Pools and projects the stream that leaves the last block to image features [B,E], not normalised.</summary>
     public Tensor Project(TokenBatch output) => TensorScope.Run(() =>
     {
-        var features = Pool(output).matmul(_projection);
+        var pooled = Pool(output);
+        var features = _projection is null ? pooled : pooled.matmul(_projection);
         return _projectionBias is null ? features : features + _projectionBias;
     });
 

@@ -59,9 +59,10 @@ public sealed class Experiment : IDisposable
 
             SetProcess(options);
             Backend = ChooseBackend(options, progress);
-            (Model, _clip, Name, Hash, Preprocess) = Load(options, Backend);
+            (Model, _clip, Name, Hash, Preprocess, ModelKey, Assumptions) = Load(options, Backend);
             _owned.Add(Model);
             _directory = OpenDirectory();
+            Assumptions.ToList().ForEach(Progress.Message);
             Search = search is null ? Shapes(ShapesSplit.Validation, options.SearchCount) : Some(Source(search), options.SearchCount);
             Validation = validation is null ? Shapes(ShapesSplit.Test, options.ValidationCount) : Some(Source(validation), options.ValidationCount);
         }
@@ -91,8 +92,11 @@ public sealed class Experiment : IDisposable
     /// <summary>SHA-256 of the weight file.</summary>
     public string Hash { get; }
 
-    /// <summary>Identifies weights, activation, precision and device, for stage keys.</summary>
-    public string ModelKey => $"{Hash}-{Model.Config.QuickGelu}-{Options.Precision}-{Options.Device}";
+    /// <summary>Identifies weights, architecture, preprocessing, precision and device, for stage keys.</summary>
+    public string ModelKey { get; }
+
+    /// <summary>What neither the weights nor a configuration told and was assumed, one sentence each.</summary>
+    public IReadOnlyList<string> Assumptions { get; }
 
     /// <summary>How the layers run; null: by tensor operators.</summary>
     public OneDnnBackend? Backend { get; }
@@ -237,6 +241,8 @@ public sealed class Experiment : IDisposable
                 data,
                 KitVersions.Current)
             {
+                Architecture = Model.Config.ToString(),
+                Assumptions = Assumptions,
                 Inventory = [.. _folders.Values.Select(source => source.Inventory)],
             },
             result);
@@ -281,28 +287,42 @@ public sealed class Experiment : IDisposable
         return new(options.Execution);
     }
 
-    private static (ClipModel Model, LoadedClip? Clip, string Name, string Hash, PreprocessOptions Preprocess) Load(
-        ExperimentOptions options, OneDnnBackend? backend)
+    private static Opened Load(ExperimentOptions options, OneDnnBackend? backend)
     {
         var path = options.Model ?? ModelFolder.FindDemo();
         var device = Find(options.Device);
         var type = options.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+        var computes = $"{options.Precision}-{options.Device}";
         if (File.Exists(path) && VitClassifierLoader.Recognises(path))
         {
-            var vit = VitClassifierLoader.Load(path, new() { Heads = options.Heads, Device = device, Type = type, Backend = backend });
-            return (vit, null, Path.GetFileNameWithoutExtension(path), ContentHash.OfFile(path), options.VitPreprocess(vit.Config.Vision.ImageSize));
+            var assumptions = new List<string>();
+            var vit = VitClassifierLoader.Load(path, new()
+            {
+                Heads = options.Heads,
+                WeightsKey = options.WeightsKey,
+                Assumptions = assumptions,
+                Device = device,
+                Type = type,
+                Backend = backend,
+            });
+            var (hash, preprocess) = (ContentHash.OfFile(path), options.VitPreprocess(vit.Config.Vision.ImageSize));
+            return new(
+                vit, null, Path.GetFileNameWithoutExtension(path), hash, preprocess,
+                $"{hash}-{ContentHash.OfValue(new { vit = vit.Config.ToString(), pixels = preprocess.ToString(), options.WeightsKey })}-{computes}", assumptions);
         }
 
         var clip = LoadedClip.Load(path, new()
         {
             Config = options.ModelConfig,
             Pretrained = options.Pretrained,
+            Heads = options.Heads,
+            WeightsKey = options.WeightsKey,
             LiteralActivation = options.LiteralActivation,
             Device = device,
             Type = type,
             Backend = backend,
         });
-        return (clip.Model, clip, clip.Name, clip.Hash, clip.Preprocess);
+        return new(clip.Model, clip, clip.Name, clip.Hash, clip.Preprocess, $"{clip.Identity}-{computes}", clip.Assumptions);
     }
 
     private static PromptSet Prompts(string? path, IReadOnlyList<string>? folders) =>
@@ -319,9 +339,13 @@ public sealed class Experiment : IDisposable
 
     private static IImageSource Some(IImageSource source, int? count) => count is { } most ? new ImageSubset(source, most) : source;
 
-    private RunDirectory? OpenDirectory() => (Options.RunDirectory ?? Options.DefaultRunDirectory?.Invoke(Name)) is { } path
-        ? RunDirectory.Open(path, Options.Force, _progress)
-        : null;
+    private RunDirectory? OpenDirectory()
+    {
+        var place = Path.GetFullPath(Options.Model ?? ModelFolder.FindDemo());
+        var path = Options.RunDirectory
+            ?? (Options.DefaultRunDirectory is { } usual ? RunDirectory.Claim(usual(Name), _clip?.Location ?? place, _progress) : null);
+        return path is null ? null : RunDirectory.Open(path, Options.Force, _progress);
+    }
 
     // Generated pictures have one size; the model decides how they are normalised, the same in all three channels.
     private ShapesImageSource Shapes(ShapesSplit split, int? count) => new(
@@ -420,4 +444,8 @@ public sealed class Experiment : IDisposable
 
         return _calibrationImages;
     }
+
+    // What loading a model gives.
+    private sealed record Opened(
+        ClipModel Model, LoadedClip? Clip, string Name, string Hash, PreprocessOptions Preprocess, string Key, IReadOnlyList<string> Assumptions);
 }

@@ -26,8 +26,11 @@ public sealed record ExperimentOptions
     /// <summary>File of class names and prompt templates; null: the class folders' names, or those of the generated pictures.</summary>
     public string? Prompts { get; init; }
 
-    /// <summary>Attention heads of a plain ViT classifier; null: one for 64 channels.</summary>
+    /// <summary>Attention heads of the vision tower, where no configuration tells them; null: as published models of its shapes have.</summary>
     public int? Heads { get; init; }
+
+    /// <summary>Where the model's tensors are in a checkpoint of several models, such as "model_ema"; null: wherever the only model is.</summary>
+    public string? WeightsKey { get; init; }
 
     /// <summary>How images become the input of a plain ViT classifier, by its size [height, width].</summary>
     public Func<(int Height, int Width), PreprocessOptions> VitPreprocess { get; init; } =

@@ -23,6 +23,12 @@ public sealed record Provenance(
 {
     /// <summary>What the data sets held, and what was left out of them.</summary>
     public IReadOnlyList<DataInventory> Inventory { get; init; } = [];
+
+    /// <summary>The architecture of the model as it ran, with its activation.</summary>
+    public string Architecture { get; init; } = "";
+
+    /// <summary>What was assumed about the model, as its files do not tell it.</summary>
+    public IReadOnlyList<string> Assumptions { get; init; } = [];
 }
 
 /// <summary>The versions that a result depends on.</summary>
@@ -56,24 +62,32 @@ public static class ContentHash
     /// <summary>The SHA-256 of a file, 64 lower-case hexadecimal digits.</summary>
     /// <exception cref="UserException">The file cannot be read.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public static string OfFile(string path, CancellationToken cancellation = default)
-    {
-        try
-        {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
-            var buffer = new byte[ReadSize];
-            for (int read; (read = stream.Read(buffer)) > 0;)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                hash.AppendData(buffer, 0, read);
-            }
+    public static string OfFile(string path, CancellationToken cancellation = default) => OfFiles([path], cancellation);
 
-            return Convert.ToHexStringLower(hash.GetHashAndReset());
-        }
-        catch (Exception exception) when (FileErrors.IsFileError(exception))
+    /// <summary>The SHA-256 of files one after the other.</summary>
+    /// <exception cref="UserException">A file cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public static string OfFiles(IReadOnlyList<string> paths, CancellationToken cancellation = default)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[ReadSize];
+        foreach (var path in paths)
         {
-            throw FileErrors.ToUserException(exception, $"The file {path} cannot be read");
+            try
+            {
+                using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+                for (int read; (read = stream.Read(buffer)) > 0;)
+                {
+                    cancellation.ThrowIfCancellationRequested();
+                    hash.AppendData(buffer, 0, read);
+                }
+            }
+            catch (Exception exception) when (FileErrors.IsFileError(exception))
+            {
+                throw FileErrors.ToUserException(exception, $"The file {path} cannot be read");
+            }
         }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

@@ -8,6 +8,8 @@ namespace RegCache.Lab.Reports;
 /// </summary>
 public sealed class RunDirectory : IDisposable
 {
+    private const string OwnerFile = ".model";
+
     private readonly FileStream _lock;
     private readonly RunLog _log;
 
@@ -57,6 +59,48 @@ public sealed class RunDirectory : IDisposable
             }
 
             throw;
+        }
+    }
+
+    /// <summary>
+    /// The folder for the runs of a model that other models may be named like: the given one, or where that is another model's
+    /// the same with "-2", "-3", ... The folder keeps the model's place in a file.
+    /// </summary>
+    /// <param name="path">The folder by the model's name.</param>
+    /// <param name="owner">The full path of the model.</param>
+    /// <param name="progress">Is told when the folder is another's.</param>
+    /// <exception cref="UserException">The folder cannot be created or written.</exception>
+    public static string Claim(string path, string owner, IWorkProgress progress)
+    {
+        var number = 1;
+        while (true)
+        {
+            var candidate = number == 1 ? path : $"{path}-{number}";
+            var note = System.IO.Path.Combine(candidate, OwnerFile);
+            try
+            {
+                if (!File.Exists(note))
+                {
+                    Directory.CreateDirectory(candidate);
+                    AtomicFile.WriteText(note, owner + "\n");
+                }
+
+                if (File.ReadAllText(note).TrimEnd('\n') == owner)
+                {
+                    if (number > 1)
+                    {
+                        progress.Message($"The run directory {path} belongs to another model of this name; this run is kept in {candidate}.");
+                    }
+
+                    return candidate;
+                }
+            }
+            catch (Exception exception) when (FileErrors.IsFileError(exception))
+            {
+                throw FileErrors.ToUserException(exception, $"The run directory {candidate} cannot be used (--run-dir)");
+            }
+
+            number++;
         }
     }
 

@@ -131,22 +131,125 @@ public class ClipConfigTests
     }
 
     [Theory]
-    [InlineData("openai", "ViT-B-16", WeightContainer.TorchZip, true)]
-    [InlineData("laion400m_e32", "ViT-B-32", WeightContainer.TorchZip, true)]
-    [InlineData("laion400m_e32", "ViT-B-16", WeightContainer.TorchZip, false)]
-    [InlineData("metaclip_fullcc", "ViT-L-14", WeightContainer.Safetensors, true)]
-    [InlineData("dfn2b", "ViT-B-16", WeightContainer.Safetensors, true)]
-    [InlineData("laion2b_s34b_b79k", "ViT-B-32", WeightContainer.TorchZip, false)]
-    [InlineData(null, "ViT-B-32", WeightContainer.TorchScript, true)]
-    [InlineData(null, "ViT-B-32", WeightContainer.TorchZip, false)]
-    public void QuickGeluIsChosenForWeightsThatNeedIt(string? tag, string name, WeightContainer container, bool quick)
+    [InlineData("openai", "ViT-B-16", true)]
+    [InlineData("OpenAI", "ViT-L-14-336", true)]
+    [InlineData("laion400m_e32", "ViT-B-32", true)]
+    [InlineData("laion400m-e31", "ViT-B-32", true)]
+    [InlineData("laion400m_e32", "ViT-B-16", false)]
+    [InlineData("metaclip_fullcc", "ViT-L-14", true)]
+    [InlineData("metaclip_400m", "ViT-B-32", true)]
+    [InlineData("metaclip_altogether", "ViT-H-14", false)]
+    [InlineData("metaclip2_worldwide", "ViT-H-14-378", false)]
+    [InlineData("dfn2b", "ViT-B-16", true)]
+    [InlineData("dfn5b", "ViT-H-14-378", true)]
+    [InlineData("dfn2b_s39b", "ViT-L-14", false)]
+    [InlineData("laion2b_s34b_b79k", "ViT-B-32", false)]
+    [InlineData("my-openai-finetune", "ViT-B-32", false)]
+    [InlineData("not_metaclip", "ViT-B-32", false)]
+    [InlineData(null, "ViT-B-32", false)]
+    public void TheActivationOfPublishedWeightsIsKnownByTheirTag(string? tag, string name, bool quick)
+    {
+        var (config, weights) = (ClipConfigs.Get(name), new WeightOrigin(tag, "weights.pt"));
+        List<string> told = [];
+
+        Assert.Equal(quick, QuickGeluRule.Apply(config, ActivationOrigin.Default, weights, assumptions: told).QuickGelu);
+        Assert.Equal(quick ? 1 : 0, told.Count);
+        Assert.False(QuickGeluRule.Apply(config, ActivationOrigin.Default, weights, literal: true).QuickGelu);
+        Assert.False(QuickGeluRule.Apply(config, ActivationOrigin.Said, weights).QuickGelu);
+        Assert.True(QuickGeluRule.Apply(config with { QuickGelu = true }, ActivationOrigin.Said, weights).QuickGelu);
+    }
+
+    [Theory]
+    [InlineData("vit_b_32-quickgelu-laion400m_e32-46683a32.pt", true)]
+    [InlineData("b16_fullcc2.5b.pt", true)]
+    [InlineData("vit_b_32-laion2b_e16-af8dbd0c.pth", false)]
+    [InlineData("openai-like.pt", false)]
+    public void PublishedFilesAreKnownByTheirWholeName(string file, bool quick) =>
+        Assert.Equal(quick, QuickGeluRule.Apply(ClipConfigs.Get("ViT-B-32"), ActivationOrigin.Default, new("local", file)).QuickGelu);
+
+    [Fact]
+    public void OpenAisArchivesRunTheQuickGeluAndAnActivationThatNothingNamesIsTold()
+    {
+        var config = ClipConfigs.Get("ViT-B-32");
+        List<string> told = [];
+
+        Assert.True(QuickGeluRule.Apply(config, ActivationOrigin.Unknown, new("local", "ViT-B-32.pt", IsOpenAi: true), assumptions: told).QuickGelu);
+        Assert.Contains("quick GELU", Assert.Single(told), StringComparison.Ordinal);
+        Assert.False(QuickGeluRule.Apply(config, ActivationOrigin.Unknown, new("local", "tmp.pt"), assumptions: told).QuickGelu);
+        Assert.Contains("--pretrained openai", told[1], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"model_cfg":{"embed_dim":8,"quick_gelu":false,"vision_cfg":{}}}""", true)]
+    [InlineData("""{"model_cfg":{"embed_dim":8,"vision_cfg":{}}}""", false)]
+    [InlineData("""{"embed_dim":8,"vision_cfg":{}}""", false)]
+    [InlineData("""{"embed_dim":8,"quick_gelu":true,"vision_cfg":{}}""", true)]
+    [InlineData("""{"model_type":"clip","vision_config":{}}""", true)]
+    [InlineData("""{"model_type":"clip_vision_model"}""", true)]
+    public void WhetherAConfigurationNamesItsActivation(string json, bool said)
+    {
+        using var document = JsonDocument.Parse(json);
+        Assert.Equal(said, ClipConfigJson.NamesActivation(document.RootElement));
+    }
+
+    [Theory]
+    [InlineData("ViT-H-14", 16)]
+    [InlineData("ViT-g-14", 16)]
+    [InlineData("ViT-bigG-14", 16)]
+    [InlineData("ViT-B-16-plus", 14)]
+    public void HeadsArePublishedAndTold(string name, int heads)
     {
         var config = ClipConfigs.Get(name);
+        var state = new StateDict(name, ClipParameters.Of(config).Select(parameter => Empty(parameter.Name, parameter.Shape)));
+        List<string> told = [];
+        var found = ClipArchitecture.Infer(state, assumptions: told);
 
-        Assert.Equal(quick, QuickGeluRule.Apply(config, tag, container).QuickGelu);
-        Assert.False(QuickGeluRule.Apply(config, tag, container, literal: true).QuickGelu);
-        Assert.True(QuickGeluRule.Apply(config with { QuickGelu = true }, tag, container).QuickGelu);
+        Assert.Equal(heads, found.Vision.Heads);
+        Assert.Equal(config.Text!.Heads, found.Text!.Heads);
+        Assert.Equal(2, told.Count);
+        Assert.All(told, sentence => Assert.Contains("--model-config", sentence, StringComparison.Ordinal));
+        Assert.Equal(8, ClipArchitecture.Infer(state, heads: 8).Vision.Heads);
     }
+
+    [Theory]
+    [InlineData(320)]
+    [InlineData(128)]
+    [InlineData(1152)]
+    [InlineData(48)]
+    public void HeadsThatNothingTellsAreAskedFor(int width)
+    {
+        var config = new ClipConfig { EmbedDim = 32, Vision = new() { Layers = 1, Width = width, HeadWidth = width, PatchSize = 16, ImageSize = (32, 32) } };
+        var state = new StateDict("bare.safetensors", ClipParameters.Of(config).Select(parameter => Empty(parameter.Name, parameter.Shape)));
+
+        var message = Assert.Throws<UserException>(() => ClipArchitecture.Infer(state)).Message;
+        Assert.Contains("--heads or --model-config", message, StringComparison.Ordinal);
+        Assert.Contains("bare.safetensors", message, StringComparison.Ordinal);
+        Assert.Equal(4, ClipArchitecture.Infer(state, heads: 4).Vision.Heads);
+        Assert.Contains("7 heads", Assert.Throws<UserException>(() => ClipArchitecture.Infer(state, heads: 7)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1280, 32, 5120, 16)]
+    [InlineData(1152, 27, 4304, 16)]
+    [InlineData(192, 12, 768, 3)]
+    [InlineData(768, 8, 2304, 8)]
+    [InlineData(768, 12, 3072, 12)]
+    [InlineData(64, 2, 256, 1)]
+    public void HeadsOfPlainClassifiers(int width, int layers, int hidden, int heads) =>
+        Assert.Equal(heads, PublishedModels.HeadsOf(PublishedModels.All.Classifier, width, layers, hidden)!.Value.Heads);
+
+    [Fact]
+    public void WidthsWhosePublishedModelsDisagreeTellNothing()
+    {
+        Assert.Null(PublishedModels.HeadsOf(PublishedModels.All.Classifier, 768, 6, 3072));
+        Assert.Null(PublishedModels.HeadsOf(PublishedModels.All.Classifier, 320, 14, 1792));
+    }
+
+    [Fact]
+    public void PublishedHeadsDivideTheirWidths() =>
+        Assert.All(
+            PublishedModels.All.Vision.Concat(PublishedModels.All.Text).Concat(PublishedModels.All.Classifier),
+            tower => Assert.Equal(0, tower.Width % tower.Heads));
 
     [Fact]
     public void HiddenWidthsSurviveTheRatio()

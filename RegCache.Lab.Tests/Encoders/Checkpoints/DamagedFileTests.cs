@@ -9,11 +9,14 @@ public sealed class DamagedFileTests : IDisposable
 {
     private const int Trials = 200;
 
+    // Made here: a checkpoint with all kinds of objects beside its tensor.
+    private const string Objects = "objects";
+
     private readonly TemporaryFolder _folder = new();
 
     public static TheoryData<string> Files { get; } =
     [
-        "state.pt", "state_legacy.pt", "odd_tensors.pt", "torchscript.pt", "hf_clip_model.safetensors", "expected_odd_tensors.safetensors",
+        "state.pt", "state_legacy.pt", "odd_tensors.pt", "torchscript.pt", "hf_clip_model.safetensors", "expected_odd_tensors.safetensors", Objects,
     ];
 
     public void Dispose() => _folder.Dispose();
@@ -22,7 +25,7 @@ public sealed class DamagedFileTests : IDisposable
     [MemberData(nameof(Files))]
     public void ChangedBytes(string name)
     {
-        var original = File.ReadAllBytes(Goldens.Path("clip", "pt", name));
+        var original = Original(name);
         var change = Position(original.Length).SelectMany(at => Gen.Choose(0, 255).Select(value => (at, (byte)value)));
         Check(change.NonEmptyListOf(), changes =>
         {
@@ -40,7 +43,7 @@ public sealed class DamagedFileTests : IDisposable
     [MemberData(nameof(Files))]
     public void CutShort(string name)
     {
-        var original = File.ReadAllBytes(Goldens.Path("clip", "pt", name));
+        var original = Original(name);
         Check(Position(original.Length), length => original[..length]);
     }
 
@@ -48,13 +51,16 @@ public sealed class DamagedFileTests : IDisposable
     [MemberData(nameof(Files))]
     public void CutAnywhereIsAlwaysNoticed(string name)
     {
-        var original = File.ReadAllBytes(Goldens.Path("clip", "pt", name));
+        var original = Original(name);
         foreach (var length in new[] { 0, 1, 7, 8, 30, original.Length / 2, original.Length - 1 })
         {
             var path = Write(original[..length]);
             Assert.Throws<UserException>(() => WeightFile.Open(path));
         }
     }
+
+    private byte[] Original(string name) =>
+        File.ReadAllBytes(name == Objects ? PickledObjects.Checkpoint().WriteZip(_folder["objects.pt"]) : Goldens.Path("clip", "pt", name));
 
     // Half of the positions near the ends, where headers and directories are.
     private static Gen<int> Position(int length) => Gen.OneOf(

@@ -1,3 +1,4 @@
+using System.Globalization;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
@@ -97,6 +98,146 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     [Theory]
+    [InlineData("""{"size":{"shortest_edge":256},"crop_size":{"height":224,"width":224}}""", 256, 256, ResizeMode.Shortest)]
+    [InlineData("""{"size":256,"crop_size":224,"do_center_crop":true}""", 256, 256, ResizeMode.Shortest)]
+    [InlineData("""{"size":{"height":240,"width":260},"crop_size":224}""", 240, 260, ResizeMode.Squash)]
+    [InlineData("""{"size":{"height":224,"width":224},"do_center_crop":false}""", null, null, ResizeMode.Squash)]
+    [InlineData("""{"size":224,"crop_size":224,"image_processor_type":"CLIPImageProcessor","do_rescale":true,"rescale_factor":0.00392156862745098,"do_normalize":true,"do_convert_rgb":true}""", null, null, ResizeMode.Shortest)]
+    public void SizesOfHuggingFace(string json, int? height, int? width, ResizeMode mode)
+    {
+        var options = HuggingFacePreprocess(json);
+
+        Assert.Equal(height is null ? null : (height.Value, width!.Value), options.ResizeTo);
+        Assert.Equal((224, 224, mode), (options.Height, options.Width, options.ResizeMode));
+        Assert.Equal(PreprocessOptions.OpenAiMean, options.Mean);
+    }
+
+    [Fact]
+    public void NormalizationOfHuggingFace()
+    {
+        var plain = HuggingFacePreprocess("""{"do_normalize":false}""");
+        Assert.Equal((RgbValues.All(0), RgbValues.All(1)), (plain.Mean, plain.StandardDeviation));
+
+        var bytes = HuggingFacePreprocess("""{"do_rescale":false,"image_mean":127.5,"image_std":[127.5,127.5,127.5]}""");
+        Assert.Equal((RgbValues.All(0.5), RgbValues.All(0.5)), (bytes.Mean, bytes.StandardDeviation));
+
+        // (2 p / 255 - 1) / 1 is (p / 255 - 0.5) / 0.5.
+        var doubled = HuggingFacePreprocess($$"""{"rescale_factor":{{(2.0 / 255).ToString("R", CultureInfo.InvariantCulture)}},"image_mean":[1,1,1],"image_std":[1,1,1]}""");
+        Assert.Equal(0.5, doubled.Mean.Red, 12);
+        Assert.Equal(0.5, doubled.StandardDeviation.Blue, 12);
+    }
+
+    [Theory]
+    [InlineData("""{"do_resize":false}""", "do_resize")]
+    [InlineData("""{"do_center_crop":false}""", "do_center_crop")]
+    [InlineData("""{"crop_size":336}""", "crop_size")]
+    [InlineData("""{"size":{"height":384,"width":384},"do_center_crop":false}""", "size")]
+    [InlineData("""{"size":{"longest_edge":224}}""", "size.longest_edge")]
+    [InlineData("""{"size":{"shortest_edge":200},"crop_size":224}""", "`size` is smaller")]
+    [InlineData("""{"resample":1}""", "resample")]
+    [InlineData("""{"rescale_factor":0}""", "rescale_factor")]
+    [InlineData("""{"do_pad":true}""", "do_pad")]
+    [InlineData("""{"image_processor_type":"ViTImageProcessor"}""", "image_processor_type")]
+    [InlineData("""{"image_mean":[1,2]}""", "image_mean")]
+    public void PreprocessingThatIsNotDoneIsRefusedByName(string json, string named) =>
+        Assert.Contains(named, Complaint(() => HuggingFacePreprocess(json)), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("""{"size":240}""", "preprocess_cfg.size")]
+    [InlineData("""{"size":[224,240]}""", "preprocess_cfg.size")]
+    [InlineData("""{"mode":"L"}""", "preprocess_cfg.mode")]
+    [InlineData("""{"resize_mode":"pad"}""", "preprocess_cfg.resize_mode")]
+    public void PreprocessingOfOpenClipThatIsNotDoneIsRefusedByName(string json, string named)
+    {
+        Put("open_clip_model.safetensors");
+        File.WriteAllText(_folder["open_clip_config.json"], $$"""{"model_cfg":{},"preprocess_cfg":{{json}} }""");
+
+        Assert.Contains(named, Complaint(() => ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig())), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void PreprocessingAsOpenClipPushesItIsRead()
+    {
+        Put("open_clip_model.safetensors");
+        File.WriteAllText(
+            _folder["open_clip_config.json"],
+            """{"model_cfg":{},"preprocess_cfg":{"size":[224,224],"mode":"RGB","mean":0.5,"std":null,"interpolation":"random","resize_mode":"longest","fill_color":7}}""");
+        var expected = new PreprocessOptions(224) { Mean = RgbValues.All(0.5), ResizeMode = ResizeMode.Longest, Fill = 7 };
+
+        Assert.Equal(expected, ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig()));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("/")]
+    [InlineData("/.")]
+    [InlineData("/inner/..")]
+    public void NamesComeFromTheFolderHoweverItIsWritten(string end)
+    {
+        Directory.CreateDirectory(_folder["my-model/inner"]);
+        Put("my-model/open_clip_model.safetensors");
+
+        Assert.Equal("my-model", ModelFolder.Open(_folder["my-model"] + end).Name);
+    }
+
+    [Theory]
+    [InlineData("model", ".safetensors", true)]
+    [InlineData("pytorch_model", ".bin", true)]
+    [InlineData("model", ".safetensors", false)]
+    public void ShardsAreOneModel(string stem, string extension, bool withIndex)
+    {
+        var shards = Shards(stem, extension, withIndex);
+        var folder = ModelFolder.Open(_folder.Root);
+
+        Assert.Equal(Path.GetFileName(Path.TrimEndingDirectorySeparator(_folder.Root)), folder.Name);
+        foreach (var path in new[] { folder.Weights, shards[0], shards[1] })
+        {
+            using var file = WeightFile.Open(path);
+            Assert.Equal(["a", "b"], file.Tensors.Select(entry => entry.Name));
+            Assert.Equal([1f, 2f], file["b"].ToSingles());
+        }
+    }
+
+    [Fact]
+    public void ShardsThatAreNotAllThereAreNamed()
+    {
+        var shards = Shards("model", ".safetensors", withIndex: true);
+        File.Delete(shards[1]);
+        Assert.Contains("model-00002-of-00002.safetensors", Complaint(() => WeightFile.Open(ModelFolder.Open(_folder.Root).Weights)), StringComparison.Ordinal);
+        Assert.Contains("model-00002-of-00002.safetensors", Complaint(() => WeightFile.Open(shards[0])), StringComparison.Ordinal);
+
+        File.Copy(shards[0], shards[1]);
+        Assert.Contains("two shards", Complaint(() => WeightFile.Open(shards[0])), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"weight_map":{"a":"../secret.bin"}}""", "`a`")]
+    [InlineData("""{"weight_map":{"a":1}}""", "`a`")]
+    [InlineData("""{"weight_map":{}}""", "empty")]
+    [InlineData("""{"metadata":{}}""", "weight_map")]
+    [InlineData("""{"weight_map":{"a":"model-00001-of-00002.safetensors","c":"model-00002-of-00002.safetensors"}}""", "tensor c")]
+    public void DamagedIndicesAreNamed(string json, string named)
+    {
+        Shards("model", ".safetensors", withIndex: true);
+        File.WriteAllText(_folder["model.safetensors.index.json"], json);
+
+        Assert.Contains(named, Complaint(() => WeightFile.Open(_folder["model.safetensors.index.json"])), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ConfigurationsComeThroughPipesAndWeightsDoNot()
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return;
+        }
+
+        var config = ClipConfigs.Get("ViT-S-16");
+        Assert.Equal(config, await ThroughPipe(ClipConfigJson.ToJson(config), ClipConfigJson.Load));
+        Assert.Contains("is a pipe", await ThroughPipe("weights", path => Complaint(() => WeightFile.Open(path))), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("""{"model_cfg":{},"preprocess_cfg":{"mean":[1]}}""", "preprocess_cfg.mean")]
     [InlineData("""{"model_cfg":{},"preprocess_cfg":{"interpolation":"lanczos"}}""", "preprocess_cfg.interpolation")]
     [InlineData("""{"model_cfg":{},"preprocess_cfg":{"size":[40,40]}}""", "`preprocess_cfg.size` makes images of 40 x 40 pixels, but the model takes 224 x 224")]
@@ -167,6 +308,57 @@ public sealed class ModelFolderTests : IDisposable
         Put("model.safetensors");
         File.WriteAllText(_folder["preprocessor_config.json"], json);
         return ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig { ImageSize = (32, 32) });
+    }
+
+    private PreprocessOptions HuggingFacePreprocess(string json)
+    {
+        Put("model.safetensors");
+        File.WriteAllText(_folder["preprocessor_config.json"], json);
+        return ModelFolder.Open(_folder.Root).LoadPreprocess(new VisionConfig());
+    }
+
+    private string[] Shards(string stem, string extension, bool withIndex)
+    {
+        string[] paths = [_folder[$"{stem}-00001-of-00002{extension}"], _folder[$"{stem}-00002-of-00002{extension}"]];
+        WeightEntry[] entries = [WeightEntry.FromValues<float>("a", [0f], 1), WeightEntry.FromValues<float>("b", [1f, 2f], 2)];
+        foreach (var (path, entry) in paths.Zip(entries))
+        {
+            if (extension == ".bin")
+            {
+                PickleBuilder.WriteStateDict(path, [entry]);
+            }
+            else
+            {
+                SafetensorsWriter.Write(path, [entry]);
+            }
+        }
+
+        if (withIndex)
+        {
+            File.WriteAllText(
+                _folder[$"{stem}{extension}.index.json"],
+                $$"""{"metadata":{},"weight_map":{"a":"{{Path.GetFileName(paths[0])}}","b":"{{Path.GetFileName(paths[1])}}"} }""");
+        }
+
+        return paths;
+    }
+
+    private async Task<T> ThroughPipe<T>(string content, Func<string, T> read)
+    {
+        var pipe = _folder[$"pipe{Guid.NewGuid():N}"];
+        ExternalProcess.Run("mkfifo", [pipe]);
+        var writing = Task.Run(() => File.WriteAllText(pipe, content));
+        var result = await Task.Run(() => read(pipe));
+        try
+        {
+            await writing;
+        }
+        catch (IOException)
+        {
+            // The reader went away.
+        }
+
+        return result;
     }
 
     private static string Complaint(Func<object> action) => Assert.Throws<UserException>(action).Message;

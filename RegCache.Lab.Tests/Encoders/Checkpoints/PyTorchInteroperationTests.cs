@@ -52,12 +52,14 @@ public sealed class PyTorchInteroperationTests : IDisposable
     }
 
     [PyTorchFact]
-    public void WholeModulesAreRefused()
+    public void WholeModulesAreReadAsTheirStateDict()
     {
         var path = _folder["module.pt"];
-        Python("import sys, torch; torch.save(torch.nn.Linear(2, 2), sys.argv[1])", path);
+        Python("import sys, torch; torch.save(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.BatchNorm1d(2)), sys.argv[1])", path);
+        using var file = WeightFile.Open(path);
 
-        Assert.Contains("state dict", Assert.Throws<UserException>(() => WeightFile.Open(path)).Message, StringComparison.Ordinal);
+        Assert.Equal(
+            ["0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "1.num_batches_tracked"], file.Tensors.Select(entry => entry.Name));
     }
 
     private static void Python(string program, params string[] arguments)

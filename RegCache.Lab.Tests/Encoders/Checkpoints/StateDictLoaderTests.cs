@@ -22,11 +22,71 @@ public sealed class StateDictLoaderTests : IDisposable
     [InlineData("_orig_mod.")]
     [InlineData("module._orig_mod.")]
     [InlineData("_orig_mod.module.")]
+    [InlineData("model.")]
+    [InlineData("net.module.clip.")]
+    [InlineData("state_dict.model._orig_mod.")]
     public void PrefixesOfParallelAndCompiledModelsAreStripped(string prefix)
     {
         var entries = Entries(Config);
 
         EntryAssert.Equal(entries, Load(entries.Select(entry => entry.Rename(prefix + entry.Name))).Tensors);
+    }
+
+    [Fact]
+    public void APrefixMayBeMissingBeforeSomeTensors()
+    {
+        var entries = Entries(Config);
+        var parallelVision = entries.Select(entry => entry.Name.StartsWith("visual.", StringComparison.Ordinal) ? entry.Rename("module." + entry.Name) : entry);
+        var compiledInside = entries.Select(entry => entry.Rename(entry.Name.Replace("resblocks.", "resblocks._orig_mod.", StringComparison.Ordinal)));
+
+        EntryAssert.Equal(entries.OrderBy(entry => entry.Name), Load(parallelVision).Tensors.OrderBy(entry => entry.Name));
+        EntryAssert.Equal(entries, Load(compiledInside).Tensors);
+    }
+
+    [Theory]
+    [InlineData("image_encoder.", "")]
+    [InlineData("", "")]
+    [InlineData("state_dict.backbone.", "optimizer.")]
+    public void AVisionTowerMayLieThereOnItsOwn(string prefix, string beside)
+    {
+        var entries = Entries(Config with { Text = null });
+        var alone = entries.Select(entry => entry.Rename(prefix + entry.Name["visual.".Length..]));
+        if (beside.Length > 0)
+        {
+            alone = alone.Append(WeightEntry.FromValues<float>(beside + "conv1.weight", [1f]));
+        }
+
+        EntryAssert.Equal(entries, Load(alone).Tensors);
+    }
+
+    [Fact]
+    public void OfSeveralModelsOneMustBeNamed()
+    {
+        var entries = Entries(Config);
+        List<WeightEntry> both = [.. entries.Select(entry => entry.Rename("model.module." + entry.Name)), .. Entries(Config).Select(entry => entry.Rename("model_ema." + entry.Name))];
+
+        var message = Assert.Throws<UserException>(() => Load(both)).Message;
+        Assert.Contains("`model.module` and `model_ema`", message, StringComparison.Ordinal);
+        Assert.Contains("--weights-key", message, StringComparison.Ordinal);
+        EntryAssert.Equal(entries, Load(both, "model").Tensors);
+        EntryAssert.Equal(entries, Load(both, "model_ema").Tensors);
+        Assert.Contains("`teacher`", Assert.Throws<UserException>(() => Load(both, "teacher")).Message, StringComparison.Ordinal);
+
+        List<WeightEntry> atRoot = [.. entries, .. entries.Select(entry => entry.Rename("ema." + entry.Name))];
+        Assert.Contains("`.` and `ema`", Assert.Throws<UserException>(() => Load(atRoot)).Message, StringComparison.Ordinal);
+        EntryAssert.Equal(entries, Load(atRoot, ".").Tensors.Where(entry => !entry.Name.StartsWith("ema.", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void ATowerWithoutProjectionGivesItsPooledChannels()
+    {
+        var config = Config with { Text = null, EmbedDim = Config.Vision.Width, Vision = Config.Vision with { HasProjection = false } };
+        var state = Load(Entries(config));
+
+        Assert.False(state.Contains("visual.proj"));
+        Assert.Equal(config, ClipArchitecture.WithoutAbsentParts(Config, state));
+        Assert.Equal(config.Vision, ClipArchitecture.Infer(state, heads: 2).Vision);
+        Assert.True(ClipParameters.Compare(state, config).IsEmpty);
     }
 
     [Fact]
@@ -129,8 +189,8 @@ public sealed class StateDictLoaderTests : IDisposable
     {
         var state = Load(Entries(Config with { Text = null }));
 
-        Assert.Null(ClipArchitecture.WithoutAbsentText(Config, state).Text);
-        Assert.NotNull(ClipArchitecture.WithoutAbsentText(Config, Load(Entries(Config))).Text);
+        Assert.Null(ClipArchitecture.WithoutAbsentParts(Config, state).Text);
+        Assert.NotNull(ClipArchitecture.WithoutAbsentParts(Config, Load(Entries(Config))).Text);
     }
 
     [Fact]
@@ -147,7 +207,7 @@ public sealed class StateDictLoaderTests : IDisposable
     {
         Assert.Contains("ResNet", InferenceFails(WeightEntry.FromValues<float>("visual.layer1.0.conv1.weight", [1f])), StringComparison.Ordinal);
         Assert.Contains("visual.positional_embedding", InferenceFails(WeightEntry.FromValues<float>("w", [1f])), StringComparison.Ordinal);
-        Assert.Contains("head width", InferenceFails([.. Entries(Config)]), StringComparison.Ordinal);
+        Assert.Contains("--heads", InferenceFails([.. Entries(Config)]), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -173,14 +233,14 @@ public sealed class StateDictLoaderTests : IDisposable
     private static string InferenceFails(params WeightEntry[] entries) =>
         Assert.Throws<UserException>(() => ClipArchitecture.Infer(new StateDict("shapes.pt", entries))).Message;
 
-    private StateDict Load(IEnumerable<WeightEntry> entries)
+    private StateDict Load(IEnumerable<WeightEntry> entries, string? key = null)
     {
         var path = _folder["state.pt"];
         PickleBuilder.WriteStateDict(path, entries);
         using var file = WeightFile.Open(path);
 
         // Copied, so that the file can be closed.
-        return StateDictLoader.Load(file).Select(entry =>
+        return StateDictLoader.Load(file, key).Select(entry =>
             WeightEntry.FromBytes(entry.Name, entry.Type, EntryAssert.Bytes(entry), [.. entry.Shape]));
     }
 }

@@ -59,6 +59,65 @@ public sealed class UnpicklerTests : IDisposable
         Assert.Equal("w", Assert.Single(file.Tensors).Name);
     }
 
+    public static TheoryData<string> Objects { get; } = new(PickledObjects.All.Keys);
+
+    [Theory]
+    [MemberData(nameof(Objects))]
+    public void ObjectsBesideTheWeightsDoNoHarm(string kind)
+    {
+        var pickle = PickledObjects.All[kind](new PickleBuilder().Op(Op.EmptyDict).Text("extra")).Op(Op.SetItem).Text("w").Tensor(1, [2], [1]).Op(Op.SetItem);
+        using var file = WeightFile.Open(pickle.WriteZip(_folder["objects.pt"]));
+
+        Assert.Equal("w", Assert.Single(file.Tensors).Name);
+    }
+
+    [Theory]
+    [MemberData(nameof(Objects))]
+    public void AnObjectInTheWeightsPlaceIsRefusedByName(string kind)
+    {
+        var pickle = PickledObjects.All[kind](new PickleBuilder().Op(Op.EmptyDict).Text("visual.proj")).Op(Op.SetItem).Text("w").Tensor(1, [2], [1]).Op(Op.SetItem);
+        using var file = WeightFile.Open(pickle.WriteZip(_folder["objects.pt"]));
+        var state = StateDictLoader.Load(file);
+
+        Assert.Contains("visual.proj", Assert.Throws<UserException>(() => state["visual.proj"]).Message, StringComparison.Ordinal);
+        Assert.Equal(2, state["w"].ElementCount);
+    }
+
+    [Fact]
+    public void AllObjectsTogetherDoNoHarm()
+    {
+        using var file = WeightFile.Open(PickledObjects.Checkpoint().WriteZip(_folder["objects.pt"]));
+
+        Assert.Equal(4, file["w"].ToSingles().Length);
+        Assert.Equal("torch ComplexFloatStorage", file.Unreadable["complex tensor"]);
+    }
+
+    [Fact]
+    public void TensorsInsideObjectsAreFoundAndModulesHaveTheNamesOfTheirStateDict()
+    {
+        var pickle = new PickleBuilder()
+            .Global("__main__", "Net").Op(Op.EmptyTuple, Op.NewObj, Op.EmptyDict).Text("_modules")
+            .Global("collections", "OrderedDict").Op(Op.EmptyTuple, Op.Reduce).Text("fc")
+            .Global("torch.nn.modules.linear", "Linear").Op(Op.EmptyTuple, Op.NewObj, Op.EmptyDict).Text("_parameters").Op(Op.EmptyDict)
+            .Text("weight").Tensor(0, [2], [1]).Op(Op.SetItem, Op.SetItem, Op.Build, Op.SetItem, Op.SetItem, Op.Build);
+        using var file = WeightFile.Open(pickle.WriteZip(_folder["module.pt"]));
+
+        Assert.Equal("fc.weight", Assert.Single(file.Tensors).Name);
+    }
+
+    [Fact]
+    public void LongHistoriesAreNoObstacle()
+    {
+        var pickle = new PickleBuilder().Op(Op.EmptyDict).Text("losses").Op(Op.EmptyList, Op.Mark);
+        for (var step = 0; step < 1_200_000; step++)
+        {
+            pickle.Op(Op.BinInt1).Raw(1);
+        }
+
+        using var file = WeightFile.Open(pickle.Op(Op.Appends, Op.SetItem).Text("w").Tensor(0, [4], [1]).Op(Op.SetItem).WriteZip(_folder["long.pt"]));
+        Assert.Single(file.Tensors);
+    }
+
     [Theory]
     [InlineData(0, new long[] { 5 }, new long[] { 1 })]
     [InlineData(4, new long[] { 1 }, new long[] { 1 })]

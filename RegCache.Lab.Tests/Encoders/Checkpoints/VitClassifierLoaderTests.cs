@@ -97,6 +97,29 @@ public sealed class VitClassifierLoaderTests : IDisposable
     }
 
     [Fact]
+    public void HeadsThatNothingTellsAreAskedForAndAssumedOnesTold()
+    {
+        List<string> told = [];
+        using var model = VitClassifierLoader.FromTensors("test", Tensors(), new() { Assumptions = told });
+        Assert.Contains("--heads", Assert.Single(told), StringComparison.Ordinal);
+
+        var wide = Tensors();
+        wide["patch_embed.proj.weight"] = torch.randn(2 * Width, 3, 4, 4);
+        Assert.Contains("give --heads", Assert.Throws<UserException>(() => VitClassifierLoader.FromTensors("test", wide)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OfSeveralModelsOneMustBeNamed()
+    {
+        var path = Write([.. Tensors().SelectMany(_ => new[] { "state_dict.", "state_dict_ema." }, (pair, prefix) => KeyValuePair.Create(prefix + pair.Key, pair.Value))]);
+
+        Assert.Contains(
+            "`state_dict` and `state_dict_ema`", Assert.Throws<UserException>(() => VitClassifierLoader.Load(path)).Message, StringComparison.Ordinal);
+        using var chosen = VitClassifierLoader.Load(path, new() { WeightsKey = "state_dict_ema" });
+        Assert.Equal(2, chosen.Config.Vision.Layers);
+    }
+
+    [Fact]
     public void OtherFilesAreNotRecognised()
     {
         var path = Write([new("visual.proj", torch.ones(2, 2))]);

@@ -3,16 +3,18 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// <summary>Infers a configuration from the shapes of a checkpoint.</summary>
 public static class ClipArchitecture
 {
-    // The head width of all of OpenAI's models; shapes do not show it.
-    private const int HeadWidth = 64;
-
-    /// <summary>The configuration that the shapes tell of. The activation does not show; it is left at exact GELU.</summary>
+    /// <summary>
+    /// The configuration that the shapes tell of. The activation does not show; it is left at exact GELU. Neither does the number of
+    /// heads, which is that of published models of these shapes.
+    /// </summary>
     /// <param name="state">Tensors under OpenCLIP names.</param>
-    /// <exception cref="UserException">The tensors are not those of a CLIP vision transformer, or the head width cannot be known.</exception>
-    public static ClipConfig Infer(StateDict state)
+    /// <param name="heads">Heads of the vision tower; null: as published models have.</param>
+    /// <param name="assumptions">Receives what was assumed, one sentence each; null for nobody.</param>
+    /// <exception cref="UserException">The tensors are not those of a CLIP vision transformer, or the number of heads cannot be known.</exception>
+    public static ClipConfig Infer(StateDict state, int? heads = null, ICollection<string>? assumptions = null)
     {
         ArgumentNullException.ThrowIfNull(state);
-        if (state.Contains("visual.layer1.0.conv1.weight"))
+        if (state.Tensors.Any(entry => entry.Name.EndsWith("visual.layer1.0.conv1.weight", StringComparison.Ordinal)))
         {
             throw new UserException($"{state.Source} holds a ResNet vision tower, which is not supported here; use a ViT checkpoint.");
         }
@@ -25,20 +27,22 @@ public static class ClipArchitecture
             throw Unclear(state, $"its {patches} patch positions and convolution {WeightEntry.Describe(convolution)} are no square grid of square patches");
         }
 
-        var text = state.Contains("token_embedding.weight") ? InferText(state) : null;
+        var text = state.Contains("token_embedding.weight") ? InferText(state, assumptions) : null;
+        var hasProjection = text is not null || state.Contains("visual.proj");
         return new ClipConfig
         {
-            EmbedDim = Matrix(state, "visual.proj").Columns,
+            EmbedDim = hasProjection ? Matrix(state, "visual.proj").Columns : (int)width,
             Vision = new VisionConfig
             {
                 Layers = Layers(state, "visual.transformer"),
                 Width = (int)width,
-                HeadWidth = HeadWidthOf(state, (int)width),
+                HeadWidth = (int)width / (heads is { } given ? Dividing(state, given, (int)width) : Heads(state, "visual.transformer", (int)width, assumptions)),
                 MlpRatio = MlpRatio(state, "visual.transformer", (int)width),
                 PatchSize = (int)patch,
                 ImageSize = (grid * (int)patch, grid * (int)patch),
                 LayerScaleInit = Gain(state, "visual.transformer"),
                 NoLnPre = !state.Contains("visual.ln_pre.weight"),
+                HasProjection = hasProjection,
             },
             Text = text,
             InitLogitBias = state.Contains("logit_bias") ? 0 : null,
@@ -46,15 +50,26 @@ public static class ClipArchitecture
         }.Validated(state.Source);
     }
 
-    /// <summary>The configuration without its text tower if the tensors have none, as files of a vision tower alone.</summary>
-    public static ClipConfig WithoutAbsentText(ClipConfig config, StateDict state)
+    /// <summary>
+    /// The configuration of what the tensors hold: without text tower where they have none, as files of a vision tower alone, and then
+    /// without projection where they have none either, as HuggingFace's <c>CLIPVisionModel</c>.
+    /// </summary>
+    public static ClipConfig WithoutAbsentParts(ClipConfig config, StateDict state)
     {
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(state);
-        return state.Tensors.Any(entry => ClipParameters.IsOfTextTower(entry.Name)) ? config : config with { Text = null };
+        if (state.Tensors.Any(entry => ClipParameters.IsOfTextTower(entry.Name)))
+        {
+            return config;
+        }
+
+        var vision = config.Vision;
+        return state.Contains("visual.proj") || state.Unreadable.ContainsKey("visual.proj")
+            ? config with { Text = null }
+            : config with { Text = null, EmbedDim = vision.Width * vision.PooledTokens, Vision = vision with { HasProjection = false } };
     }
 
-    private static TextConfig InferText(StateDict state)
+    private static TextConfig InferText(StateDict state, ICollection<string>? assumptions)
     {
         var (vocabulary, width) = Matrix(state, "token_embedding.weight");
         return new TextConfig
@@ -62,7 +77,7 @@ public static class ClipArchitecture
             ContextLength = Matrix(state, "positional_embedding").Rows,
             VocabSize = vocabulary,
             Width = width,
-            Heads = width / HeadWidthOf(state, width),
+            Heads = Heads(state, "transformer", width, assumptions),
             Layers = Layers(state, "transformer"),
             MlpRatio = MlpRatio(state, "transformer", width),
             LayerScaleInit = Gain(state, "transformer"),
@@ -92,11 +107,27 @@ public static class ClipArchitecture
 
     private static double? Gain(StateDict state, string tower) => state.Contains($"{tower}.resblocks.0.ls_1.gamma") ? 1e-5 : null;
 
-    private static int HeadWidthOf(StateDict state, int width) =>
-        width % HeadWidth == 0 ? HeadWidth : throw Unclear(state, $"the width {width} is no multiple of the usual head width {HeadWidth}");
+    private static int Heads(StateDict state, string tower, int width, ICollection<string>? assumptions)
+    {
+        var isVision = tower == "visual.transformer";
+        var (kind, published) = isVision ? ("vision", PublishedModels.All.Vision) : ("text", PublishedModels.All.Text);
+        var mlp = Matrix(state, $"{tower}.resblocks.0.mlp.c_fc.weight").Rows;
+        if (PublishedModels.HeadsOf(published, width, Layers(state, tower), mlp) is not { } known)
+        {
+            throw new UserException(
+                $"{state.Source} does not tell how many heads the {width} channels of its {kind} tower have, and no published model does; give {(isVision ? "--heads or " : "")}--model-config.");
+        }
+
+        assumptions?.Add(
+            $"The {kind} tower is taken to have {known.Heads} heads, {known.Reason}; the weights do not tell ({(isVision ? "--heads or " : "")}--model-config does).");
+        return known.Heads;
+    }
+
+    private static int Dividing(StateDict state, int heads, int width) =>
+        width % heads == 0 ? heads : throw new UserException($"{state.Source}: {heads} heads do not divide its {width} channels; correct --heads.");
 
     private static UserException Unclear(StateDict state, string why) =>
-        new($"{state.Source}: the architecture cannot be read from the weights, as {why}; put the model's JSON configuration beside them.");
+        new($"{state.Source}: the architecture cannot be read from the weights, as {why}; put the model's JSON configuration beside them or name it (--model-config).");
 }
 
 /// <summary>The tensors that a CLIP model of a given configuration consists of.</summary>
@@ -159,7 +190,7 @@ public static class ClipParameters
     [
         ("visual.class_embedding", [vision.Width]),
         ("visual.positional_embedding", [vision.Patches + 1, vision.Width]),
-        ("visual.proj", [vision.Width, embedDim]),
+        .. vision.HasProjection ? new (string, long[])[] { ("visual.proj", [vision.Width, embedDim]) } : [],
         ("visual.conv1.weight", [vision.Width, 3, vision.PatchSize, vision.PatchSize]),
         .. vision.NoLnPre ? [] : Norm("visual.ln_pre", vision.Width),
         .. Blocks("visual.transformer", vision.Layers, vision.Width, vision.MlpWidth, vision.LayerScaleInit),
@@ -197,36 +228,80 @@ public static class ClipParameters
 }
 
 /// <summary>
-/// Chooses the activation of both towers. Some published weights were trained with the quick GELU
-/// although the configuration of their name says exact GELU, and lose accuracy when they are run with it.
+/// Chooses the activation of both towers. A configuration that names it is right. Where none does, some published weights need the quick
+/// GELU although the configuration of their name means the exact one, and lose accuracy when they are run with it.
 /// </summary>
 public static class QuickGeluRule
 {
-    private static readonly string[] QuickTags = ["openai", "quickgelu", "metaclip", "dfn"];
-
-    /// <summary>Whether weights are known to be trained with the quick GELU.</summary>
-    /// <param name="config">The architecture: the LAION-400M weights are quick for ViT-B-32 only.</param>
-    /// <param name="tag">What names the weights, such as "openai" or a file name; null when nothing does.</param>
-    /// <param name="container">The form of the weight file: OpenAI's originals are TorchScript archives.</param>
-    public static bool IsKnown(ClipConfig config, string? tag, WeightContainer container)
+    /// <summary>The configuration with the activation that the weights need.</summary>
+    /// <param name="config">The configuration as its file, its name or the shapes give it.</param>
+    /// <param name="origin">What the configuration's activation is worth.</param>
+    /// <param name="weights">What is known of the weights.</param>
+    /// <param name="literal">True to leave the activation alone, which reproduces the mismatch that upstream only warns of.</param>
+    /// <param name="assumptions">Receives what was assumed or overruled, one sentence each; null for nobody.</param>
+    public static ClipConfig Apply(
+        ClipConfig config, ActivationOrigin origin, WeightOrigin weights, bool literal = false, ICollection<string>? assumptions = null)
     {
         ArgumentNullException.ThrowIfNull(config);
-        bool Has(string word) => tag?.Contains(word, StringComparison.OrdinalIgnoreCase) ?? false;
-        return container == WeightContainer.TorchScript
-            || QuickTags.Any(Has)
-            || (Has("laion400m") && config.Vision is { PatchSize: 32, Width: 768 });
+        ArgumentNullException.ThrowIfNull(weights);
+        var needed = weights.IsOpenAi ? true : PublishedModels.All.NeedsQuickGelu(config, weights.Tag, weights.File);
+        if (literal || origin == ActivationOrigin.Said)
+        {
+            if (needed is { } other && other != config.QuickGelu)
+            {
+                assumptions?.Add($"The model runs {Name(config.QuickGelu)}, as {(literal ? "--literal-activation" : "the configuration")} says, although {weights} were trained with {Name(other)}.");
+            }
+
+            return config;
+        }
+
+        if (needed is { } quick)
+        {
+            if (weights.IsOpenAi || quick != config.QuickGelu)
+            {
+                assumptions?.Add($"The model runs {Name(quick)}, as {weights} were trained with it (--literal-activation or a configuration that names the activation overrules this).");
+            }
+
+            return config with { QuickGelu = quick };
+        }
+
+        if (origin == ActivationOrigin.Unknown)
+        {
+            assumptions?.Add(
+                $"The model is taken to run {Name(config.QuickGelu)}, as nothing names the activation; OpenAI's weights, and what was fine-tuned from them, need the quick GELU (--pretrained openai, or a --model-config that says so).");
+        }
+
+        return config;
     }
 
-    /// <summary>
-    /// The configuration with the activation that the weights need; with <paramref name="literal"/> the configuration
-    /// as it is, which reproduces the mismatch that upstream only warns of.
-    /// </summary>
-    /// <param name="config">The configuration as its file or name gives it.</param>
-    /// <param name="tag">What names the weights, such as "openai" or a file name; null when nothing does.</param>
-    /// <param name="container">The form of the weight file: OpenAI's originals are TorchScript archives.</param>
-    /// <param name="literal">True to leave the activation alone.</param>
-    public static ClipConfig Apply(ClipConfig config, string? tag, WeightContainer container, bool literal = false) =>
-        literal || !IsKnown(config, tag, container) ? config : config with { QuickGelu = true };
+    private static string Name(bool quick) => quick ? "the quick GELU" : "the exact GELU";
+}
+
+/// <summary>What the activation of a configuration is worth.</summary>
+public enum ActivationOrigin
+{
+    /// <summary>There is no configuration; the shapes do not show the activation.</summary>
+    Unknown,
+
+    /// <summary>The configuration does not name it, which by OpenCLIP's rules means the exact GELU.</summary>
+    Default,
+
+    /// <summary>The configuration names it.</summary>
+    Said,
+}
+
+/// <summary>What is known of weights beside their tensors.</summary>
+/// <param name="Tag">Their tag in OpenCLIP's list, such as "openai"; null for none.</param>
+/// <param name="File">The name of their file.</param>
+/// <param name="IsOpenAi">Whether they have the form of OpenAI's originals: a TorchScript archive, or the integer buffers of one.</param>
+public sealed record WeightOrigin(string? Tag, string? File, bool IsOpenAi = false)
+{
+    /// <summary>The integer buffer by which OpenAI's originals are known.</summary>
+    internal const string OpenAiBuffer = "input_resolution";
+
+    /// <inheritdoc />
+    public override string ToString() =>
+        IsOpenAi ? "OpenAI's archives" : PublishedModels.All.Activations.Any(row => row.File == File) || Tag is null or "local" ? $"the weights {File}" : $"the weights `{Tag}`";
 }
 
 /// <summary>MLP ratios that give back the number of hidden channels they were made from.</summary>

@@ -56,13 +56,21 @@ public static class ClipConfigJson
             : throw new UserException($"{source} is no CLIP configuration: it has neither `model_cfg`, nor `vision_cfg`, nor `vision_config`.");
     }
 
-    /// <summary>The configuration that a safetensors file carries in its metadata, or null.</summary>
-    /// <exception cref="UserException">It is damaged or asks for what is not supported.</exception>
-    internal static ClipConfig? FromMetadata(WeightFile file)
+    /// <summary>The configuration that a safetensors file carries in its metadata, with its name for messages; or null.</summary>
+    /// <exception cref="UserException">It is damaged.</exception>
+    internal static (JsonElement Json, string Source)? FromMetadata(WeightFile file)
     {
         var source = $"{file.Path}, metadata {MetadataKey}";
-        return file.Metadata.TryGetValue(MetadataKey, out var text) ? Parse(JsonFields.Parse(Encoding.UTF8.GetBytes(text), source), source) : null;
+        return file.Metadata.TryGetValue(MetadataKey, out var text) ? (JsonFields.Parse(Encoding.UTF8.GetBytes(text), source), source) : null;
     }
+
+    /// <summary>
+    /// Whether a configuration names its activation: OpenCLIP's by <c>quick_gelu</c>; HuggingFace's always, as an absent <c>hidden_act</c>
+    /// means the quick GELU there.
+    /// </summary>
+    internal static bool NamesActivation(JsonElement json) =>
+        json.TryGetProperty("model_cfg", out var model) && model.ValueKind == JsonValueKind.Object ? NamesQuickGelu(model)
+        : !json.TryGetProperty("vision_cfg", out _) || NamesQuickGelu(json);
 
     /// <summary>Whether a JSON object looks like a configuration that <see cref="Parse"/> reads.</summary>
     internal static bool Recognises(JsonElement json) =>
@@ -98,6 +106,8 @@ public static class ClipConfigJson
 
         return root.ToJsonString(Indented);
     }
+
+    private static bool NamesQuickGelu(JsonElement json) => json.TryGetProperty("quick_gelu", out var value) && value.ValueKind != JsonValueKind.Null;
 
     private static ClipConfig ParseOpenClip(JsonFields fields)
     {
@@ -153,6 +163,7 @@ public static class ClipConfigJson
             PositionEmbedding = fields.Choice("pos_embed_type", defaults.PositionEmbedding, PositionKinds),
             FinalLnAfterPool = fields.Bool("final_ln_after_pool", false),
             PoolType = fields.Choice("pool_type", defaults.PoolType, VisionPoolings),
+            HasProjection = fields.Choice("proj_type", true, Projections),
             Epsilon = Epsilon(fields) ?? defaults.Epsilon,
         };
         fields.RefuseUnread("timm_", "attn_pooler_", "output_tokens");
@@ -249,6 +260,7 @@ public static class ClipConfigJson
         ["pos_embed_type"] = WordOf(PositionKinds, config.PositionEmbedding),
         ["final_ln_after_pool"] = config.FinalLnAfterPool,
         ["pool_type"] = WordOf(VisionPoolings, config.PoolType),
+        ["proj_type"] = WordOf(Projections, config.HasProjection),
         ["norm_kwargs"] = new JsonObject { ["eps"] = config.Epsilon },
     };
 

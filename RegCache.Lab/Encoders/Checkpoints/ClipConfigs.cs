@@ -18,6 +18,9 @@ public static class ClipConfigs
         ["ViT-L-14"] = Make(768, patch: 14, width: 1024, textWidth: 768, layers: 24),
         ["ViT-L-14-336"] = Make(768, patch: 14, width: 1024, textWidth: 768, layers: 24, image: 336),
         ["ViT-H-14"] = Make(1024, patch: 14, width: 1280, textWidth: 1024, layers: 32, headWidth: 80, textLayers: 24),
+        ["ViT-H-14-378"] = Make(1024, patch: 14, width: 1280, textWidth: 1024, layers: 32, headWidth: 80, textLayers: 24, image: 378),
+        ["ViT-g-14"] = Make(1024, patch: 14, width: 1408, textWidth: 1024, layers: 40, headWidth: 88, textLayers: 24, ratio: 4.3637),
+        ["ViT-bigG-14"] = Make(1280, patch: 14, width: 1664, textWidth: 1280, layers: 48, headWidth: 104, textLayers: 32, ratio: 4.9231),
     };
 
     /// <summary>All names.</summary>
@@ -38,10 +41,10 @@ public static class ClipConfigs
     }
 
     private static ClipConfig Make(
-        int embed, int patch, int width, int textWidth, int layers = 12, int image = 224, int headWidth = 64, int textLayers = 12) => new()
+        int embed, int patch, int width, int textWidth, int layers = 12, int image = 224, int headWidth = 64, int textLayers = 12, double ratio = 4) => new()
         {
             EmbedDim = embed,
-            Vision = new VisionConfig { ImageSize = (image, image), PatchSize = patch, Width = width, Layers = layers, HeadWidth = headWidth },
+            Vision = new VisionConfig { ImageSize = (image, image), PatchSize = patch, Width = width, Layers = layers, HeadWidth = headWidth, MlpRatio = ratio },
             Text = new TextConfig { Width = textWidth, Heads = textWidth / 64, Layers = textLayers },
         };
 }

@@ -42,15 +42,7 @@ internal sealed class JsonFields
     {
         try
         {
-            using var stream = File.OpenRead(path);
-            if (stream.Length > MaxFileBytes)
-            {
-                throw new UserException($"{path} has {stream.Length} bytes, too many for a JSON file of this kind; check the path.");
-            }
-
-            var content = new byte[stream.Length];
-            stream.ReadExactly(content);
-            return Parse(content, path);
+            return Parse(SmallFile.Read(path, MaxFileBytes, "a JSON file of this kind"), path);
         }
         catch (Exception exception) when (FileErrors.IsFileError(exception))
         {

@@ -32,6 +32,11 @@ internal sealed unsafe class MappedFile : IDisposable
         try
         {
             stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
+            if (!stream.CanSeek)
+            {
+                throw new UserException($"{path} is a pipe, and weights must lie in a file; write them to one and name it.");
+            }
+
             var length = stream.Length;
             if (length == 0)
             {

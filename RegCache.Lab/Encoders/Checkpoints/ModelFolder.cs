@@ -1,3 +1,4 @@
+using System.Text.Json;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Reports;
@@ -16,7 +17,7 @@ public sealed class ModelFolder
     private const string HuggingFaceConfigName = "config.json";
     private const string HuggingFacePreprocessName = "preprocessor_config.json";
 
-    // In the order in which OpenCLIP prefers them.
+    // In the order in which OpenCLIP prefers them; an index of shards comes after the whole file.
     private static readonly string[] WeightNames =
     [
         "open_clip_model.safetensors",
@@ -24,12 +25,14 @@ public sealed class ModelFolder
         "open_clip_pytorch_model.bin",
         "open_clip_pytorch_model.pth",
         "model.safetensors",
+        "model.safetensors.index.json",
         "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
         "pytorch_model.pth",
         "model.pth",
     ];
 
-    private static readonly string[] WeightExtensions = [".safetensors", ".pt", ".pth", ".bin"];
+    private static readonly string[] WeightExtensions = [".safetensors", ".pt", ".pth", ".bin", ".ckpt"];
 
     private ModelFolder(string folder, string weights)
     {
@@ -37,6 +40,17 @@ public sealed class ModelFolder
         Weights = weights;
         Config = ConfigCandidates().FirstOrDefault(IsConfig);
         VocabularyFile = VocabularyReader.Find(folder);
+    }
+
+    /// <summary>The model's name, for files and tables: its file's, or its folder's where all models' files are called so.</summary>
+    public string Name
+    {
+        get
+        {
+            var file = Path.GetFileName(Weights);
+            var folder = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(Folder)));
+            return folder.Length > 0 && (WeightNames.Contains(file) || WeightShards.Stem(file) is not null) ? folder : Path.GetFileNameWithoutExtension(file);
+        }
     }
 
     /// <summary>The folder with the model's files.</summary>
@@ -75,19 +89,24 @@ public sealed class ModelFolder
 
     /// <summary>How the model's images are prepared; OpenAI's way where no file says otherwise.</summary>
     /// <param name="vision">The vision tower they are for.</param>
-    /// <param name="config">A configuration file used instead of <see cref="Config"/>, or null.</param>
     /// <exception cref="UserException">A file that says so is damaged or asks for what is not supported.</exception>
-    public PreprocessOptions LoadPreprocess(VisionConfig vision, string? config = null)
+    public PreprocessOptions LoadPreprocess(VisionConfig vision) =>
+        LoadPreprocess(vision, Config is { } path ? (JsonFields.ReadFile(path), path) : null, isResized: false);
+
+    /// <summary>The same by a configuration that was read already.</summary>
+    /// <param name="vision">The vision tower they are for.</param>
+    /// <param name="config">The configuration, with its path; null for none.</param>
+    /// <param name="isResized">Whether the tower was given another image size than the folder's files are for.</param>
+    internal PreprocessOptions LoadPreprocess(VisionConfig vision, (JsonElement Json, string Path)? config, bool isResized)
     {
-        ArgumentNullException.ThrowIfNull(vision);
-        if ((config ?? Config) is { } path && new JsonFields(JsonFields.ReadFile(path), path).Object("preprocess_cfg") is { } fields)
+        if (config is { } read && new JsonFields(read.Json, read.Path).Object("preprocess_cfg") is { } fields)
         {
-            return PreprocessJson.FromOpenClip(fields, vision);
+            return PreprocessJson.FromOpenClip(fields, vision, isResized && read.Path == Config);
         }
 
         var huggingFace = Path.Combine(Folder, HuggingFacePreprocessName);
         return File.Exists(huggingFace)
-            ? PreprocessJson.FromHuggingFace(new JsonFields(JsonFields.ReadFile(huggingFace), huggingFace), vision)
+            ? PreprocessJson.FromHuggingFace(new JsonFields(JsonFields.ReadFile(huggingFace), huggingFace), vision, isResized)
             : PreprocessJson.Default(vision);
     }
 
@@ -111,7 +130,14 @@ public sealed class ModelFolder
             return preferred;
         }
 
+        var indices = Directory.EnumerateFiles(folder, "*" + WeightShards.IndexExtension).ToList();
+        if (indices is [var index])
+        {
+            return index;
+        }
+
         var others = Directory.EnumerateFiles(folder)
+            .DistinctBy(file => WeightShards.Stem(file) ?? file)
             .Where(file => WeightExtensions.Contains(Path.GetExtension(file).ToLowerInvariant()))
             .Order(StringComparer.Ordinal)
             .ToList();
@@ -126,7 +152,7 @@ public sealed class ModelFolder
 
     private IEnumerable<string> ConfigCandidates()
     {
-        var stem = Path.GetFileNameWithoutExtension(Weights);
+        var stem = WeightShards.Stem(Weights) is { } whole ? Path.GetFileName(whole) : Path.GetFileNameWithoutExtension(Weights);
         string[] names = [OpenClipConfigName, $"{stem}.json", $"{stem}_config.json", HuggingFaceConfigName];
         return names.Select(name => Path.Combine(Folder, name)).Where(File.Exists);
     }

@@ -4,7 +4,10 @@ using static TorchSharp.torch;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
-/// <summary>The only functions that a weight file's pickle may call. Each builds data from data.</summary>
+/// <summary>
+/// The only functions that a weight file's pickle may call. Each builds data from data. A call of any other is not made; a
+/// <see cref="PythonObject"/> stands for its result.
+/// </summary>
 internal static class PickleCalls
 {
     private const int MaxDimensions = 64;
@@ -20,9 +23,11 @@ internal static class PickleCalls
         ("torch._utils _rebuild_tensor", [PickledStorage storage, var offset, var size, var stride]) =>
             Tensor(storage, storage.Type, offset, size, stride, path),
         ("torch._utils _rebuild_tensor_v3", [PickledStorage storage, var offset, var size, var stride, _, _, PythonGlobal type, ..]) =>
-            Tensor(storage, ElementType(type, path), offset, size, stride, path),
-        ("torch._utils _rebuild_parameter", [WeightEntry tensor, ..]) => tensor,
-        ("torch._utils _rebuild_parameter_with_state", [WeightEntry tensor, ..]) => tensor,
+            ElementType(type) is { } elements ? Tensor(storage, elements, offset, size, stride, path) : new PythonObject(type.ToString()),
+
+        // What is made of a storage or tensor that cannot be read cannot be read either, for the same reason.
+        ("torch._utils _rebuild_tensor_v2" or "torch._utils _rebuild_tensor" or "torch._utils _rebuild_tensor_v3", [PythonObject storage, ..]) => storage,
+        ("torch._utils _rebuild_parameter" or "torch._utils _rebuild_parameter_with_state", [WeightEntry or PythonObject, ..]) => arguments[0],
         ("torch._tensor _rebuild_from_type_v2", [PythonGlobal { Module: "torch._utils" } inner, PythonGlobal, object?[] innerArguments, _]) =>
             Call(inner, innerArguments, path),
         ("collections OrderedDict", []) => new PythonDict(),
@@ -38,11 +43,8 @@ internal static class PickleCalls
         ("torch.jit._pickle build_intlist" or "torch.jit._pickle build_doublelist", [List<object?> items]) => items,
         ("torch.jit._pickle build_boollist" or "torch.jit._pickle build_tensorlist", [List<object?> items]) => items,
         ("torch.jit._pickle restore_type_tag", [var value, _]) => value,
-        _ => throw Refused(function, path),
+        _ => new PythonObject(function.ToString()),
     };
-
-    public static UserException Refused(PythonGlobal function, string path) =>
-        new($"{path} asks to run `{function}` in a way that weight data never does; nothing was run, use a plain state dict or a safetensors file.");
 
     private static WeightEntry Tensor(PickledStorage storage, ScalarType? elementType, object? offset, object? size, object? stride, string path)
     {
@@ -90,9 +92,7 @@ internal static class PickleCalls
         return [.. items.Cast<long>()];
     }
 
-    private static ScalarType ElementType(PythonGlobal type, string path) =>
-        (type.Module == "torch" ? ScalarTypes.FromPythonName(type.Name) : null)
-        ?? throw new UserException($"{path} holds a tensor of type {type.Module}.{type.Name}, which is not supported; convert it to float32 first.");
+    private static ScalarType? ElementType(PythonGlobal type) => type.Module == "torch" ? ScalarTypes.FromPythonName(type.Name) : null;
 
     private static PythonDict Dict(IReadOnlyList<object?> pairs, string path)
     {

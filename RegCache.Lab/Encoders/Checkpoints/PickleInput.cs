@@ -10,6 +10,7 @@ internal enum PickleOpcode : byte
     Mark = (byte)'(',
     Stop = (byte)'.',
     Pop = (byte)'0',
+    PopMark = (byte)'1',
     Dup = (byte)'2',
     BinFloat = (byte)'G',
     BinInt = (byte)'J',
@@ -52,9 +53,11 @@ internal enum PickleOpcode : byte
     EmptySet = 0x8f,
     AddItems = 0x90,
     FrozenSet = 0x91,
+    NewObjEx = 0x92,
     StackGlobal = 0x93,
     Memoize = 0x94,
     Frame = 0x95,
+    ByteArray8 = 0x96,
 }
 
 /// <summary>The bytes of a pickle with a position; every length is checked against what is left.</summary>

@@ -5,15 +5,18 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// <summary>A name that a pickle refers to. Referring is harmless; only <see cref="PickleCalls"/> gives one a meaning.</summary>
 internal sealed record PythonGlobal(string Module, string Name)
 {
-    /// <summary>True for the classes of a TorchScript archive, which hold attributes and nothing else.</summary>
-    public bool IsTorchScriptClass => Module == "__torch__" || Module.StartsWith("__torch__.", StringComparison.Ordinal);
-
     public override string ToString() => $"{Module} {Name}";
 }
 
-/// <summary>An object of a TorchScript archive: nothing but attributes, in the archive's order. It has no behaviour.</summary>
-internal sealed class PythonObject
+/// <summary>
+/// What stands for any object but plain data: a module of a TorchScript archive, a numpy number, a path, a date. It keeps the attributes
+/// and items that the file gives it, in the file's order, and has no behaviour.
+/// </summary>
+/// <param name="type">The name of the class or function that would make the object, for messages.</param>
+internal sealed class PythonObject(string type)
 {
+    public string Type => type;
+
     public PythonDict Attributes { get; } = [];
 }
 
@@ -39,55 +42,92 @@ internal sealed class PythonDict : OrderedDictionary<object, object?>
     }
 }
 
-/// <summary>Finds the tensors inside nested Python values.</summary>
-internal static class TensorTree
+/// <summary>The tensors inside nested Python values, under dotted names made of keys, indices and attribute names.</summary>
+internal sealed class TensorTree
 {
     private const int MaxDepth = 100;
 
     // Shared containers are visited once for each place they occur in, which a hostile file could make endless.
-    private const int MaxVisits = 1_000_000;
+    private const int MaxContainers = 1_000_000;
+    private const long MaxItems = 100_000_000;
 
-    /// <summary>The tensors under dotted names made of keys, indices and attribute names.</summary>
-    public static OrderedDictionary<string, WeightEntry> Flatten(object? root, string path)
+    // Where a pickled module keeps its parts; a state dict's names leave them out.
+    private static readonly string[] ModuleParts = ["_modules", "_parameters", "_buffers"];
+
+    private readonly string _path;
+    private readonly HashSet<PythonObject> _seen = [];
+    private readonly OrderedDictionary<string, WeightEntry> _tensors = [];
+    private readonly Dictionary<string, string> _unreadable = [];
+    private int _containers;
+    private long _items;
+
+    private TensorTree(string path) => _path = path;
+
+    /// <summary>Finds them.</summary>
+    /// <param name="root">The values.</param>
+    /// <param name="path">The file, for messages.</param>
+    /// <returns>The tensors; and what else stands under a name and holds none, with what it is.</returns>
+    /// <exception cref="UserException">The values are nested without end, or two tensors have one name.</exception>
+    public static (OrderedDictionary<string, WeightEntry> Tensors, IReadOnlyDictionary<string, string> Unreadable) Flatten(object? root, string path)
     {
-        var tensors = new OrderedDictionary<string, WeightEntry>();
-        var visits = 0;
-        Visit(string.Empty, root, 0);
-        return tensors;
+        var tree = new TensorTree(path);
+        tree.Visit(string.Empty, root, 0);
+        return (tree._tensors, tree._unreadable);
+    }
 
-        void Visit(string name, object? value, int depth)
+    private void Visit(string name, object? value, int depth)
+    {
+        if (depth > MaxDepth || ++_containers > MaxContainers)
         {
-            if (depth > MaxDepth || ++visits > MaxVisits)
-            {
-                throw new UserException($"{path} nests its values too deeply near `{name[..Math.Min(name.Length, 80)]}`; save a plain state dict instead.");
-            }
-
-            switch (value)
-            {
-                case WeightEntry tensor when !tensors.TryAdd(name, tensor.Rename(name)):
-                    throw new UserException($"{path} holds two tensors that are both called {name}.");
-                case PythonDict dict:
-                    VisitItems(name, dict, depth);
-                    break;
-                case PythonObject item:
-                    VisitItems(name, item.Attributes, depth);
-                    break;
-                case IReadOnlyList<object?> list:
-                    for (var index = 0; index < list.Count; index++)
-                    {
-                        Visit(Join(name, index), list[index], depth + 1);
-                    }
-
-                    break;
-            }
+            throw new UserException($"{_path} nests its values too deeply near `{name[..Math.Min(name.Length, 80)]}`; save a plain state dict instead.");
         }
 
-        void VisitItems(string name, PythonDict dict, int depth)
+        switch (value)
         {
-            foreach (var (key, item) in dict)
-            {
-                Visit(Join(name, key), item, depth + 1);
-            }
+            case WeightEntry tensor when !_tensors.TryAdd(name, tensor.Rename(name)):
+                throw new UserException($"{_path} holds two tensors that are both called {name}.");
+            case PythonDict dict:
+                VisitItems(name, dict, depth);
+                break;
+
+            // Objects refer to each other in circles.
+            case PythonObject item when _seen.Add(item):
+                var before = _tensors.Count;
+                VisitItems(name, item.Attributes, depth);
+                if (_tensors.Count == before)
+                {
+                    _unreadable[name] = item.Type;
+                }
+
+                break;
+            case IReadOnlyList<object?> list:
+                for (var index = 0; index < list.Count; index++)
+                {
+                    VisitItem(name, index, list[index], depth);
+                }
+
+                break;
+        }
+    }
+
+    private void VisitItems(string name, PythonDict dict, int depth)
+    {
+        foreach (var (key, item) in dict)
+        {
+            VisitItem(name, key, item, depth);
+        }
+    }
+
+    private void VisitItem(string name, object key, object? item, int depth)
+    {
+        if (++_items > MaxItems)
+        {
+            throw new UserException($"{_path} holds too many values near `{name[..Math.Min(name.Length, 80)]}`; save a plain state dict instead.");
+        }
+
+        if (item is WeightEntry or PythonDict or PythonObject or IReadOnlyList<object?>)
+        {
+            Visit(key is string part && ModuleParts.Contains(part) ? name : Join(name, key), item, depth + 1);
         }
     }
 

@@ -24,9 +24,13 @@ internal static class PreprocessJson
         "do_convert_rgb",
     ];
 
-    public static PreprocessOptions FromOpenClip(JsonFields fields, VisionConfig vision)
+    /// <summary>OpenCLIP's transform for evaluation.</summary>
+    /// <param name="fields">The fields of <c>preprocess_cfg</c>.</param>
+    /// <param name="vision">The tower that the images are for.</param>
+    /// <param name="isResized">Whether the tower was given another image size than the file is for.</param>
+    public static PreprocessOptions FromOpenClip(JsonFields fields, VisionConfig vision, bool isResized = false)
     {
-        RequireSize(fields, "size", Size(fields, "size", isSquare: true)?.Size, vision);
+        RequireSize(fields, "size", Size(fields, "size", isSquare: true)?.Size, vision, isResized);
         var options = Default(vision) with
         {
             Mean = Channels(fields, "mean", PreprocessOptions.OpenAiMean),
@@ -48,7 +52,7 @@ internal static class PreprocessJson
     }
 
     /// <summary>As transformers' CLIPImageProcessor and ViTImageProcessor, which work with Pillow, prepare images.</summary>
-    public static PreprocessOptions FromHuggingFace(JsonFields fields, VisionConfig vision)
+    public static PreprocessOptions FromHuggingFace(JsonFields fields, VisionConfig vision, bool isResized = false)
     {
         var isVit = IsVit(fields);
         var normalizes = fields.Bool("do_normalize", true);
@@ -62,7 +66,7 @@ internal static class PreprocessJson
             PillowBilinear => Interpolation.Bilinear,
             var other => throw fields.Wrong("resample", $"must be {PillowBicubic} (bicubic) or {PillowBilinear} (bilinear), not {other}"),
         };
-        var options = Fit(fields, vision, isVit) with
+        var options = Fit(fields, vision, isVit, isResized) with
         {
             Mean = normalizes ? givenMean : RgbValues.All(0),
             StandardDeviation = normalizes ? givenDeviation : RgbValues.All(1),
@@ -91,7 +95,7 @@ internal static class PreprocessJson
     }
 
     // Which size the image gets, and what is cut out of it.
-    private static PreprocessOptions Fit(JsonFields fields, VisionConfig vision, bool isVit)
+    private static PreprocessOptions Fit(JsonFields fields, VisionConfig vision, bool isVit, bool isResized)
     {
         var (resizes, crops) = (fields.Bool("do_resize", true), fields.Bool("do_center_crop", !isVit));
         var size = Size(fields, "size", isSquare: isVit || fields.Bool("use_square_size", false));
@@ -99,7 +103,7 @@ internal static class PreprocessJson
         var input = Default(vision);
         if (crops)
         {
-            RequireSize(fields, "crop_size", crop, vision);
+            RequireSize(fields, "crop_size", crop, vision, isResized);
         }
 
         if (!resizes)
@@ -118,11 +122,20 @@ internal static class PreprocessJson
                     "do_center_crop", "is false, which leaves images of any shape because `size` is that of one edge; give height and width, or crop");
             }
 
-            RequireSize(fields, "size", target, vision);
+            RequireSize(fields, "size", target, vision, isResized);
+        }
+
+        if (isResized)
+        {
+            // The same border as the file's, at the size that was asked for instead.
+            var (height, width) = crops ? crop ?? target : target;
+            target = (Scaled(target.Height, input.Height, height), Scaled(target.Width, input.Width, width));
         }
 
         return input with { ResizeMode = isShape ? ResizeMode.Squash : ResizeMode.Shortest, ResizeTo = target == vision.ImageSize ? null : target };
     }
+
+    private static int Scaled(int side, int to, int from) => (int)Math.Round((double)side * to / from, MidpointRounding.ToEven);
 
     private static double Divisor(JsonFields fields)
     {
@@ -173,9 +186,9 @@ internal static class PreprocessJson
         }
     }
 
-    private static void RequireSize(JsonFields fields, string name, (int Height, int Width)? size, VisionConfig vision)
+    private static void RequireSize(JsonFields fields, string name, (int Height, int Width)? size, VisionConfig vision, bool isResized)
     {
-        if (size is var (height, width) && (height, width) != vision.ImageSize)
+        if (!isResized && size is var (height, width) && (height, width) != vision.ImageSize)
         {
             throw fields.Wrong(
                 name, $"makes images of {height} x {width} pixels, but the model takes {vision.ImageSize.Height} x {vision.ImageSize.Width}; correct it");

@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>The named tensors of a model in the order of their file. Immutable; the tensors stay in the file.</summary>
@@ -30,8 +32,12 @@ public sealed class StateDict
 
     /// <summary>The tensor of that name.</summary>
     /// <exception cref="UserException">There is none.</exception>
-    public WeightEntry this[string name] => Find(name) ?? throw new UserException(
-        $"{Source} has no tensor `{name}`; check that it holds the weights of a CLIP vision transformer.");
+    public WeightEntry this[string name] => Find(name) ?? throw (Unreadable.TryGetValue(name, out var type)
+        ? new UserException($"{Source}: `{name}` is a `{type}`, which is no tensor that this kit reads; save it as a dense tensor of float32.")
+        : new UserException($"{Source} has no tensor `{name}`; check that it holds the weights of a CLIP vision transformer."));
+
+    /// <summary>What stands under a tensor's name and cannot be read as one, by that name, with its type.</summary>
+    internal IReadOnlyDictionary<string, string> Unreadable { get; init; } = ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary>The tensor of that name, or null.</summary>
     public WeightEntry? Find(string name) => _tensors.GetValueOrDefault(name);
@@ -44,7 +50,8 @@ public sealed class StateDict
         Source, Tensors.Select(entry => KeyValuePair.Create(entry.Name, entry.ToTensor(IsFloating(entry) ? type : null))));
 
     /// <summary>The same tensors, each replaced or (null) dropped.</summary>
-    internal StateDict Select(Func<WeightEntry, WeightEntry?> change) => new(Source, Tensors.Select(change).OfType<WeightEntry>());
+    internal StateDict Select(Func<WeightEntry, WeightEntry?> change) =>
+        new(Source, Tensors.Select(change).OfType<WeightEntry>()) { Unreadable = Unreadable };
 
     private static bool IsFloating(WeightEntry entry) =>
         entry.Type is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
@@ -89,35 +96,27 @@ public sealed record StateDictDifferences(
 /// </summary>
 public static class StateDictLoader
 {
-    private const string ParallelPrefix = "module.";
-    private const string CompiledPrefix = "_orig_mod.";
     private const string TextPrefix = "text.";
 
     // Integer buffers of OpenAI's archives, which describe the architecture a second time.
     private static readonly string[] Extras = ["input_resolution", "context_length", "vocab_size"];
 
     /// <summary>
-    /// The model's tensors under OpenCLIP names: unwraps a training checkpoint's <c>state_dict</c>, drops what is no
-    /// weight, strips the prefixes of parallel and compiled models and of the custom text layout, and converts
-    /// HuggingFace names. Nothing is copied.
+    /// The model's tensors under OpenCLIP names: finds them in a training checkpoint (<see cref="ClipWeights"/>), drops what is no
+    /// weight, strips the prefix of the custom text layout, and converts HuggingFace names. Nothing is copied.
     /// </summary>
-    /// <exception cref="UserException">The file holds no state dict.</exception>
-    public static StateDict Load(WeightFile file)
+    /// <param name="file">The file.</param>
+    /// <param name="key">Where the model's tensors are in it, such as "model_ema"; null finds them.</param>
+    /// <exception cref="UserException">The file holds no model, or several of which <paramref name="key"/> names none.</exception>
+    public static StateDict Load(WeightFile file, string? key = null)
     {
         ArgumentNullException.ThrowIfNull(file);
-        var root = file.Root is PythonDict dict && dict.TryGet("state_dict", out PythonDict inner) ? inner : file.Root;
-        if (root is not (PythonDict or PythonObject))
-        {
-            throw new UserException($"{file.Path} holds no state dict; save the model's state_dict() or a safetensors file.");
-        }
-
-        var state = new StateDict(file.Path, TensorTree.Flatten(root, file.Path).Values);
-        if (state.Tensors.Count == 0)
+        if (file.Tensors.Count == 0)
         {
             throw new UserException($"{file.Path} holds no tensors; save the model's state_dict() or a safetensors file.");
         }
 
-        state = StripPrefixes(state).Select(entry => IsExtra(entry.Name) ? null : entry);
+        var state = ClipWeights.Of(file, key).Select(entry => IsExtra(entry.Name) ? null : entry);
         if (HuggingFaceNames.Recognises(state))
         {
             state = HuggingFaceNames.ToOpenClip(state);
@@ -154,14 +153,6 @@ public static class StateDictLoader
         "positional_embedding" when config.Text is { } text => PositionEmbeddings.Fit(entry, text),
         _ => entry,
     };
-
-    private static StateDict StripPrefixes(StateDict state)
-    {
-        var plain = state.Select(entry => entry.Rename(entry.Name.Replace(CompiledPrefix, string.Empty, StringComparison.Ordinal)));
-        return plain.Tensors[0].Name.StartsWith(ParallelPrefix, StringComparison.Ordinal)
-            ? plain.Select(entry => entry.Rename(WithoutPrefix(entry.Name, ParallelPrefix)))
-            : plain;
-    }
 
     private static bool IsExtra(string name) =>
         Extras.Contains(name)

@@ -24,8 +24,13 @@ internal static class TorchZipReader
         var isTorchScript = entries.Keys.Any(name => name == root + "constants.pkl" || name.StartsWith(root + "code/", StringComparison.Ordinal));
         return (value, isTorchScript);
 
-        PickledStorage LoadStorage(object?[] id)
+        object LoadStorage(object?[] id)
         {
+            if (StorageId.Unsupported(id) is { } storageClass)
+            {
+                return new PythonObject(storageClass);
+            }
+
             var (key, type, bytes) = StorageId.Parse(id, file.Path);
             if (storages.TryGetValue(key, out var known) && known.Type == type)
             {
@@ -147,6 +152,10 @@ internal sealed record PickledStorage(FileRange Range, ScalarType? Type);
 /// <summary>The tuple by which a pickle refers to a storage outside it.</summary>
 internal static class StorageId
 {
+    /// <summary>The class of a storage whose elements cannot be read, or null.</summary>
+    public static string? Unsupported(object?[] id) =>
+        id is ["storage", PythonGlobal type, string, _, long, ..] && !IsUntyped(type) && ElementType(type) is null ? type.ToString() : null;
+
     /// <summary>Key, element type (null: untyped) and length of ("storage", class, key, location, element count [, view]).</summary>
     public static (string Key, ScalarType? Type, long Bytes) Parse(object?[] id, string path)
     {
@@ -160,15 +169,19 @@ internal static class StorageId
             throw new UserException($"{path} shares storages by views, as only PyTorch before 0.4 did; load and save it with a newer PyTorch.");
         }
 
-        if (storageClass is { Module: "torch.storage", Name: "UntypedStorage" } or { Module: "torch", Name: "UntypedStorage" })
+        if (IsUntyped(storageClass))
         {
             return (key, null, elements);
         }
 
-        var type = (storageClass.Module == "torch" ? ScalarTypes.FromStorageName(storageClass.Name) : null) ?? throw new UserException(
+        var type = ElementType(storageClass) ?? throw new UserException(
             $"{path} holds a tensor in a `{storageClass}`, which is not supported; convert it to float32 first.");
         return elements <= long.MaxValue / 8
             ? (key, type, elements * ScalarTypes.Size(type))
             : throw new UserException($"{path} is damaged: a storage would have {elements} elements.");
     }
+
+    private static bool IsUntyped(PythonGlobal type) => type is { Module: "torch.storage" or "torch", Name: "UntypedStorage" };
+
+    private static ScalarType? ElementType(PythonGlobal type) => type.Module == "torch" ? ScalarTypes.FromStorageName(type.Name) : null;
 }

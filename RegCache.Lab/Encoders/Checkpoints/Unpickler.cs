@@ -3,6 +3,7 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// <summary>
 /// Builds the plain values and tensors that a pickle describes. A pickle is a program; this interpreter knows only
 /// the instructions that build data, and calls nothing but the functions of <see cref="PickleCalls"/>, which build data.
+/// Whatever else a file describes becomes a <see cref="PythonObject"/>, which holds values and does nothing.
 /// </summary>
 internal ref struct Unpickler
 {
@@ -10,14 +11,14 @@ internal ref struct Unpickler
     private const long CopiesPerByte = 16;
 
     private readonly string _path;
-    private readonly Func<object?[], PickledStorage> _loadStorage;
+    private readonly Func<object?[], object> _loadStorage;
     private readonly List<object?> _stack = [];
     private readonly Stack<int> _marks = [];
     private readonly Dictionary<uint, object?> _memo = [];
     private PickleInput _input;
     private long _copied;
 
-    private Unpickler(ReadOnlySpan<byte> data, string path, Func<object?[], PickledStorage> loadStorage)
+    private Unpickler(ReadOnlySpan<byte> data, string path, Func<object?[], object> loadStorage)
     {
         _input = new PickleInput(data, path);
         _path = path;
@@ -27,9 +28,9 @@ internal ref struct Unpickler
     /// <summary>Reads one pickle from the start of the data.</summary>
     /// <param name="data">The pickle, and anything after it.</param>
     /// <param name="path">The file, for messages.</param>
-    /// <param name="loadStorage">Finds the storage of a persistent id, which is a tuple.</param>
+    /// <param name="loadStorage">Finds the <see cref="PickledStorage"/> of a persistent id, which is a tuple; or what stands for one.</param>
     /// <param name="consumed">Length of the pickle in bytes.</param>
-    public static object? Load(ReadOnlySpan<byte> data, string path, Func<object?[], PickledStorage> loadStorage, out int consumed)
+    public static object? Load(ReadOnlySpan<byte> data, string path, Func<object?[], object> loadStorage, out int consumed)
     {
         var unpickler = new Unpickler(data, path, loadStorage);
         while (true)
@@ -67,9 +68,10 @@ internal ref struct Unpickler
             case PickleOpcode.ShortBinString: Push(_input.Latin1(_input.Byte())); break;
             case PickleOpcode.BinBytes: Push(_input.Bytes(_input.UInt32()).ToArray()); break;
             case PickleOpcode.ShortBinBytes: Push(_input.Bytes(_input.Byte()).ToArray()); break;
-            case PickleOpcode.BinBytes8: Push(_input.Bytes(_input.UInt64()).ToArray()); break;
+            case PickleOpcode.BinBytes8 or PickleOpcode.ByteArray8: Push(_input.Bytes(_input.UInt64()).ToArray()); break;
             case PickleOpcode.Mark: _marks.Push(_stack.Count); break;
             case PickleOpcode.Pop: PopOrUnmark(); break;
+            case PickleOpcode.PopMark: PopToMark(); break;
             case PickleOpcode.Dup: Push(Peek()); break;
             case PickleOpcode.EmptyDict: Push(new PythonDict()); break;
             case PickleOpcode.EmptyList or PickleOpcode.EmptySet: Push(new List<object?>()); break;
@@ -92,7 +94,8 @@ internal ref struct Unpickler
             case PickleOpcode.StackGlobal: PushStackGlobal(); break;
             case PickleOpcode.BinPersId: Push(_loadStorage(PopAs<object?[]>("a storage's tuple"))); break;
             case PickleOpcode.Reduce: Reduce(); break;
-            case PickleOpcode.NewObj: NewObject(); break;
+            case PickleOpcode.NewObj: NewObject(keywords: false); break;
+            case PickleOpcode.NewObjEx: NewObject(keywords: true); break;
             case PickleOpcode.Build: Build(); break;
             default: throw _input.Damaged($"there is an instruction 0x{(byte)opcode:x2} that weight files do not use");
         }
@@ -153,12 +156,21 @@ internal ref struct Unpickler
 
     private readonly void AppendTo(object?[] items)
     {
-        if (Peek() is not List<object?> list)
+        switch (Peek())
         {
-            throw _input.Damaged("items are appended to something that is no list");
-        }
+            case List<object?> list:
+                list.AddRange(items);
+                break;
+            case PythonObject target:
+                foreach (var item in items)
+                {
+                    target.Attributes[(long)target.Attributes.Count] = item;
+                }
 
-        list.AddRange(items);
+                break;
+            default:
+                throw _input.Damaged("items are appended to something that is no list");
+        }
     }
 
     private readonly void SetItem()
@@ -169,7 +181,7 @@ internal ref struct Unpickler
 
     private readonly void SetItems(object?[] pairs)
     {
-        if (Peek() is not PythonDict dict || pairs.Length % 2 != 0)
+        if ((Peek() as PythonDict ?? (Peek() as PythonObject)?.Attributes) is not { } dict || pairs.Length % 2 != 0)
         {
             throw _input.Damaged("items are set in something that is no dict");
         }
@@ -205,15 +217,28 @@ internal ref struct Unpickler
             throw _input.Damaged("one value is copied over and over");
         }
 
-        var function = PopAs<PythonGlobal>("a function's name");
-        Push(PickleCalls.Call(function, arguments, _path));
+        Push(Pop() switch
+        {
+            PythonGlobal function => PickleCalls.Call(function, arguments, _path),
+            PythonObject made => new PythonObject(made.Type),
+            _ => throw _input.Damaged("something else stands where a function's name belongs"),
+        });
     }
 
-    private readonly void NewObject()
+    private readonly void NewObject(bool keywords)
     {
+        if (keywords)
+        {
+            PopAs<PythonDict>("a dict of arguments");
+        }
+
         PopAs<object?[]>("a tuple of arguments");
-        var type = PopAs<PythonGlobal>("a class's name");
-        Push(type.IsTorchScriptClass ? new PythonObject() : throw PickleCalls.Refused(type, _path));
+        Push(Pop() switch
+        {
+            PythonGlobal type => new PythonObject(type.ToString()),
+            PythonObject made => new PythonObject(made.Type),
+            _ => throw _input.Damaged("something else stands where a class's name belongs"),
+        });
     }
 
     private readonly void Build()
@@ -221,18 +246,20 @@ internal ref struct Unpickler
         var state = Pop();
         switch (Peek())
         {
-            // An OrderedDict's state is the attribute _metadata of state dicts: version numbers of modules.
-            case PythonDict:
+            // An OrderedDict's state is the attribute _metadata of state dicts: version numbers of modules. A tensor's is of no use, too.
+            case PythonDict or WeightEntry:
                 break;
-            case PythonObject target when state is PythonDict attributes:
-                foreach (var (key, value) in attributes)
+
+            // A state is a dict of attributes, alone or in a tuple with one of slots, or means something to its class alone.
+            case PythonObject target:
+                foreach (var (key, value) in (state as object?[] ?? [state]).OfType<PythonDict>().SelectMany(attributes => attributes))
                 {
                     target.Attributes[key] = value;
                 }
 
                 break;
-            case PythonGlobal function:
-                throw PickleCalls.Refused(function, _path);
+            case PythonGlobal type:
+                throw _input.Damaged($"a state is given to `{type}` itself");
             default:
                 throw _input.Damaged("a state is given to something that has none");
         }

@@ -3,8 +3,14 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// <summary>What the tensors of a plain ViT classifier do not tell.</summary>
 public sealed record VitClassifierOptions
 {
-    /// <summary>Attention heads; null: one for every 64 channels, 16 for the 1280 channels of ViT-H.</summary>
+    /// <summary>Attention heads; null: as published models of these shapes have.</summary>
     public int? Heads { get; init; }
+
+    /// <summary>Where the model's tensors are in a checkpoint of several models, such as "state_dict_ema"; null: wherever the only model is.</summary>
+    public string? WeightsKey { get; init; }
+
+    /// <summary>Receives what was assumed about the model, one sentence each; null for nobody.</summary>
+    public ICollection<string>? Assumptions { get; init; }
 
     /// <summary>Input size in pixels; null: the square that the position table is for.</summary>
     public (int Height, int Width)? ImageSize { get; init; }
@@ -38,10 +44,10 @@ public static class VitClassifierLoader
     public static ClipModel Load(string path, VitClassifierOptions? options = null)
     {
         using var file = WeightFile.Open(path);
-        var first = file.Tensors.Select(tensor => tensor.Name)
-            .Where(name => name.EndsWith(PatchWeight, StringComparison.Ordinal)).MinBy(name => name.Length)
+        string[] prefixes = [.. file.Tensors.Select(tensor => tensor.Name).Where(IsPatchWeight).Select(name => name[..^PatchWeight.Length])];
+        var index = ClipWeights.Choose(path, prefixes, options?.WeightsKey)
             ?? throw new UserException($"{path} has no tensor `{PatchWeight}`; it does not hold a ViT classifier under the names of timm, DeiT or MAE.");
-        var prefix = first[..^PatchWeight.Length];
+        var prefix = prefixes[index];
         using var scope = torch.NewDisposeScope();
         var state = new StateDict(path, file.Tensors
             .Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal))
@@ -56,8 +62,10 @@ public static class VitClassifierLoader
     public static bool Recognises(string path)
     {
         using var file = WeightFile.Open(path);
-        return file.Tensors.Any(tensor => tensor.Name.EndsWith(PatchWeight, StringComparison.Ordinal));
+        return file.Tensors.Any(tensor => IsPatchWeight(tensor.Name));
     }
+
+    private static bool IsPatchWeight(string name) => ClipWeights.EndsWithName(name, PatchWeight);
 
     /// <summary>Builds the model from named tensors, which it copies where it has to change them.</summary>
     /// <param name="source">Where they come from, for messages.</param>
@@ -86,7 +94,8 @@ public static class VitClassifierLoader
     {
         var patch = tensors.Shape(PatchWeight, 4);
         var (width, side) = ((int)patch[0], (int)patch[2]);
-        var heads = options.Heads ?? (width == 1280 ? 16 : Math.Max(1, width / 64));
+        var hidden = (int)tensors.Shape("blocks.0.mlp.fc1.weight", 2)[0];
+        var heads = options.Heads ?? PublishedHeads(source, tensors, width, hidden, options.Assumptions);
         var positions = (int)tensors.Shape("pos_embed", 3)[1] - tensors.ClassTokens;
         var grid = (int)Math.Round(Math.Sqrt(positions));
         if (options.ImageSize is null && grid * grid != positions)
@@ -96,7 +105,7 @@ public static class VitClassifierLoader
 
         if (width % heads != 0)
         {
-            throw new UserException($"{source}: {heads} heads do not divide its {width} channels; tell the number of heads.");
+            throw new UserException($"{source}: {heads} heads do not divide its {width} channels; correct the number (--heads).");
         }
 
         return new()
@@ -107,7 +116,7 @@ public static class VitClassifierLoader
                 Layers = tensors.Layers,
                 Width = width,
                 HeadWidth = width / heads,
-                MlpRatio = MlpRatios.Of((int)tensors.Shape("blocks.0.mlp.fc1.weight", 2)[0], width),
+                MlpRatio = MlpRatios.Of(hidden, width),
                 PatchSize = side,
                 ImageSize = options.ImageSize ?? (grid * side, grid * side),
                 NoLnPre = !tensors.HasPreNorm,
@@ -117,6 +126,14 @@ public static class VitClassifierLoader
                 Epsilon = options.Epsilon,
             },
         };
+    }
+
+    private static int PublishedHeads(string source, VitClassifierTensors tensors, int width, int hidden, ICollection<string>? assumptions)
+    {
+        var known = PublishedModels.HeadsOf(PublishedModels.All.Classifier, width, tensors.Layers, hidden) ?? throw new UserException(
+            $"{source} does not tell how many heads its {width} channels have, and no published model does; give --heads.");
+        assumptions?.Add($"The model is taken to have {known.Heads} heads, {known.Reason}; the weights do not tell (--heads does).");
+        return known.Heads;
     }
 }
 

@@ -3,25 +3,36 @@ using static TorchSharp.torch;
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
-/// An open weight file: safetensors or any of PyTorch's forms. The file is mapped into memory and its tensors are
-/// views of it, so opening is fast whatever the size. Nothing in a file is ever executed.
+/// An open weight file: safetensors or any of PyTorch's forms, in one file or in shards. Files are mapped into memory and their tensors
+/// are views of them, so opening is fast whatever the size. Nothing in a file is ever executed.
 /// </summary>
 public sealed class WeightFile : IDisposable
 {
-    private readonly MappedFile _file;
+    private readonly IReadOnlyList<IDisposable> _files;
     private readonly OrderedDictionary<string, WeightEntry> _tensors;
 
     private WeightFile(MappedFile file, WeightContainer container, object? root, IReadOnlyDictionary<string, string> metadata)
+        : this(file.Path, [file], container, root, metadata)
     {
-        _file = file;
+        if (root is PythonObject { Type: var type } && _tensors.Count == 0)
+        {
+            throw new UserException($"{Path} holds a `{type}` instead of weights; nothing of it was run, save the model's state_dict() or a safetensors file.");
+        }
+    }
+
+    private WeightFile(
+        string path, IReadOnlyList<IDisposable> files, WeightContainer container, object? root, IReadOnlyDictionary<string, string> metadata)
+    {
+        Path = path;
+        _files = files;
         Container = container;
         Root = root;
         Metadata = metadata;
-        _tensors = TensorTree.Flatten(root, file.Path);
+        (_tensors, Unreadable) = TensorTree.Flatten(root, path);
     }
 
     /// <summary>The path it was opened with.</summary>
-    public string Path => _file.Path;
+    public string Path { get; }
 
     /// <summary>The form of the file.</summary>
     public WeightContainer Container { get; }
@@ -41,16 +52,58 @@ public sealed class WeightFile : IDisposable
     /// </summary>
     internal object? Root { get; }
 
+    /// <summary>Objects that hold no tensor this kit reads, under names as those of <see cref="Tensors"/>, with their types.</summary>
+    internal IReadOnlyDictionary<string, string> Unreadable { get; }
+
     /// <summary>The tensor of that name.</summary>
     /// <exception cref="UserException">The file has no such tensor.</exception>
     public WeightEntry this[string name] =>
         _tensors.TryGetValue(name, out var tensor) ? tensor : throw new UserException($"{Path} has no tensor {name}.");
 
-    /// <summary>Opens a weight file, recognising its form by its content.</summary>
-    /// <exception cref="UserException">The file is missing, damaged, of an unknown form, or asks to run something.</exception>
+    /// <summary>
+    /// Opens a weight file, recognising its form by its content; of a file in shards all of them, whether the path names its index
+    /// (<c>model.safetensors.index.json</c>) or a shard.
+    /// </summary>
+    /// <exception cref="UserException">A file is missing, damaged, of an unknown form, or holds no weights.</exception>
     public static WeightFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
+        return WeightShards.Find(path) is { } shards ? OpenShards(path, shards) : OpenOne(path);
+    }
+
+    private static WeightFile OpenShards(string path, WeightShards shards)
+    {
+        var opened = new List<WeightFile>();
+        try
+        {
+            var all = new PythonDict();
+            foreach (var shard in shards.Files)
+            {
+                var file = OpenOne(shard);
+                opened.Add(file);
+                foreach (var tensor in file.Tensors)
+                {
+                    if (!all.TryAdd(tensor.Name, tensor))
+                    {
+                        throw new UserException($"{path}: the tensor {tensor.Name} lies in two shards, the second is {shard}; fetch the shards of one model.");
+                    }
+                }
+            }
+
+            var missing = shards.Names.FirstOrDefault(name => !all.ContainsKey(name));
+            return missing is null
+                ? new WeightFile(path, opened, opened[0].Container, all, opened[0].Metadata)
+                : throw new UserException($"{path}: no shard has the tensor {missing}, which the index lists; fetch index and shards of one model.");
+        }
+        catch
+        {
+            opened.ForEach(file => file.Dispose());
+            throw;
+        }
+    }
+
+    private static WeightFile OpenOne(string path)
+    {
         var file = MappedFile.Open(path);
         try
         {
@@ -67,7 +120,13 @@ public sealed class WeightFile : IDisposable
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
     /// <summary>Unmaps the file; its tensors must not be used any more.</summary>
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        foreach (var file in _files)
+        {
+            file.Dispose();
+        }
+    }
 
     private static WeightFile Read(MappedFile file)
     {

@@ -234,7 +234,7 @@ internal static class VocabularyReader
     {
         try
         {
-            using var file = File.OpenRead(path);
+            using var file = new MemoryStream(SmallFile.Read(path, MaxFileBytes, "a vocabulary"));
             var isPacked = file.ReadByte() == 0x1f && file.ReadByte() == 0x8b;
             file.Position = 0;
             using Stream stream = isPacked ? new GZipStream(file, CompressionMode.Decompress) : file;

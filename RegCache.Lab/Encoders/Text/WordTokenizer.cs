@@ -45,10 +45,7 @@ public sealed class WordTokenizer : ITokenizer
     {
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            var content = stream.Length <= LargestFile
-                ? JsonSerializer.Deserialize<Content>(stream, ReportJson.Options)
-                : throw new UserException($"{path} is larger than any word list ({LargestFile} bytes); it is no file of this kit.");
+            var content = JsonSerializer.Deserialize<Content>(new MemoryStream(SmallFile.Read(path, LargestFile, "a word list")), ReportJson.Options);
             if (content is null || content.ContextLength < 2 || content.Words.Count == 0
                 || content.Words.Distinct(StringComparer.Ordinal).Count() != content.Words.Count)
             {

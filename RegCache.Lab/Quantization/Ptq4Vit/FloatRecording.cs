@@ -38,6 +38,9 @@ internal sealed class FloatRecording : IDisposable
         _gradients = NeedsGradients ? [.. _streams.Select(stream => LossGradient(loss, stream[^1]))] : [];
     }
 
+    /// <summary>Whether the loss has a gradient at the stream that the visit has reached, if one is wanted.</summary>
+    public bool HasGradient => !NeedsGradients || _gradients.Any(gradient => gradient.count_nonzero().item<long>() > 0);
+
     private bool NeedsGradients => _options.Metric == OutputMetric.Hessian;
 
     /// <summary>Visits all blocks, the last one first.</summary>

@@ -161,7 +161,7 @@ internal sealed class LayerSearch(Ptq4VitOptions options, long memory)
             var count = Math.Min(part, product.Images - first);
             Tensor Images(Tensor all) => all.narrow(0, first, count);
             var difference = torch.nn.functional.linear(Images(product.Left), weight, product.Bias).sub_(Images(product.Output));
-            errors.add_(difference.mul_(Images(product.Gradient!)).square().sum([0, 1], type: torch.ScalarType.Float64));
+            errors.add_((product.Gradient is { } gradient ? difference.mul_(Images(gradient)) : difference).square().sum([0, 1], type: torch.ScalarType.Float64));
         }
 
         return errors.cpu().data<double>().ToArray();

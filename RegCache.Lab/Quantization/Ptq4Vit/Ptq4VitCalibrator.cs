@@ -16,6 +16,7 @@ public sealed class Ptq4VitCalibrator : ICalibrator
     private readonly CalibrationImages _images;
     private readonly Ptq4VitOptions _options;
     private readonly LayerSearch _search;
+    private readonly HashSet<string> _told = [];
 
     /// <summary>Prepares calibrations.</summary>
     /// <param name="tower">The float encoder.</param>
@@ -41,6 +42,12 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         using var progress = _images.Progress.Start(
             $"calibrating {_options.Bits} on {_images.Count} images", _tower.Blocks.Count + 1, "layers");
         using var recording = new FloatRecording(_tower, _classifier, _images, _options, plan);
+        if (!recording.HasGradient)
+        {
+            throw new UserException(
+                $"The {(_options.Loss == HessianLoss.Kl ? "kl" : "pseudo-label")} loss has no gradient at all, so the Hessian metric cannot tell scales apart; use --metric cosine.");
+        }
+
         var blocks = new CalibratedBlock[_tower.Blocks.Count];
         recording.VisitBlocks((block, recorder) =>
         {
@@ -71,7 +78,7 @@ public sealed class Ptq4VitCalibrator : ICalibrator
 
     private CalibratedLinear SearchLinear(RecordedProduct product, LinearKind kind, string name)
     {
-        RequireGradient(product, name);
+        product = Comparable(product, name);
         var groups = kind == LinearKind.AttentionIn ? RowGroupsOfAttentionIn : 1;
         var scales = _search.Linear(product, groups, kind == LinearKind.MlpOut && _options.PostGeluTwin, name);
         var rows = (int)product.Right.shape[1];
@@ -87,7 +94,7 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         var (queries, keys) = SearchHeads(recorder.Product("attn.qk"), (1, prefix), null, $"{layer}.attn.qk");
         var weighted = recorder.Product("attn.av");
         ITensorQuantizer? split = _options.SoftmaxTwin is { } form
-            ? _search.Split(weighted.AllHeads(), form, $"{layer}.attn.av")
+            ? _search.Split(Comparable(weighted, $"{layer}.attn.av").AllHeads(), form, $"{layer}.attn.av")
             : null;
         var (probabilities, values) = SearchHeads(weighted, (2, prefix), split, $"{layer}.attn.av");
         return TensorScope.Keep(new AttentionProducts(queries, keys, probabilities, values));
@@ -96,7 +103,7 @@ public sealed class Ptq4VitCalibrator : ICalibrator
     private (ITensorQuantizer Left, ITensorQuantizer Right) SearchHeads(
         RecordedProduct product, (int Axis, long Count) prefix, ITensorQuantizer? left, string name)
     {
-        RequireGradient(product, name);
+        product = Comparable(product, name);
         var heads = (int)product.Left.shape[1];
         var found = Enumerable.Range(0, heads).Select(head =>
         {
@@ -111,26 +118,34 @@ public sealed class Ptq4VitCalibrator : ICalibrator
     private CalibratedPatches SearchPatches(RecordedProduct product)
     {
         using var scope = torch.NewDisposeScope();
-        RequireGradient(product, "visual.conv1");
+        product = Comparable(product, "visual.conv1");
         var (_, scales) = _search.Patches(product, "visual.conv1");
         return TensorScope.Keep(new CalibratedPatches(
             null, SearchRange.Grid(scales, _options.Bits.Weights, product.Left.device, scales.Length, 1, 1, 1)));
     }
 
-    private void RequireGradient(RecordedProduct product, string name)
+    // Where the loss does not depend on a layer, as in a pruned block, the Hessian metric finds all scales equally good. The layer's own
+    // output is compared then.
+    private RecordedProduct Comparable(RecordedProduct product, string name)
     {
         if (product.Gradient is not { } gradient)
         {
-            return;
+            return product;
         }
 
         using var scope = torch.NewDisposeScope();
         var largest = gradient.abs().max();
         FiniteCheck.Require(largest, gradient, name);
-        if (largest.item<float>() == 0)
+        if (largest.item<float>() != 0)
         {
-            throw new UserException(
-                $"The loss has no gradient at {name}, so the Hessian metric cannot tell its scales apart; use --hessian-loss pseudo-label with a larger --hessian-temperature (now {_options.Temperature}).");
+            return product;
         }
+
+        if (_told.Add(name))
+        {
+            _images.Progress.Message($"The loss does not depend on {name}; its scales are chosen by the cosine metric.");
+        }
+
+        return product with { Gradient = null };
     }
 }

@@ -15,6 +15,9 @@ public sealed record ClipTrainingConfig
     /// <summary>Weight file or model folder to begin with; null begins with random weights.</summary>
     public string? Pretrained { get; init; }
 
+    /// <summary>Where the model's tensors are in a checkpoint of several models, such as "model_ema"; null: wherever the only model is.</summary>
+    public string? WeightsKey { get; init; }
+
     /// <summary>Folder or file of the tokenizer's vocabulary.</summary>
     public required string Tokenizer { get; init; }
 
@@ -233,10 +236,8 @@ public static class ClipTrainingConfigFile
         ClipTrainingConfig? config;
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            config = stream.Length <= LargestFile
-                ? JsonSerializer.Deserialize<ClipTrainingConfig>(stream, ReportJson.Options)
-                : throw new UserException($"{path} is larger than any training configuration; give a small JSON file.");
+            config = JsonSerializer.Deserialize<ClipTrainingConfig>(
+                new MemoryStream(SmallFile.Read(path, LargestFile, "a training configuration")), ReportJson.Options);
         }
         catch (JsonException exception)
         {
