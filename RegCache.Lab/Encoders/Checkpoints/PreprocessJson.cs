@@ -82,19 +82,22 @@ internal static class PreprocessJson
         }
 
         var (mean, deviation) = Normalization(fields);
+        var interpolation = fields.Int("resample", PillowBicubic, minimum: 0) switch
+        {
+            PillowBicubic => Interpolation.Bicubic,
+            PillowBilinear => Interpolation.Bilinear,
+            var other => throw fields.Wrong("resample", $"must be {PillowBicubic} (bicubic) or {PillowBilinear} (bilinear), not {other}"),
+        };
+        // Images are converted before anyway.
         fields.Get("do_convert_rgb");
         fields.RefuseUnread(
-            "image_processor_type", "feature_extractor_type", "processor_class", "_", "data_format", "input_data_format", "return_tensors", "device", "auto_map", "default_to_square", "use_fast");
+            "image_processor_type", "feature_extractor_type", "processor_class", "_", "data_format", "input_data_format", "return_tensors", "device",
+            "auto_map", "default_to_square", "use_fast");
         return options with
         {
             Mean = mean,
             StandardDeviation = deviation,
-            Interpolation = fields.Int("resample", PillowBicubic, minimum: 0) switch
-            {
-                PillowBicubic => Interpolation.Bicubic,
-                PillowBilinear => Interpolation.Bilinear,
-                var other => throw fields.Wrong("resample", $"must be {PillowBicubic} (bicubic) or {PillowBilinear} (bilinear), not {other}"),
-            },
+            Interpolation = interpolation,
             ResizeMode = mode,
             ResizeTo = resized == (options.Height, options.Width) ? null : resized,
             CropRoundsDown = true,
