@@ -19,7 +19,7 @@ internal static class SessionProvenance
         },
         KitVersions.Current)
     {
-        Architecture = session.Clip.Model.Config.ToString(),
+        Architecture = session.Clip.Model.Config.Describe(),
         Assumptions = session.Clip.Assumptions,
     };
 

@@ -123,7 +123,7 @@ internal sealed class StudyMergingCommand : KitCommand
         new Dictionary<string, string> { ["IMAGENET_VAL"] = subject.Images.Fingerprint },
         KitVersions.Current)
     {
-        Architecture = subject.Tower.Config.ToString(),
+        Architecture = subject.Architecture,
         Assumptions = subject.Assumptions,
     };
 }

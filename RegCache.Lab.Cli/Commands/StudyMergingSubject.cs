@@ -40,6 +40,9 @@ internal sealed class StudyMergingSubject : IDisposable
 
     public PreprocessOptions Preprocess { get; }
 
+    /// <summary>The model's shapes and activation in one line.</summary>
+    public required string Architecture { get; init; }
+
     /// <summary>What was assumed about the model, one sentence each.</summary>
     public required IReadOnlyList<string> Assumptions { get; init; }
 
@@ -66,7 +69,7 @@ internal sealed class StudyMergingSubject : IDisposable
     private static StudyMergingSubject OpenClip(CommandContext context, RunSettings run, ModelSettings model, ClassFolderDataset dataset)
     {
         var clip = LoadedClip.Load(model.Path, ComputeSetup.LoadOptions(run, model));
-        return Finish(context, run, dataset, clip, clip.Model.Vision, (clip.Name, clip.Location, clip.Assumptions), clip.Hash, clip.Preprocess,
+        return Finish(context, run, dataset, clip, clip.Model, (clip.Name, clip.Location, clip.Assumptions), clip.Hash, clip.Preprocess,
             directory => ClassifierSetup.Make(clip, model, dataset.ClassNames, directory));
     }
 
@@ -85,7 +88,7 @@ internal sealed class StudyMergingSubject : IDisposable
             Backend = placement.Backend,
         });
         var (classes, name) = (vit.Config.EmbedDim, Path.GetFileNameWithoutExtension(model.Path));
-        return Finish(context, run, dataset, vit, vit.Vision, (name, Path.GetFullPath(model.Path), assumptions), ContentHash.OfFile(model.Path),
+        return Finish(context, run, dataset, vit, vit, (name, Path.GetFullPath(model.Path), assumptions), ContentHash.OfFile(model.Path),
             options.Preprocess(context.Arguments, vit.Config.Vision.ImageSize),
             _ => classes == dataset.ClassNames.Count
                 // Its features are the logits already.
@@ -99,7 +102,7 @@ internal sealed class StudyMergingSubject : IDisposable
         RunSettings run,
         ClassFolderDataset dataset,
         IDisposable owned,
-        VisionTower tower,
+        ClipModel clip,
         (string Name, string Location, IReadOnlyList<string> Assumptions) model,
         string hash,
         PreprocessOptions preprocess,
@@ -115,7 +118,7 @@ internal sealed class StudyMergingSubject : IDisposable
             model.Assumptions.ToList().ForEach(directory.Progress.Message);
             var images = new FolderImageSource(
                 dataset, new(preprocess), options: new() { SkipBadImages = run.SkipBadImages }, cancellation: context.Cancellation);
-            return new(owned, tower, model.Name, hash, directory, classifier(directory), images, preprocess) { Assumptions = model.Assumptions };
+            return new(owned, clip.Vision, model.Name, hash, directory, classifier(directory), images, preprocess) { Architecture = clip.Config.Describe(), Assumptions = model.Assumptions };
         }
         catch
         {
