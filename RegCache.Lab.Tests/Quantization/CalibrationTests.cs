@@ -225,6 +225,43 @@ public sealed class CalibrationTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void BlocksThatTheLossDoesNotDependOnAreCalibrated(bool withBiases)
+    {
+        var weights = RandomModels.Weights(RandomModels.Tiny);
+        using (torch.no_grad())
+        {
+            foreach (var name in weights.Names.Where(name => name.Contains("visual.transformer.resblocks.1.", StringComparison.Ordinal) && !name.Contains(".ln_", StringComparison.Ordinal)))
+            {
+                if (withBiases || weights[name].Dimensions == 2)
+                {
+                    weights[name].zero_();
+                }
+            }
+        }
+
+        using var pruned = new ClipModel(RandomModels.Tiny, weights);
+        foreach (var options in new[] { new Ptq4VitOptions(new(4, 4)) { Range = new(0.3, 1.2, 8) }, Ptq4VitOptions.BasePtq(new(4, 4)) with { Range = new(0.3, 1.2, 8) } })
+        {
+            var quantizer = new Ptq4VitCalibrator(pruned.Vision, _classifier, _images, options).Calibrate(Plain);
+            using var runner = new PlanRunner(pruned.Vision);
+            using var features = runner.Run(_test, quantizer.ApplyTo(Plain));
+            Assert.True(features.isfinite().all().item<bool>());
+        }
+    }
+
+    [Fact]
+    public void ALossWithoutAnyGradientIsToldWithWhatHelps()
+    {
+        using var flat = new ZeroShotClassifier(torch.ones(12, 1));
+        var message = Assert.Throws<UserException>(() => new Ptq4VitCalibrator(Tower, flat, _images, new(new(4, 4))).Calibrate(Plain)).Message;
+
+        Assert.Contains("--metric cosine", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("--hessian", message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void StaticRangesCoverTheCalibrationImages()
     {

@@ -32,6 +32,20 @@ public sealed class RunDirectoryTests
         Assert.Equal("34cd", document.RootElement.GetProperty("provenance").GetProperty("data").GetProperty("TRAIN_SAMPLE").GetString());
     }
 
+    [Fact]
+    public void ModelsOfOneNameDoNotShareADirectory()
+    {
+        using var folder = new TemporaryFolder();
+        var path = folder["runs", "clip"];
+        string Claim(string owner) => RunDirectory.Claim(path, owner, SilentProgress.Instance);
+
+        Assert.Equal(path, Claim("/a/clip/model.safetensors"));
+        Assert.Equal($"{path}-2", Claim("/b/clip/model.safetensors"));
+        Assert.Equal(path, Claim("/a/clip/model.safetensors"));
+        Assert.Equal($"{path}-2", Claim("/b/clip/model.safetensors"));
+        Assert.Equal($"{path}-3", Claim("/c/clip/model.safetensors"));
+    }
+
     [Theory]
     [InlineData("{")]
     [InlineData("{\"provenance\": null, \"result\": {\"search_accuracy\": 1, \"prefix\": 2}}")]

@@ -34,6 +34,15 @@ public sealed record ClipConfig
 
     /// <summary>True when the logit scale (and bias) have shape [1] instead of [] (<c>nonscalar_logit_scale</c>).</summary>
     public bool NonscalarLogitScale { get; init; }
+
+    /// <summary>The shapes and the activation in one line, for results and logs.</summary>
+    public string Describe()
+    {
+        var (height, width) = Vision.ImageSize;
+        var text = Text is null ? "no text tower" : $"text {Text.Layers} blocks, width {Text.Width}, heads {Text.Heads}, context {Text.ContextLength}";
+        return $"vision {Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}; {text}; "
+            + $"features {EmbedDim}; {(QuickGelu ? "quick" : "exact")} GELU";
+    }
 }
 
 /// <summary>
@@ -94,7 +103,7 @@ public sealed record VisionConfig
     public int Heads => Width / HeadWidth;
 
     /// <summary>Number of tokens that together become the feature.</summary>
-    public int PooledTokens => PoolType == VisionPooling.ClassToken ? ClassTokens : 1;
+    internal int PooledTokens => PoolType == VisionPooling.ClassToken ? ClassTokens : 1;
 
     /// <summary>Hidden channels of the MLP.</summary>
     public int MlpWidth => (int)(Width * MlpRatio);

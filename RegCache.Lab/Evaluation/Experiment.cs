@@ -241,7 +241,7 @@ public sealed class Experiment : IDisposable
                 data,
                 KitVersions.Current)
             {
-                Architecture = Model.Config.ToString(),
+                Architecture = Model.Config.Describe(),
                 Assumptions = Assumptions,
                 Inventory = [.. _folders.Values.Select(source => source.Inventory)],
             },

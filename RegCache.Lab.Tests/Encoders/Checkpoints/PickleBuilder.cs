@@ -56,7 +56,7 @@ internal sealed class PickleBuilder
     }
 
     /// <summary>Writes a state dict of float or long tensors, each with a storage of its own.</summary>
-    public static void WriteStateDict(string path, IEnumerable<WeightEntry> entries)
+    public static void WriteStateDict(string path, IEnumerable<WeightEntry> entries, Action<PickleBuilder>? more = null)
     {
         var pickle = new PickleBuilder().Op(PickleOpcode.EmptyDict);
         var storages = new List<byte[]>();
@@ -69,6 +69,7 @@ internal sealed class PickleBuilder
             storages.Add(EntryAssert.Bytes(entry));
         }
 
+        more?.Invoke(pickle);
         pickle.WriteZip(path, [.. storages]);
     }
 

@@ -27,6 +27,7 @@ public static class ClipArchitecture
             throw Unclear(state, $"its {patches} patch positions and convolution {WeightEntry.Describe(convolution)} are no square grid of square patches");
         }
 
+        var visionHeads = heads is { } given ? Dividing(state, given, (int)width) : Heads(state, "visual.transformer", (int)width, assumptions);
         var text = state.Contains("token_embedding.weight") ? InferText(state, assumptions) : null;
         var hasProjection = text is not null || state.Contains("visual.proj");
         return new ClipConfig
@@ -36,7 +37,7 @@ public static class ClipArchitecture
             {
                 Layers = Layers(state, "visual.transformer"),
                 Width = (int)width,
-                HeadWidth = (int)width / (heads is { } given ? Dividing(state, given, (int)width) : Heads(state, "visual.transformer", (int)width, assumptions)),
+                HeadWidth = (int)width / visionHeads,
                 MlpRatio = MlpRatio(state, "visual.transformer", (int)width),
                 PatchSize = (int)patch,
                 ImageSize = (grid * (int)patch, grid * (int)patch),
@@ -119,7 +120,7 @@ public static class ClipArchitecture
         }
 
         assumptions?.Add(
-            $"The {kind} tower is taken to have {known.Heads} heads, {known.Reason}; the weights do not tell ({(isVision ? "--heads or " : "")}--model-config does).");
+            $"The {kind} tower is taken to have {PublishedModels.Count(known.Heads)}, {known.Reason}; the weights do not tell ({(isVision ? "--heads or " : "")}--model-config does).");
         return known.Heads;
     }
 

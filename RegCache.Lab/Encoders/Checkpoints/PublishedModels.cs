@@ -66,6 +66,8 @@ public sealed record PublishedModels
             : null;
     }
 
+    internal static string Count(int heads) => heads == 1 ? "1 head" : $"{heads} heads";
+
     private static PublishedModels Load()
     {
         using var stream = typeof(PublishedModels).Assembly.GetManifestResourceStream(Resource)!;

@@ -132,7 +132,7 @@ public static class VitClassifierLoader
     {
         var known = PublishedModels.HeadsOf(PublishedModels.All.Classifier, width, tensors.Layers, hidden) ?? throw new UserException(
             $"{source} does not tell how many heads its {width} channels have, and no published model does; give --heads.");
-        assumptions?.Add($"The model is taken to have {known.Heads} heads, {known.Reason}; the weights do not tell (--heads does).");
+        assumptions?.Add($"The model is taken to have {PublishedModels.Count(known.Heads)}, {known.Reason}; the weights do not tell (--heads does).");
         return known.Heads;
     }
 }

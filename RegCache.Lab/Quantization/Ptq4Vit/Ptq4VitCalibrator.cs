@@ -45,7 +45,7 @@ public sealed class Ptq4VitCalibrator : ICalibrator
         if (!recording.HasGradient)
         {
             throw new UserException(
-                $"The {(_options.Loss == HessianLoss.Kl ? "kl" : "pseudo-label")} loss has no gradient at all, so the Hessian metric cannot tell scales apart; use --metric cosine.");
+                $"The loss has no gradient at all, so the Hessian metric cannot tell scales apart; use {(_options.Loss == HessianLoss.Kl ? "--hessian-loss pseudo-label or " : "")}--metric cosine.");
         }
 
         var blocks = new CalibratedBlock[_tower.Blocks.Count];
