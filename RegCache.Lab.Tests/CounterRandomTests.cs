@@ -3,7 +3,7 @@ namespace RegCache.Lab.Tests;
 public class CounterRandomTests
 {
     [Fact]
-    public void Normal_numbers_have_the_deviation_asked_for()
+    public void NormalNumbersHaveTheDeviationAskedFor()
     {
         var random = CounterRandom.Of(1, 2, 3);
         var values = new float[200_000];
@@ -14,7 +14,7 @@ public class CounterRandomTests
     }
 
     [Fact]
-    public void Filling_in_parts_draws_the_same_numbers()
+    public void FillingInPartsDrawsTheSameNumbers()
     {
         var (whole, parts) = (new float[100], new float[100]);
         var (first, second) = (CounterRandom.Of(7, 0, 0), CounterRandom.Of(7, 0, 0));
@@ -25,7 +25,7 @@ public class CounterRandomTests
     }
 
     [Fact]
-    public void A_permutation_holds_every_number_once()
+    public void APermutationHoldsEveryNumberOnce()
     {
         var random = CounterRandom.Of(0, 1, 2);
         Assert.Equal(Enumerable.Range(0, 1000), random.NextPermutation(1000).Order());
@@ -33,7 +33,7 @@ public class CounterRandomTests
     }
 
     [Fact]
-    public void Indices_are_uniform()
+    public void IndicesAreUniform()
     {
         var random = CounterRandom.Of(0, 0, 0);
         var counts = new int[10];

@@ -43,6 +43,10 @@ is_fresh() {
 
 run_tests() {
   local results="$artifacts/tests" status=0
+  if [[ "${1:-}" == --quick ]]; then
+    shift
+    set -- --filter "Category!=Slow" "$@"
+  fi
   ensure_set_up
   install_test_packages
   build_solution

@@ -112,7 +112,7 @@ internal sealed class ModelInfoCommand : KitCommand
             dataset, new(clip.Preprocess), options: new() { SkipBadImages = skipBadImages }, cancellation: context.Cancellation);
         var norms = TokenNorms.Measure(clip.Model.Vision, source, count, new("norms", 16) { Progress = context.Progress, Cancellation = context.Cancellation });
         source.TellUnreadable(context.Progress);
-        var table = new Table().AddColumns("stream after", "median norm", "largest norm", "ratio", "outliers an image", "cosine of outliers", "largest FC2 input");
+        var table = new Table().AddColumns("stream after", "median norm", "largest norm", "ratio", "outliers an image", "cosine of outliers", "largest MLP hidden value");
         foreach (var row in norms)
         {
             table.AddRow(

@@ -65,7 +65,7 @@ internal sealed class TrainClipCommand : KitCommand
         var sharpness = _sharpness.Read(arguments, config.Sharpness);
         config = config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } };
         torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
-        var device = Experiment.Find(arguments.GetValue(_device));
+        var device = arguments.GetValue(_device).Find();
         using var directory = RunDirectory.Open(
             arguments.GetValue(_runDirectory) ?? DefaultDirectory(file),
             arguments.GetValue(_force),

@@ -39,7 +39,7 @@ internal sealed class DoctorCommand : KitCommand
 
         if (context.Arguments.GetValue(_device) is { } wanted)
         {
-            var device = Experiment.Find(wanted);
+            var device = wanted.Find();
             Show($"Device {device}", DeviceComparison.Differences(device).Concat(DeviceComparison.Speeds(device)));
         }
 

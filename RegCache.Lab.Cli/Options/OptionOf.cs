@@ -33,7 +33,7 @@ internal static class OptionOf
             Description = description,
             HelpName = "N",
             DefaultValueFactory = _ => whenAbsent,
-            CustomParser = result => Parse(result, text => ParseNumber(name, text, least, most)),
+            CustomParser = result => Parse(result, text => MethodOption.ParseNumber(name, text, least, most)),
         };
 
     /// <summary>The same without a default: null when it is not given.</summary>
@@ -43,7 +43,7 @@ internal static class OptionOf
         {
             Description = description,
             HelpName = "N",
-            CustomParser = result => Parse<T?>(result, text => ParseNumber(name, text, least, most)),
+            CustomParser = result => Parse<T?>(result, text => MethodOption.ParseNumber(name, text, least, most)),
         };
 
     /// <summary><c>--device</c>.</summary>
@@ -89,10 +89,4 @@ internal static class OptionOf
         option.CompletionSources.Add(choices.Select(choice => choice.Name).ToArray());
         return option;
     }
-
-    private static T ParseNumber<T>(string name, string text, T least, T most)
-        where T : struct, IBinaryInteger<T> =>
-        T.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
-            ? number
-            : throw new UserException($"{name} must be a whole number from {least} to {most}, not '{text}'");
 }

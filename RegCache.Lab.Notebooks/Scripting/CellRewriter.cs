@@ -195,11 +195,9 @@ public static class Interruption
         Check();
     }
 
-#pragma warning disable CS0420 // Interlocked takes a volatile field by reference on purpose.
     internal static void Raise() => Interlocked.Increment(ref _raised);
 
     internal static void Lower() => Interlocked.Decrement(ref _raised);
-#pragma warning restore CS0420
 
     // Which run the code belongs to is asked only while some run is being interrupted: the answer is slow.
     private static void ThrowIfInterrupted() => CellRun.Current?.Token.ThrowIfCancellationRequested();

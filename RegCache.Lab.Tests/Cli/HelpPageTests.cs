@@ -13,7 +13,7 @@ public sealed class HelpPageTests
 
     [Theory]
     [MemberData(nameof(Commands))]
-    public void Every_command_has_a_page_of_plain_sentences(string words)
+    public void EveryCommandHasAPageOfPlainSentences(string words)
     {
         var command = Below(_root).Single(command => command.Words == words).Command;
         var page = PageOf(command);
@@ -29,7 +29,7 @@ public sealed class HelpPageTests
 
     [Theory]
     [MemberData(nameof(Commands))]
-    public void A_default_appears_once_and_as_the_option_takes_it(string words)
+    public void ADefaultAppearsOnceAndAsTheOptionTakesIt(string words)
     {
         var command = Below(_root).Single(command => command.Words == words).Command;
         foreach (var option in command.Options.Where(option => !option.Hidden && !option.Recursive))
@@ -46,7 +46,7 @@ public sealed class HelpPageTests
     }
 
     [Fact]
-    public void The_options_of_the_pipeline_are_in_groups()
+    public void TheOptionsOfThePipelineAreInGroups()
     {
         var titles = PageOf(Below(_root).Single(command => command.Words == "pipeline").Command)
             .Split('\n').Where(line => line.EndsWith(':') && !line.StartsWith(' '));
@@ -54,7 +54,7 @@ public sealed class HelpPageTests
     }
 
     [Fact]
-    public void Help_is_told_although_a_required_option_is_missing()
+    public void HelpIsToldAlthoughARequiredOptionIsMissing()
     {
         var (code, output, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["pipeline", "--help"]);
         Assert.Equal(0, code);

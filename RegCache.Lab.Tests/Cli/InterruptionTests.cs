@@ -32,6 +32,7 @@ public sealed class InterruptionTests
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void ACommandThatDoesNotListenEndsAfterTheGracePeriod()
     {
         using var process = ExternalProcess.StartTestCommand(["test", "deaf"]);

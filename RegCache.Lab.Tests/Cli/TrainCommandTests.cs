@@ -8,7 +8,7 @@ public sealed class TrainCommandTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("train-").FullName;
 
     [Fact]
-    public void A_missing_shard_is_named()
+    public void AMissingShardIsNamed()
     {
         var message = Refusal($"{_folder}/shard-{{000..001}}.tar");
         Assert.Contains("train_data", message, StringComparison.Ordinal);

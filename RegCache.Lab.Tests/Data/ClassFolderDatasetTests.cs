@@ -11,7 +11,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     public void Dispose() => _scratch.Dispose();
 
     [Fact]
-    public void Classes_and_files_are_sorted_by_character_code()
+    public void ClassesAndFilesAreSortedByCharacterCode()
     {
         Add("n02", "b.JPEG");
         Add("n02", "B.jpg");
@@ -29,7 +29,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Folders_inside_a_class_belong_to_it()
+    public void FoldersInsideAClassBelongToIt()
     {
         Add("a", "images", "2.jpg");
         Add("a", "1.jpg");
@@ -40,7 +40,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void A_flat_folder_has_no_labels()
+    public void AFlatFolderHasNoLabels()
     {
         Add("2.jpg");
         Add("1.jpg");
@@ -52,14 +52,14 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void A_calibration_set_may_have_classes()
+    public void ACalibrationSetMayHaveClasses()
     {
         Add("a", "1.jpg");
         Assert.Equal([0], ClassFolderDataset.Open(_scratch.Root).Labels);
     }
 
     [Fact]
-    public void A_missing_folder_is_refused_by_its_variable()
+    public void AMissingFolderIsRefusedByItsVariable()
     {
         var missing = _scratch.Path("none", "at", "all");
         AssertRefused("IMAGENET_VAL does not exist", () => ClassFolderDataset.OpenClasses(missing, DataVariable.ImageNetValidation));
@@ -67,7 +67,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Folders_without_images_are_refused()
+    public void FoldersWithoutImagesAreRefused()
     {
         AssertRefused("no JPEG, PNG, WebP, GIF or BMP", () => ClassFolderDataset.Open(_scratch.Root));
         Add("a", "notes.txt");
@@ -76,7 +76,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void A_class_without_images_keeps_its_label()
+    public void AClassWithoutImagesKeepsItsLabel()
     {
         Add("a", "1.jpg");
         Add("b", "notes.txt");
@@ -87,7 +87,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Images_beside_folders_are_refused()
+    public void ImagesBesideFoldersAreRefused()
     {
         Add("a", "1.jpg");
         Add("2.jpg");
@@ -95,7 +95,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Classes_must_be_the_expected_ones()
+    public void ClassesMustBeTheExpectedOnes()
     {
         Add("a", "1.jpg");
         Add("c", "1.jpg");
@@ -106,7 +106,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void The_fingerprint_follows_names_lengths_and_content()
+    public void TheFingerprintFollowsNamesLengthsAndContent()
     {
         Add("a", "1.jpg");
         var large = Add("b", "2.jpg");
@@ -132,7 +132,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void The_fingerprint_does_not_depend_on_the_place()
+    public void TheFingerprintDoesNotDependOnThePlace()
     {
         Add("here", "a", "1.jpg");
         Add("there", "a", "1.jpg");
@@ -142,7 +142,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void What_is_left_out_is_counted_with_its_reason()
+    public void WhatIsLeftOutIsCountedWithItsReason()
     {
         foreach (var name in new[] { "0.JPEG", "1.jpe", "2.jfif", "3.bmp", "4.gif", "5.tif", "6.PPM", "7.heic", "notes.txt", ".DS_Store", "._0.JPEG" })
         {
@@ -169,7 +169,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Class_folders_without_images_are_named()
+    public void ClassFoldersWithoutImagesAreNamed()
     {
         Add("a", "1.jpg");
         Add("thumbs", "notes.txt");
@@ -180,14 +180,14 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_of_other_images_says_which()
+    public void AFolderOfOtherImagesSaysWhich()
     {
         Add("1.tif");
         AssertRefused("images of kinds that the kit cannot decode: 1 (1.tif)", () => ClassFolderDataset.Open(_scratch.Root));
     }
 
     [Fact]
-    public void Loops_of_links_are_refused_and_other_links_are_followed()
+    public void LoopsOfLinksAreRefusedAndOtherLinksAreFollowed()
     {
         Add("n01", "1.jpg");
         Add("n02", "2.jpg");
@@ -207,7 +207,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Files_that_cannot_be_opened_say_why_or_count_by_name()
+    public void FilesThatCannotBeOpenedSayWhyOrCountByName()
     {
         Add("1.jpg");
         File.CreateSymbolicLink(_scratch.Path("2.jpg"), "/nowhere/2.jpg");

@@ -11,7 +11,7 @@ public sealed class CsvPairSourceTests : IDisposable
     public void Dispose() => _scratch.Dispose();
 
     [Fact]
-    public void Tables_of_OpenCLIP_are_read()
+    public void TablesOfOpenCLIPAreRead()
     {
         _scratch.Copy("jpeg-420.jpg", "0.jpg");
         using var source = Open("filepath\ttitle\n0.jpg\ta red circle\n0.jpg\t\"two\tcolumns \"\"quoted\"\"\"\n");
@@ -22,7 +22,7 @@ public sealed class CsvPairSourceTests : IDisposable
     }
 
     [Fact]
-    public void Separator_and_columns_can_be_named()
+    public void SeparatorAndColumnsCanBeNamed()
     {
         using var source = Open("id,caption,image\n1,\"a, b\",x.jpg\n", new(',', "image", "caption"));
         Assert.Equal("a, b", source.Caption(0));
@@ -31,7 +31,7 @@ public sealed class CsvPairSourceTests : IDisposable
     }
 
     [Fact]
-    public void Rows_without_image_or_caption_are_counted()
+    public void RowsWithoutImageOrCaptionAreCounted()
     {
         using var source = Open("filepath\ttitle\n0.jpg\tx\n1.jpg\t\n\ty\n2.jpg\n");
         Assert.Equal(1, source.Count);
@@ -46,7 +46,7 @@ public sealed class CsvPairSourceTests : IDisposable
     [InlineData("filepath\ttitle\n", "no rows below its header")]
     [InlineData("filepath\ttitle\n0.jpg\t\n", "left out: rows without a caption: 1")]
     [InlineData("filepath\ttitle\n0.jpg\t\"open\n", "quotes of row")]
-    public void Tables_that_do_not_fit_are_refused_by_name(string content, string expected)
+    public void TablesThatDoNotFitAreRefusedByName(string content, string expected)
     {
         var message = Assert.Throws<UserException>(() => Open(content)).Message;
         Assert.Contains(expected, message, StringComparison.Ordinal);
@@ -54,7 +54,7 @@ public sealed class CsvPairSourceTests : IDisposable
     }
 
     [Fact]
-    public void Other_encodings_are_refused_or_read()
+    public void OtherEncodingsAreRefusedOrRead()
     {
         var latin = _scratch.Write(Encoding.Latin1.GetBytes("filepath\ttitle\n0.jpg\tcaf\u00E9\n"), "latin.csv");
         Assert.Contains("latin.csv is not UTF-8", Assert.Throws<UserException>(() => new CsvPairSource(latin, new())).Message, StringComparison.Ordinal);

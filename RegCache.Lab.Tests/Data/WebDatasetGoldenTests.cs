@@ -7,7 +7,7 @@ namespace RegCache.Lab.Tests.Data;
 public class WebDatasetGoldenTests
 {
     [Fact]
-    public void Shard_specifications()
+    public void ShardSpecifications()
     {
         var cases = Expected().GetProperty("brace_expansion").EnumerateArray().ToArray();
         Assert.NotEmpty(cases);
@@ -22,7 +22,7 @@ public class WebDatasetGoldenTests
     }
 
     [Fact]
-    public void Members_are_grouped_into_samples()
+    public void MembersAreGroupedIntoSamples()
     {
         foreach (var shard in Expected().GetProperty("shards").EnumerateObject())
         {
@@ -42,11 +42,11 @@ public class WebDatasetGoldenTests
     [Theory]
     [InlineData("a::b", new[] { "a", "b" })]
     [InlineData("{0..6..3}.tar::x", new[] { "0.tar", "3.tar", "6.tar", "x" })]
-    public void Several_sources_are_joined(string specification, string[] expected) =>
+    public void SeveralSourcesAreJoined(string specification, string[] expected) =>
         Assert.Equal(expected, ShardNames.Expand(specification));
 
     [Fact]
-    public void Too_many_shards_are_refused_without_listing_them() =>
+    public void TooManyShardsAreRefusedWithoutListingThem() =>
         Assert.Contains("more than", Assert.Throws<UserException>(() => ShardNames.Expand("{0..999999999999}")).Message, StringComparison.Ordinal);
 
     private static JsonElement Expected()

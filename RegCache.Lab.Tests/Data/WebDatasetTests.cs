@@ -13,7 +13,7 @@ public sealed class WebDatasetTests : IDisposable
     public void Dispose() => _scratch.Dispose();
 
     [Fact]
-    public void Owners_and_dates_that_no_type_holds_do_not_matter()
+    public void OwnersAndDatesThatNoTypeHoldsDoNotMatter()
     {
         var tar = new TarBytes()
             .Add("0.jpg", _image, change: header => TarBytes.PutBinary(header, 108, 8, 4294967294))
@@ -33,7 +33,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Long_names_are_read_in_every_format()
+    public void LongNamesAreReadInEveryFormat()
     {
         var deep = string.Join('/', Enumerable.Repeat("folder-with-a-long-name", 6));
         var tar = new TarBytes()
@@ -51,7 +51,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void A_shard_without_its_end_is_used_with_a_warning()
+    public void AShardWithoutItsEndIsUsedWithAWarning()
     {
         var half = Pairs(2);
         using var source = Open(half.Open);
@@ -63,7 +63,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Archives_behind_the_end_are_told()
+    public void ArchivesBehindTheEndAreTold()
     {
         using var source = Open([.. Pairs(1).Ended, .. new byte[9000], .. Pairs(1).Ended]);
         Assert.Equal(1, source.Count);
@@ -75,14 +75,14 @@ public sealed class WebDatasetTests : IDisposable
     [InlineData(600, "cut off in 0.jpg")]
     [InlineData(-500, "cut off in end.txt")]
     [InlineData(-600, "cut off in the header behind 1.txt")]
-    public void A_shard_that_is_cut_off_is_refused_with_the_place(int length, string expected)
+    public void AShardThatIsCutOffIsRefusedWithThePlace(int length, string expected)
     {
         var whole = Pairs(2).Add("end.txt", new string('x', 400)).Open;
         AssertRefused(expected, length > 0 ? whole[..length] : whole[..^-length]);
     }
 
     [Fact]
-    public void An_empty_shard_among_good_ones_is_told()
+    public void AnEmptyShardAmongGoodOnesIsTold()
     {
         var (empty, good) = (_scratch.Write([], "0.tar"), _scratch.Write(Pairs(2).Ended, "1.tar"));
         using var source = new WebDatasetSource([empty, good]);
@@ -92,7 +92,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Shards_packed_with_gzip_are_read()
+    public void ShardsPackedWithGzipAreRead()
     {
         var path = _scratch.Write(Gzip(Pairs(3).Ended), "0.tar.gz");
         using var source = new WebDatasetSource([path]);
@@ -108,14 +108,14 @@ public sealed class WebDatasetTests : IDisposable
     [InlineData("filepath\ttitle\n0.jpg\tx\n", "a text file")]
     [InlineData("<!DOCTYPE html><html><body>404</body></html>", "an HTML page")]
     [InlineData("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer")]
-    public void What_is_no_tar_file_is_named(string content, string kind)
+    public void WhatIsNoTarFileIsNamed(string content, string kind)
     {
         AssertRefused($"is no tar file but {kind}", Encoding.ASCII.GetBytes(content));
         AssertRefused($"is no tar file but {kind}", Encoding.ASCII.GetBytes(content.PadRight(3000)));
     }
 
     [Fact]
-    public void Every_reason_for_no_pair_has_its_own_sentence()
+    public void EveryReasonForNoPairHasItsOwnSentence()
     {
         var apart = new TarBytes().Add("0.jpg", _image).Add("1.jpg", _image).Add("0.txt", "a").Add("1.txt", "b");
         AssertRefused("2 images and 2 texts, 2 of them with the same key, are never side by side", apart.Ended);
@@ -134,7 +134,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void What_is_left_out_is_counted_with_its_reason()
+    public void WhatIsLeftOutIsCountedWithItsReason()
     {
         var tar = Pairs(2)
             .Add("folder/", "", '5').Add("link.jpg", "", '1').Add("pipe", "", '6').Add("README", "x").Add("__meta__.json__", "{}")
@@ -157,7 +157,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Captions_that_were_read_in_a_wrong_character_set_are_told()
+    public void CaptionsThatWereReadInAWrongCharacterSetAreTold()
     {
         var (wrong, right) = ("caf\u00C3\u00A9 terrace", "Caf\u00E9 \u00C4\u201C \u00C3 la carte, \u201Ena\u00EFve\u201D \u2026");
         using var source = Open(new TarBytes().Add("0.jpg", _image).Add("0.txt", wrong).Add("1.jpg", _image).Add("1.txt", right).Ended);
@@ -169,14 +169,14 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Sparse_members_are_refused_by_name()
+    public void SparseMembersAreRefusedByName()
     {
         AssertRefused("stores 0.jpg as a sparse file", new TarBytes().Add("0.jpg", _image, 'S').Ended);
         AssertRefused("stores 0.jpg as a sparse file", new TarBytes().AddRecords(("GNU.sparse.major", "1")).Add("0.jpg", _image).Ended);
     }
 
     [Fact]
-    public void A_caption_that_is_no_UTF_8_names_its_pair()
+    public void ACaptionThatIsNoUTF8NamesItsPair()
     {
         using var source = Open(new TarBytes().Add("0.jpg", _image).Add("0.txt", "caf\u00E9"u8.ToArray()[..^1]).Ended);
         var message = Assert.Throws<UserException>(() => source.Caption(0)).Message;
@@ -184,7 +184,7 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Whatever_a_header_holds_the_shard_is_read_or_refused_by_name()
+    public void WhateverAHeaderHoldsTheShardIsReadOrRefusedByName()
     {
         var random = new Random(20);
         var good = Pairs(2)

@@ -32,7 +32,7 @@ public sealed class CollectionTests
     private static readonly QuantizationBits _bits = new(6, 6);
 
     [Fact]
-    public void Methods_of_TorchSharp_keep_their_arguments()
+    public void MethodsOfTorchSharpKeepTheirArguments()
     {
         var add = typeof(Tensor).GetMethod(nameof(Tensor.add), [typeof(Tensor), typeof(Scalar)])!;
         Assert.True(
@@ -42,7 +42,7 @@ public sealed class CollectionTests
 
     [Fact]
     [Trait("Category", "Slow")]
-    public void Operators_compute_the_same_during_collections() => AssertSame(() =>
+    public void OperatorsComputeTheSameDuringCollections() => AssertSame(() =>
     {
         var sums = new float[4];
         Parallel.For(0, sums.Length, thread =>
@@ -59,7 +59,7 @@ public sealed class CollectionTests
 
     [Fact]
     [Trait("Category", "Slow")]
-    public void Searches_find_the_same_during_collections()
+    public void SearchesFindTheSameDuringCollections()
     {
         using var experiment = new SmallExperiment();
         var options = new RegCacheOptions { MaxPrefix = 1, MaxDelete = 1, SearchMetric = SearchMetric.Mse };
@@ -82,7 +82,7 @@ public sealed class CollectionTests
 
     [Fact]
     [Trait("Category", "Slow")]
-    public void Evaluations_score_the_same_during_collections()
+    public void EvaluationsScoreTheSameDuringCollections()
     {
         using var experiment = new SmallExperiment();
         var plain = EncoderPlan.Plain(Blocks);
@@ -99,7 +99,7 @@ public sealed class CollectionTests
 
     [Fact]
     [Trait("Category", "Slow")]
-    public void Trainings_end_at_the_same_weights_during_collections()
+    public void TrainingsEndAtTheSameWeightsDuringCollections()
     {
         var architecture = ShapesClipArchitecture.Config with
         {

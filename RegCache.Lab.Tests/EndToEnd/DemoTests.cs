@@ -10,7 +10,8 @@ public sealed partial class DemoTests : IDisposable
     private readonly TemporaryFolder _folder = new();
 
     [Fact]
-    public void The_demo_recovers_most_of_the_loss_and_writes_its_report()
+    [Trait("Category", "Slow")]
+    public void TheDemoRecoversMostOfTheLossAndWritesItsReport()
     {
         string[] arguments = ["demo", "--bits", "6", "--out", _folder["demo"]];
         var (code, output, error) = ExternalProcess.Run(ExternalProcess.Regcache, arguments);

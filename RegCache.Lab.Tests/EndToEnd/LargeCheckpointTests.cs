@@ -20,6 +20,7 @@ public sealed class LargeCheckpointTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [ExternalFact("data", "bpe_simple_vocab_16e6.txt.gz")]
+    [Trait("Category", "Slow")]
     public void OpenClipAndHuggingFaceFormsGiveTheSameAccuracyAndThePipelineRuns()
     {
         WriteModels();

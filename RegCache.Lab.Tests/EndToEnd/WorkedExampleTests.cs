@@ -32,7 +32,7 @@ public sealed partial class WorkedExampleTests : IDisposable
     private EncoderPlan Plain => EncoderPlan.Plain(Tower.Blocks.Count);
 
     [Fact]
-    public void There_are_three_of_one_page_each()
+    public void ThereAreThreeOfOnePageEach()
     {
         var examples = Examples();
         Assert.Equal(3, examples.Count);
@@ -40,7 +40,7 @@ public sealed partial class WorkedExampleTests : IDisposable
     }
 
     [Fact]
-    public void The_merging_rule_merges_the_quietest_tokens()
+    public void TheMergingRuleMergesTheQuietestTokens()
     {
         var method = (MergingMethod)Entry("QuietMerging");
         var setting = new MergingSetting(method, MergeSchedule.Constant(2)) { TrackSources = true };
@@ -71,7 +71,7 @@ public sealed partial class WorkedExampleTests : IDisposable
     }
 
     [Fact]
-    public void The_quantizer_scores_better_with_more_bits()
+    public void TheQuantizerScoresBetterWithMoreBits()
     {
         var family = (QuantizerFamily)Entry("PowerOfTwoWeights");
         using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(torch.randn(5, 12)).t().contiguous());
@@ -97,7 +97,7 @@ public sealed partial class WorkedExampleTests : IDisposable
     }
 
     [Fact]
-    public void The_dataset_reads_images_and_labels()
+    public void TheDatasetReadsImagesAndLabels()
     {
         using var folder = new TemporaryFolder();
         byte[] Record(byte label, byte red, byte green, byte blue) =>

@@ -8,7 +8,7 @@ namespace RegCache.Lab.Tests.Evaluation;
 public sealed class TokenNormsTests
 {
     [Fact]
-    public void Rows_are_the_embedding_and_every_block()
+    public void RowsAreTheEmbeddingAndEveryBlock()
     {
         using var model = RandomModels.Create(RandomModels.Tiny);
         using var images = new MemoryImageSource(torch.randn(3, 3, 32, 24), [0, 0, 0]);
@@ -19,7 +19,7 @@ public sealed class TokenNormsTests
     }
 
     [Fact]
-    public void An_outlier_is_above_five_times_the_median()
+    public void AnOutlierIsAboveFiveTimesTheMedian()
     {
         var norms = new PatchNorms(2, [[1, 1, 5.1f, 5]]);
         Assert.Equal([false, false, true, false], norms.Outliers(0));

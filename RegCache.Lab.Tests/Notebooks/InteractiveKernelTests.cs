@@ -12,7 +12,7 @@ public sealed partial class InteractiveKernelTests
 
     [JupyterFact(NeedsInteractiveKernel = true)]
     [Trait("Category", "Slow")]
-    public async Task All_lessons_run_and_their_plots_need_no_network()
+    public async Task AllLessonsRunAndTheirPlotsNeedNoNetwork()
     {
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder["notebooks"]);

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Tests.Notebooks;
 public sealed class JupyterClientTests
 {
     [JupyterFact]
-    public void Nbconvert_executes_a_notebook()
+    public void NbconvertExecutesANotebook()
     {
         using var folder = Installed();
         File.WriteAllText(folder["n.ipynb"], NotebookFiles.Code("var x = 21;\nConsole.WriteLine(\"hi\");", "await Task.Delay(1);\n2 * x"));
@@ -22,7 +22,8 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    public void Nbconvert_executes_all_lessons()
+    [Trait("Category", "Slow")]
+    public void NbconvertExecutesAllLessons()
     {
         using var folder = Installed();
         Directory.CreateDirectory(folder["notebooks"]);
@@ -46,7 +47,8 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    public void The_kernel_does_what_front_ends_expect()
+    [Trait("Category", "Slow")]
+    public void TheKernelDoesWhatFrontEndsExpect()
     {
         using var folder = Installed();
         var (exitCode, _, error) = ExternalProcess.Run(
@@ -57,7 +59,8 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    public void A_kernel_survives_what_cells_do_to_it()
+    [Trait("Category", "Slow")]
+    public void AKernelSurvivesWhatCellsDoToIt()
     {
         using var folder = Installed();
         File.WriteAllText(folder["client.py"], """
@@ -97,7 +100,7 @@ public sealed class JupyterClientTests
     }
 
     [Fact]
-    public void The_program_runs_a_notebook_and_tells_mistakes_in_one_line()
+    public void TheProgramRunsANotebookAndTellsMistakesInOneLine()
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["n.ipynb"], NotebookFiles.Code("1 + 1"));

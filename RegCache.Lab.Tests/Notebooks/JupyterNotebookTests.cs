@@ -7,7 +7,8 @@ namespace RegCache.Lab.Tests.Notebooks;
 public sealed class JupyterNotebookTests
 {
     [BrowserFact(NeedsJupyter = true)]
-    public async Task A_person_runs_lesson_2_interrupts_restarts_and_completes()
+    [Trait("Category", "Slow")]
+    public async Task APersonRunsLesson2InterruptsRestartsAndCompletes()
     {
         using var server = new JupyterServer(Lesson.Of("02"));
         await server.WaitAsync();

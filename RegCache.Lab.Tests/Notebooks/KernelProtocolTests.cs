@@ -9,7 +9,7 @@ namespace RegCache.Lab.Tests.Notebooks;
 public sealed class KernelProtocolTests
 {
     [Fact]
-    public void Requests_without_code_are_answered()
+    public void RequestsWithoutCodeAreAnswered()
     {
         using var client = new KernelClient();
         var info = client.Ask("kernel_info_request", []);
@@ -29,7 +29,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void A_cell_is_busy_shows_and_rests()
+    public void ACellIsBusyShowsAndRests()
     {
         using var client = new KernelClient();
         var (reply, outputs) = client.Run("Console.Write(\"a\"); var d = display(HTML(\"<b>1</b>\")); d.Update(HTML(\"<b>2</b>\")); 6 * 7");
@@ -43,7 +43,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void Silence_history_and_expressions()
+    public void SilenceHistoryAndExpressions()
     {
         using var client = new KernelClient();
         client.Run("var x = 1;");
@@ -63,7 +63,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void A_failure_stops_the_cells_that_wait()
+    public void AFailureStopsTheCellsThatWait()
     {
         using var client = new KernelClient();
         var failing = client.Send("execute_request", new JsonObject { ["code"] = "await Task.Delay(1000); throw new Exception(\"bad\");" });
@@ -79,7 +79,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void An_interruption_overtakes_the_cell()
+    public void AnInterruptionOvertakesTheCell()
     {
         using var client = new KernelClient();
         client.Run("var kept = 3;");
@@ -92,7 +92,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void Input_is_asked_over_stdin()
+    public void InputIsAskedOverStdin()
     {
         using var client = new KernelClient();
         var asking = client.Send("execute_request", new JsonObject { ["code"] = "Console.ReadLine()", ["allow_stdin"] = true });
@@ -103,7 +103,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void Bad_messages_are_ignored()
+    public void BadMessagesAreIgnored()
     {
         using var client = new KernelClient();
         var forged = client.Frames("execute_request", new JsonObject { ["code"] = "RegCache.Lab.Tests.Notebooks.TypeProbe.Seen = typeof(int);" });
@@ -130,7 +130,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void It_listens_on_loopback_only()
+    public void ItListensOnLoopbackOnly()
     {
         using var client = new KernelClient();
         var ports = new[] { client.Connection.ShellPort, client.Connection.IoPubPort, client.Connection.HeartbeatPort };
@@ -140,7 +140,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public async Task Shutdown_ends_it_also_while_a_cell_runs()
+    public async Task ShutdownEndsItAlsoWhileACellRuns()
     {
         using var client = new KernelClient();
         client.Send("execute_request", new JsonObject { ["code"] = "while (true) { }" });
@@ -151,7 +151,7 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void Plots_bring_their_library_once_and_again_with_their_cell()
+    public void PlotsBringTheirLibraryOnceAndAgainWithTheirCell()
     {
         using var client = new KernelClient();
         const string Plot = "#r \"XPlot.Plotly\"\nXPlot.Plotly.Chart.Plot(new XPlot.Plotly.Bar { y = new[] { 1, 2 } })";
@@ -171,7 +171,8 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    public void Two_hundred_cells_leave_the_memory_flat()
+    [Trait("Category", "Slow")]
+    public void TwoHundredCellsLeaveTheMemoryFlat()
     {
         using var client = new KernelClient();
         var sizes = new List<long>();
@@ -201,11 +202,11 @@ public sealed class KernelProtocolTests
     [InlineData("{\"transport\":\"tcp\",\"ip\":\"127.0.0.1\",\"key\":\"\"}", "key")]
     [InlineData("{\"transport\":\"tcp\",\"ip\":\"127.0.0.1\",\"key\":\"k\",\"shell_port\":70000}", "shell_port")]
     [InlineData("{\"transport\":\"tcp\",\"ip\":\"127.0.0.1\",\"key\":\"k\",\"shell_port\":\"1\"}", "shell_port")]
-    public void Bad_connection_files_are_refused(string json, string part) =>
+    public void BadConnectionFilesAreRefused(string json, string part) =>
         Assert.Contains(part, Assert.Throws<UserException>(() => ConnectionFile.Parse(json, "file")).Message, StringComparison.Ordinal);
 
     [Fact]
-    public async Task A_port_in_use_is_told()
+    public async Task APortInUseIsTold()
     {
         using var client = new KernelClient();
         var error = await Assert.ThrowsAsync<UserException>(() => JupyterKernel.RunAsync(client.Connection, CancellationToken.None));

@@ -6,7 +6,7 @@ namespace RegCache.Lab.Tests.Notebooks;
 public sealed class KernelSpecTests
 {
     [Fact]
-    public void Existing_kernels_are_never_overwritten()
+    public void ExistingKernelsAreNeverOverwritten()
     {
         using var folder = new TemporaryFolder();
         Environment.SetEnvironmentVariable("JUPYTER_DATA_DIR", folder.Root);

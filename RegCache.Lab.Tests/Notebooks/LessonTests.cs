@@ -14,7 +14,8 @@ public sealed class LessonTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public async Task It_runs_and_shows_what_it_is_kept_with(string name)
+    [Trait("Category", "Slow")]
+    public async Task ItRunsAndShowsWhatItIsKeptWith(string name)
     {
         var lesson = Lesson.Of(name);
         var expected = Lesson.Kinds(NotebookDocument.Load(lesson.File));
@@ -26,7 +27,7 @@ public sealed class LessonTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void It_is_kept_with_the_outputs_of_a_clean_run(string name)
+    public void ItIsKeptWithTheOutputsOfACleanRun(string name)
     {
         var lesson = Lesson.Of(name);
         var text = File.ReadAllText(lesson.File);
@@ -53,6 +54,6 @@ public sealed class LessonTests
     }
 
     [Fact]
-    public void The_lessons_are_numbered_without_gaps() => Assert.Equal(
+    public void TheLessonsAreNumberedWithoutGaps() => Assert.Equal(
         Enumerable.Range(0, Lesson.All.Count).Select(number => $"{number:00}"), Lesson.All.Select(lesson => lesson.Name[..2]));
 }

@@ -9,7 +9,7 @@ namespace RegCache.Lab.Tests.Notebooks;
 public sealed class NotebookRunnerTests
 {
     [Fact]
-    public async Task Outputs_are_kept_in_the_format()
+    public async Task OutputsAreKeptInTheFormat()
     {
         var document = NotebookDocument.Parse(
             NotebookFiles.Code("Console.Write(\"a\\nb\"); Console.Error.Write(\"c\"); HTML(\"<i>x</i>\")", "\"iVBORw0KGgo=\".DisplayAs(\"image/png\");"), "test");
@@ -26,7 +26,7 @@ public sealed class NotebookRunnerTests
     }
 
     [Fact]
-    public async Task Reading_and_writing_changes_nothing()
+    public async Task ReadingAndWritingChangesNothing()
     {
         var figure = new JsonObject { ["output_type"] = "display_data", ["data"] = new JsonObject { ["image/png"] = "AAAA", ["application/json"] = new JsonObject { ["a"] = 1 } }, ["metadata"] = new JsonObject() };
         var (raw, picture, code) = (NotebookFiles.Cell("raw", "text"), NotebookFiles.Cell("markdown", "a\nb"), NotebookFiles.Cell("code", "1", "kept"));
@@ -42,7 +42,7 @@ public sealed class NotebookRunnerTests
     }
 
     [Fact]
-    public async Task Cells_run_in_their_language()
+    public async Task CellsRunInTheirLanguage()
     {
         var html = NotebookFiles.Cell("code", "<i>x</i>");
         html["metadata"]!["polyglot_notebook"] = new JsonObject { ["kernelName"] = "html" };
@@ -55,7 +55,7 @@ public sealed class NotebookRunnerTests
     }
 
     [Fact]
-    public async Task The_first_failure_stops_the_run()
+    public async Task TheFirstFailureStopsTheRun()
     {
         using var folder = new TemporaryFolder();
         await File.WriteAllTextAsync(folder["n.ipynb"], NotebookFiles.Code("var x = 1;", "\nthrow new Exception(\"bad\");", "x"));
@@ -71,7 +71,7 @@ public sealed class NotebookRunnerTests
     }
 
     [Fact]
-    public async Task A_cell_may_not_run_longer_than_allowed()
+    public async Task ACellMayNotRunLongerThanAllowed()
     {
         var document = NotebookDocument.Parse(NotebookFiles.Code("while (true) { }"), "test");
         var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document, TimeSpan.FromSeconds(3));
@@ -79,7 +79,7 @@ public sealed class NotebookRunnerTests
     }
 
     [Fact]
-    public async Task Parameters_follow_the_tagged_cell_with_its_types()
+    public async Task ParametersFollowTheTaggedCellWithItsTypes()
     {
         using var folder = new TemporaryFolder();
         var cells = NotebookFiles.Json(
@@ -107,7 +107,7 @@ public sealed class NotebookRunnerTests
     [InlineData("width", "1", "images")]
     [InlineData("images", "many", "int")]
     [InlineData("images", "1; evil()", "int")]
-    public void Parameters_that_do_not_fit_are_refused(string name, string value, string part)
+    public void ParametersThatDoNotFitAreRefused(string name, string value, string part)
     {
         var document = NotebookDocument.Parse(NotebookFiles.Json(NotebookFiles.Cell("code", "int images = 64;", "parameters")), "n");
         var error = Assert.Throws<UserException>(() =>
@@ -122,11 +122,11 @@ public sealed class NotebookRunnerTests
     [InlineData("{\"nbformat\":4}", "cells")]
     [InlineData("{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\"}]}", "cell 1")]
     [InlineData("{\"nbformat\":4,\"cells\":[7]}", "cell 1")]
-    public void What_is_no_notebook_is_refused(string json, string part) =>
+    public void WhatIsNoNotebookIsRefused(string json, string part) =>
         Assert.Contains(part, Assert.Throws<UserException>(() => NotebookDocument.Parse(json, "file")).Message, StringComparison.Ordinal);
 
     [Fact]
-    public async Task The_page_holds_everything()
+    public async Task ThePageHoldsEverything()
     {
         using var folder = new TemporaryFolder();
         var library = folder["plotly.js"];

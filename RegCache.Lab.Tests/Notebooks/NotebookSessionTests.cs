@@ -12,7 +12,7 @@ public sealed class NotebookSessionTests : IDisposable
     public void Dispose() => _session.Dispose();
 
     [Fact]
-    public async Task Cells_share_variables_functions_and_types()
+    public async Task CellsShareVariablesFunctionsAndTypes()
     {
         await Run("using System.Globalization;\nvar list = new List<int> { 1 };\nint Twice(int n) => 2 * n;\nrecord Point(int X);");
         await Run("list.Add(Twice(21));");
@@ -20,7 +20,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Await_and_using_declarations_stand_at_the_top()
+    public async Task AwaitAndUsingDeclarationsStandAtTheTop()
     {
         var output = await Run("using var stream = new MemoryStream(new byte[3]);\nawait Task.Delay(1);\nstream.Length");
         Assert.Equal("3", output.ResultText);
@@ -29,14 +29,14 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_statement_has_no_result()
+    public async Task AStatementHasNoResult()
     {
         Assert.Empty((await Run("var x = 1;")).Shown);
         Assert.Empty((await Run("Console.Write(x)")).Shown);
     }
 
     [Fact]
-    public async Task Both_streams_are_captured_and_displays_keep_their_place()
+    public async Task BothStreamsAreCapturedAndDisplaysKeepTheirPlace()
     {
         var output = await Run("Console.Write(\"out\"); Console.Error.Write(\"err\"); var d = display(\"one\"); d.Update(\"two\");");
         Assert.Equal(("out", "err"), (output.Out, output.Error));
@@ -46,7 +46,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Output_comes_while_the_cell_runs()
+    public async Task OutputComesWhileTheCellRuns()
     {
         var output = new RecordedOutput();
         var running = _session.RunAsync("Console.WriteLine(\"now\"); await Task.Delay(2000);", 1, output);
@@ -67,14 +67,14 @@ public sealed class NotebookSessionTests : IDisposable
     [InlineData("int F(int n)\n{\n    while (true)\n    {\n        n /= 0;\n    }\n}\nF(1)", "DivideByZeroException", 5)]
     [InlineData("int F(int n) =>\n    n / 0 *\n    1;\nF(1)", "DivideByZeroException", 2)]
     [InlineData("#!csharp\n\nawait Task.Run(() =>\n{\n    throw new ArgumentException(\"x\");\n});", "ArgumentException", 5)]
-    public async Task Errors_name_the_line_of_the_cell(string code, string name, int line)
+    public async Task ErrorsNameTheLineOfTheCell(string code, string name, int line)
     {
         var error = (await _session.RunAsync(code, 7, new RecordedOutput())).Error;
         Assert.Equal((name, line), (error?.Name, error?.Line));
     }
 
     [Fact]
-    public async Task A_cell_that_fails_leaves_the_session_as_it_was()
+    public async Task ACellThatFailsLeavesTheSessionAsItWas()
     {
         await Run("var kept = 1;");
         await _session.RunAsync("var kept = 2; nonsense", 2, new RecordedOutput());
@@ -83,7 +83,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Magic_commands_show_html_markdown_and_the_time()
+    public async Task MagicCommandsShowHtmlMarkdownAndTheTime()
     {
         var output = await Run("#!html\n<b>bold</b>\n#!markdown\n*slanted*\n#!csharp\n#!time\nvar x = 1;");
         Assert.Equal("<b>bold</b>", output.Shown[0].Content.Formats["text/html"]);
@@ -92,7 +92,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task An_unknown_magic_command_is_named()
+    public async Task AnUnknownMagicCommandIsNamed()
     {
         var error = (await _session.RunAsync("1\n#!fsharp\n2", 1, new RecordedOutput())).Error;
         Assert.Equal(2, error?.Line);
@@ -100,7 +100,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Files_are_loaded_from_the_notebooks_folder()
+    public async Task FilesAreLoadedFromTheNotebooksFolder()
     {
         using var folder = new TemporaryFolder();
         await File.WriteAllTextAsync(folder["more.csx"], "int FromFile(int n)\n{\n    for (var i = 0; i < 3; i++) n++;\n    return n;\n}");
@@ -114,7 +114,7 @@ public sealed class NotebookSessionTests : IDisposable
     [Theory]
     [InlineData("#r \"no/such.dll\"", "no/such.dll")]
     [InlineData("#r \"nuget: \"", "nuget: NAME, VERSION")]
-    public async Task A_reference_that_does_not_exist_is_named(string code, string part)
+    public async Task AReferenceThatDoesNotExistIsNamed(string code, string part)
     {
         var error = (await _session.RunAsync(code + "\n1", 1, new RecordedOutput())).Error;
         Assert.Contains(part, error?.Message, StringComparison.Ordinal);
@@ -122,7 +122,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task The_kernels_own_assemblies_are_not_loaded_twice()
+    public async Task TheKernelsOwnAssembliesAreNotLoadedTwice()
     {
         var output = await Run($"#r \"{typeof(UserException).Assembly.Location}\"\nRegCache.Lab.Tests.Notebooks.TypeProbe.Seen = typeof(RegCache.Lab.UserException);", typeof(TypeProbe));
         Assert.Empty(output.Error);
@@ -139,7 +139,7 @@ public sealed class NotebookSessionTests : IDisposable
     [InlineData("await Task.Delay(100000);")]
     [InlineData("Parallel.For(0, 4, i => { while (true) { } });")]
     [InlineData("await Task.Run(() => { while (true) { } });")]
-    public async Task An_endless_cell_stops_and_the_session_lives(string code)
+    public async Task AnEndlessCellStopsAndTheSessionLives(string code)
     {
         await Run("var before = 5;");
         using var interrupt = new CancellationTokenSource();
@@ -153,7 +153,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task What_an_interrupted_cell_started_stops_too_and_later_loops_run()
+    public async Task WhatAnInterruptedCellStartedStopsTooAndLaterLoopsRun()
     {
         await Run("static class Turns { public static long Count; }\nTask endless = null;");
         using var interrupt = new CancellationTokenSource();
@@ -165,7 +165,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Endless_recursion_and_a_failing_thread_are_errors_of_the_cell()
+    public async Task EndlessRecursionAndAFailingThreadAreErrorsOfTheCell()
     {
         var error = (await _session.RunAsync("int F(int n) => F(n + 1) + 1;\nF(0)", 1, new RecordedOutput())).Error;
         Assert.Equal("InsufficientExecutionStackException", error?.Name);
@@ -174,14 +174,14 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Ten_megabytes_arrive_whole()
+    public async Task TenMegabytesArriveWhole()
     {
         var output = await Run("for (var i = 0; i < 100_000; i++) Console.Write(new string('x', 100));");
         Assert.Equal(10_000_000, output.Out.Length);
     }
 
     [Fact]
-    public async Task Input_is_asked_of_the_front_end()
+    public async Task InputIsAskedOfTheFrontEnd()
     {
         var output = new RecordedOutput { Answer = "blue" };
         await _session.RunAsync("Console.ReadLine()", 1, output);
@@ -191,7 +191,7 @@ public sealed class NotebookSessionTests : IDisposable
     [Theory]
     [InlineData("var held = new RegCache.Lab.Tests.Notebooks.Tracked();")]
     [InlineData("var held = new RegCache.Lab.Tests.Notebooks.Tracked(); var seen = new[] { 1 }.Select(n => held.ToString()).ToArray();")]
-    public async Task A_cell_run_again_gives_up_what_it_held(string code)
+    public async Task ACellRunAgainGivesUpWhatItHeld(string code)
     {
         await Run("1", typeof(Tracked));
         var alive = Tracked.Alive;
@@ -205,7 +205,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Cells_changed_many_times_leave_the_others_as_they_are()
+    public async Task CellsChangedManyTimesLeaveTheOthersAsTheyAre()
     {
         await Run("using System.Globalization;\nvar first = 1;");
         await Run("int Next() => ++first;\nrecord Pair(int A, int B);");
@@ -219,7 +219,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task A_function_keeps_the_variable_that_it_was_written_for()
+    public async Task AFunctionKeepsTheVariableThatItWasWrittenFor()
     {
         await Run("var list = new List<int> { 1, 2 };\nint Count() => list.Count;\nvar other = 1;");
         await Run("var list = new List<int>();");
@@ -233,7 +233,7 @@ public sealed class NotebookSessionTests : IDisposable
     [InlineData("earlier.Ad", "Add")]
     [InlineData("fore", "foreach")]
     [InlineData("new List<int>().Wher", "Where")]
-    public async Task Completion_knows_types_variables_and_members(string code, string expected)
+    public async Task CompletionKnowsTypesVariablesAndMembers(string code, string expected)
     {
         await Run("var earlier = new List<int>();");
         var found = _session.Complete(code, code.Length);
@@ -242,7 +242,7 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    public async Task Inspection_shows_the_declaration()
+    public async Task InspectionShowsTheDeclaration()
     {
         await Run("int answer = 42;");
         Assert.Contains("int answer", _session.Inspect("answer + 1", 3), StringComparison.Ordinal);
@@ -257,7 +257,7 @@ public sealed class NotebookSessionTests : IDisposable
     [InlineData("/* open", Completeness.Incomplete)]
     [InlineData("int int x", Completeness.Invalid)]
     [InlineData(")", Completeness.Invalid)]
-    public void Completeness_of_cells(string code, Completeness expected) => Assert.Equal(expected, NotebookSession.IsComplete(code));
+    public void CompletenessOfCells(string code, Completeness expected) => Assert.Equal(expected, NotebookSession.IsComplete(code));
 
     private async Task<RecordedOutput> Run(string code, Type? needed = null)
     {

@@ -9,7 +9,8 @@ namespace RegCache.Lab.Tests.Notebooks;
 public sealed class PageTests
 {
     [BrowserFact]
-    public async Task The_page_of_lesson_6_draws_its_heat_map_and_asks_for_nothing()
+    [Trait("Category", "Slow")]
+    public async Task ThePageOfLesson6DrawsItsHeatMapAndAsksForNothing()
     {
         var document = await Lesson.Of("06").RunAsync();
         var file = Path.Combine(Directory.CreateTempSubdirectory("regcache-page-").FullName, "06.html");

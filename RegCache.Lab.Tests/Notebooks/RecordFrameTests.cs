@@ -14,7 +14,7 @@ public sealed class RecordFrameTests
     private sealed record Row(string Name, int Count, double? Share, Kind Kind, bool IsLast);
 
     [Fact]
-    public void Numbers_stay_numbers_and_nothing_stays_empty()
+    public void NumbersStayNumbersAndNothingStaysEmpty()
     {
         var frame = new[] { new Row("a", 1, 0.5, Kind.First, false), new Row("b", 2, null, Kind.Second, true) }.ToDataFrame();
         Assert.Equal(["Name", "Count", "Share", "Kind", "IsLast"], frame.Columns.Select(column => column.Name));
@@ -23,5 +23,5 @@ public sealed class RecordFrameTests
     }
 
     [Fact]
-    public void No_records_give_the_columns() => Assert.Equal(5, Array.Empty<Row>().ToDataFrame().Columns.Count);
+    public void NoRecordsGiveTheColumns() => Assert.Equal(5, Array.Empty<Row>().ToDataFrame().Columns.Count);
 }

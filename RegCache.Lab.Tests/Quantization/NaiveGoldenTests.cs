@@ -10,7 +10,7 @@ namespace RegCache.Lab.Tests.Quantization;
 [Trait("Category", "Golden")]
 public sealed partial class NaiveGoldenTests
 {
-    // quantizers.md, section 5: codes may differ by one where x/s is this close to a half.
+    // Codes may differ by one where x / s is this close to a half: the division rounds in another order.
     private const double Boundary = 1e-4;
 
     private static readonly Dictionary<string, torch.Tensor> _golden = GoldenTensors.Load("quantizers", "naive.safetensors");

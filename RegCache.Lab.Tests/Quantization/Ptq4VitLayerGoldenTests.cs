@@ -8,7 +8,7 @@ namespace RegCache.Lab.Tests.Quantization;
 [Trait("Category", "Golden")]
 public sealed partial class Ptq4VitLayerGoldenTests
 {
-    // quantizers.md, section 5: below this distance between best and second best the choice is open.
+    // Where best and second best are closer than this, rounding decides between them.
     private const double DecisiveGap = 1e-4;
     private const double OutputTolerance = 1e-5;
     private const long Memory = 1 << 20;

@@ -11,6 +11,7 @@ public sealed class PipelineProcessTests : IDisposable
 
     [Fact]
     [Trait("Category", "Golden")]
+    [Trait("Category", "Slow")]
     public void ReportIsTheExpectedOne()
     {
         var (code, output, error) = Pipeline(Demo());
@@ -37,6 +38,7 @@ public sealed class PipelineProcessTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void AKilledRunGoesOnAndASecondRunRepeatsTheNumbers()
     {
         var arguments = Reduced(Demo());
@@ -58,6 +60,7 @@ public sealed class PipelineProcessTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void TwoStepSearchAndExtractAndEvaluationAgree()
     {
         var arguments = Reduced(Demo());

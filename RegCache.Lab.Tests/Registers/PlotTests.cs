@@ -9,7 +9,7 @@ namespace RegCache.Lab.Tests.Registers;
 public sealed partial class PlotTests
 {
     [Fact]
-    public void The_heat_map_has_a_row_for_each_prefix_count_and_leaves_dropped_settings_empty()
+    public void TheHeatMapHasARowForEachPrefixCountAndLeavesDroppedSettingsEmpty()
     {
         var grid = new SearchGrid(100, 2, [new(1, 0, 0, 100, 50, null), new(1, 0, 1, 40, 3, null), new(1, 1, 0, 100, 75, null), new(1, 1, 1, 100, 80, null), new(2, 1, 0, 100, 9, null)]);
         var drawing = Drawing(SearchGridPlot.HeatMap(grid, 1));
@@ -17,7 +17,7 @@ public sealed partial class PlotTests
     }
 
     [Fact]
-    public void Sensitivity_bars_show_points_lost()
+    public void SensitivityBarsShowPointsLost()
     {
         var table = new SensitivityTable(50, 40, [.. LinearKinds.All.Select(kind => new SensitivityRow(0, kind, 30 + (int)kind, 0.25))]);
         var drawing = Drawing(SensitivityPlot.Bars(table, SearchMetric.Accuracy));

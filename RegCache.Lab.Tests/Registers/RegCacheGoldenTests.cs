@@ -96,6 +96,7 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void Stage5ScoresTheGrid()
     {
         var prefixes = Prefixes();
@@ -119,6 +120,7 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void PruningSelectsTheSameCell()
     {
         var prefixes = Prefixes();

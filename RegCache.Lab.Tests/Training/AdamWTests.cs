@@ -6,7 +6,7 @@ namespace RegCache.Lab.Tests.Training;
 public class AdamWTests
 {
     [Fact]
-    public void One_pass_over_memory_and_tensor_operations_agree()
+    public void OnePassOverMemoryAndTensorOperationsAgree()
     {
         torch.manual_seed(1);
         var start = torch.randn(70_001);
@@ -28,7 +28,7 @@ public class AdamWTests
     }
 
     [Fact]
-    public void Parameters_without_gradient_stay()
+    public void ParametersWithoutGradientStay()
     {
         var still = torch.ones(3).requires_grad_();
         using var optimizer = new AdamW([new([new("w", still)], 0.5)], new());

@@ -32,7 +32,7 @@ public sealed class ClipTaskTests : IDisposable
     [Theory]
     [InlineData(AccumulationKind.CachedFeatures, false)]
     [InlineData(AccumulationKind.Gradients, true)]
-    public void Going_on_from_any_checkpoint_gives_the_same_weights(AccumulationKind accumulation, bool checkpointing)
+    public void GoingOnFromAnyCheckpointGivesTheSameWeights(AccumulationKind accumulation, bool checkpointing)
     {
         var config = _config with { Accumulation = accumulation, GradCheckpointing = checkpointing };
         var whole = Train(config, "whole", stopAfter: null);
@@ -44,7 +44,7 @@ public sealed class ClipTaskTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Sharpness_aware_training_goes_on_to_the_same_weights(bool adaptive)
+    public void SharpnessAwareTrainingGoesOnToTheSameWeights(bool adaptive)
     {
         var config = _config with { SamRho = 0.1, SamAdaptive = adaptive };
         var whole = Train(config, "whole", stopAfter: null);
@@ -54,7 +54,7 @@ public sealed class ClipTaskTests : IDisposable
     }
 
     [Fact]
-    public void A_tiny_radius_trains_as_without()
+    public void ATinyRadiusTrainsAsWithout()
     {
         // The second pass must see the same crops and drop the same patches.
         var plain = Train(_config, "plain", stopAfter: null);
@@ -63,14 +63,14 @@ public sealed class ClipTaskTests : IDisposable
     }
 
     [Fact]
-    public void Checkpointing_changes_no_bit()
+    public void CheckpointingChangesNoBit()
     {
         Assert.Equal(
             Train(_config, "plain", stopAfter: null), Train(_config with { GradCheckpointing = true }, "again", stopAfter: null));
     }
 
     [Fact]
-    public void Mixed_precision_stays_close_and_is_not_the_same()
+    public void MixedPrecisionStaysCloseAndIsNotTheSame()
     {
         var exact = Train(_config, "exact", stopAfter: null);
         var mixed = Train(_config with { Precision = TrainingPrecision.AmpBf16 }, "mixed", stopAfter: null);
@@ -79,14 +79,14 @@ public sealed class ClipTaskTests : IDisposable
     }
 
     [Fact]
-    public void An_epoch_that_is_too_short_is_refused()
+    public void AnEpochThatIsTooShortIsRefused()
     {
         var message = Assert.Throws<UserException>(() => Train(_config with { AccumFreq = 100 }, "short", stopAfter: null)).Message;
         Assert.Contains("accum_freq", message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Unreadable_pairs_end_the_training_or_are_left_out_and_counted()
+    public void UnreadablePairsEndTheTrainingOrAreLeftOutAndCounted()
     {
         var config = _config with { Epochs = 1, AccumFreq = 1, BatchSize = 4, SaveEveryNSteps = 0 };
         using var pairs = Pairs(bad: [3, 5]);

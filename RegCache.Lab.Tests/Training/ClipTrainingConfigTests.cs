@@ -8,7 +8,7 @@ public sealed class ClipTrainingConfigTests : IDisposable
     private readonly string _path = Path.GetTempFileName();
 
     [Fact]
-    public void A_file_of_the_needed_fields_has_the_defaults()
+    public void AFileOfTheNeededFieldsHasTheDefaults()
     {
         var config = Load("{" + Needed + "}");
         Assert.Equal(5e-4, config.Lr);
@@ -30,7 +30,7 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [InlineData("\"ema_decay\": 1", "ema_decay", "between 0 and 1")]
     [InlineData("\"sam_rho\": 0", "sam_rho", "above 0")]
     [InlineData("\"sam_adaptive\": true", "sam_adaptive", "without `sam_rho`")]
-    public void Unknown_and_impossible_values_are_refused_by_name(string field, string name, string reason)
+    public void UnknownAndImpossibleValuesAreRefusedByName(string field, string name, string reason)
     {
         var message = Assert.Throws<UserException>(() => Load("{" + Needed + ", " + field + "}")).Message;
         Assert.Contains(_path, message, StringComparison.Ordinal);
@@ -42,11 +42,11 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [InlineData("{", "not valid JSON")]
     [InlineData("null", "null")]
     [InlineData("{\"lr\": 1}", "required")]
-    public void What_is_no_configuration_is_refused(string content, string reason) =>
+    public void WhatIsNoConfigurationIsRefused(string content, string reason) =>
         Assert.Contains(reason, Assert.Throws<UserException>(() => Load(content)).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void The_schema_names_every_field()
+    public void TheSchemaNamesEveryField()
     {
         var schema = ClipTrainingConfigFile.Schema();
         Assert.Contains("\"accum_freq\"", schema, StringComparison.Ordinal);
@@ -55,7 +55,7 @@ public sealed class ClipTrainingConfigTests : IDisposable
     }
 
     [Fact]
-    public void The_example_and_the_schema_in_the_repository_are_up_to_date()
+    public void TheExampleAndTheSchemaInTheRepositoryAreUpToDate()
     {
         var folder = Path.Combine(Goldens.RepositoryRoot, "models", "configs");
         Assert.Equal(ClipTrainingConfigFile.Schema(), File.ReadAllText(Path.Combine(folder, "train-clip.schema.json")));

@@ -25,12 +25,12 @@ public sealed class ColorJitterTests
         rgb => ColorJitter.ChangeSaturation(rgb, 1.45));
 
     [Fact]
-    public void Hue_forwards() => AssertChanged(
+    public void HueForwards() => AssertChanged(
         [14, 183, 26, 186, 238, 26, 182, 57, 190, 240, 142, 126, 6, 127, 52, 110, 198, 208, 7, 7, 7, 250, 195, 5],
         rgb => ColorJitter.TurnHue(rgb, 0.13));
 
     [Fact]
-    public void Hue_backwards() => AssertChanged(
+    public void HueBackwards() => AssertChanged(
         [183, 14, 106, 161, 26, 238, 57, 190, 98, 126, 180, 240, 127, 6, 35, 208, 156, 110, 7, 7, 7, 45, 5, 250],
         rgb => ColorJitter.TurnHue(rgb, -0.31));
 
@@ -40,7 +40,7 @@ public sealed class ColorJitterTests
         ColorJitter.ToGrey);
 
     [Fact]
-    public void No_jitter_changes_nothing_but_the_rounding_of_the_hue()
+    public void NoJitterChangesNothingButTheRoundingOfTheHue()
     {
         var copy = _image.ToArray();
         var random = CounterRandom.Of(1, 2, 3);

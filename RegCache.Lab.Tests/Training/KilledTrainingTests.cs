@@ -9,7 +9,8 @@ public sealed class KilledTrainingTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("killed-").FullName;
 
     [Fact]
-    public void A_training_that_is_killed_again_and_again_ends_with_the_same_bytes()
+    [Trait("Category", "Slow")]
+    public void ATrainingThatIsKilledAgainAndAgainEndsWithTheSameBytes()
     {
         var config = WriteConfig();
         using (var whole = Start(config, "whole"))

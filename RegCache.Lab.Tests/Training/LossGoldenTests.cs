@@ -9,7 +9,7 @@ public class LossGoldenTests
     private const double Tolerance = 1e-5;
 
     [Fact]
-    public void The_loss_of_one_process_and_its_gradients()
+    public void TheLossOfOneProcessAndItsGradients()
     {
         var golden = GoldenTensors.Load("clip", "clip_loss.safetensors");
         var (image, text, scale) = Leaves(golden["image"], golden["text"], golden["logit_scale"]);
@@ -20,7 +20,7 @@ public class LossGoldenTests
     }
 
     [Fact]
-    public void Targets_of_single_pairs_give_the_same_loss()
+    public void TargetsOfSinglePairsGiveTheSameLoss()
     {
         var golden = GoldenTensors.Load("clip", "clip_loss.safetensors");
         using var targets = torch.eye(golden["image"].shape[0]);
@@ -47,7 +47,7 @@ public class LossGoldenTests
     [InlineData(false, true)]
     [InlineData(true, false)]
     [InlineData(true, true)]
-    public void Several_ranks(bool local, bool gather)
+    public void SeveralRanks(bool local, bool gather)
     {
         var golden = GoldenTensors.Load("clip", "clip_loss.safetensors");
         var ranks = (int)golden["dist.image"].shape[0];

@@ -9,7 +9,7 @@ namespace RegCache.Lab.Tests.Training;
 public class OptimizationGoldenTests
 {
     [Fact]
-    public void Learning_rates()
+    public void LearningRates()
     {
         var cases = Read("lr_schedules.json").EnumerateArray().ToArray();
         Assert.NotEmpty(cases);
@@ -30,7 +30,7 @@ public class OptimizationGoldenTests
     }
 
     [Fact]
-    public void Parameter_groups()
+    public void ParameterGroupsMatch()
     {
         var golden = Read("param_groups.json");
         var shapes = golden.GetProperty("state_dict_shapes").EnumerateObject()

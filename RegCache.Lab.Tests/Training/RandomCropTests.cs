@@ -9,7 +9,7 @@ public class RandomCropTests
     [InlineData(64, 64)]
     [InlineData(300, 200)]
     [InlineData(31, 47)]
-    public void Boxes_have_the_area_and_aspect_asked_for(int width, int height)
+    public void BoxesHaveTheAreaAndAspectAskedFor(int width, int height)
     {
         var random = CounterRandom.Of(1, 1, 1);
         var crop = new RandomCrop(0.5, 0.8);
@@ -24,7 +24,7 @@ public class RandomCropTests
     }
 
     [Fact]
-    public void An_image_that_no_box_fits_is_cut_at_its_centre()
+    public void AnImageThatNoBoxFitsIsCutAtItsCentre()
     {
         var random = CounterRandom.Of(0, 0, 0);
         Assert.Equal(new CropBox(433, 0, 133, 100), new RandomCrop().Draw(1000, 100, ref random));

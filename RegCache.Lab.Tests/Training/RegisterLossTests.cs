@@ -10,7 +10,7 @@ public class RegisterLossTests
     private static readonly RegisterLossOptions _options = new() { Steps = 1000, Positions = 2, RampSteps = 10 };
 
     [Fact]
-    public void Gradients_raise_the_chosen_positions_where_they_tell_little_and_lower_the_others()
+    public void GradientsRaiseTheChosenPositionsWhereTheyTellLittleAndLowerTheOthers()
     {
         // Positions 3 and 7 are marked most; in the first image patch 7 tells much.
         var values = new float[2 * (1 + Patches)];
@@ -29,7 +29,7 @@ public class RegisterLossTests
     }
 
     [Fact]
-    public void Nothing_is_lost_once_all_wishes_are_met()
+    public void NothingIsLostOnceAllWishesAreMet()
     {
         var values = Enumerable.Repeat(-2f, 1 + Patches).ToArray();
         (values[1 + 3], values[1 + 7]) = (9, 9);
@@ -42,7 +42,7 @@ public class RegisterLossTests
     }
 
     [Fact]
-    public void A_head_that_ignores_the_registers_is_asked_for_its_share()
+    public void AHeadThatIgnoresTheRegistersIsAskedForItsShare()
     {
         var values = Enumerable.Repeat(-2f, 1 + Patches).ToArray();
         (values[1 + 3], values[1 + 7]) = (9, 9);

@@ -24,14 +24,7 @@ public sealed class SamGoldenTests : IDisposable
     [MemberData(nameof(Runs))]
     public void StepsMatch(string run)
     {
-        using var file = WeightFile.Open(Goldens.Path("token-merging", "misc.safetensors"));
-        var settings = JsonDocument.Parse(file.Metadata[run]).RootElement;
-        double Setting(string name) => settings.GetProperty(name).GetDouble();
-        var parameters = Parameters($"{run}/step0", "before").Select(value => value.clone().requires_grad_()).ToArray();
-        Action<int> update = settings.TryGetProperty("momentum", out var momentum)
-            ? new Momentum(parameters, Setting("lr"), momentum.GetDouble(), Setting("weight_decay")).Step
-            : new Adam(parameters, Setting("lr"), Setting("weight_decay")).Step;
-        var options = new SamOptions(Setting("rho"), settings.GetProperty("adaptive").GetBoolean());
+        var (parameters, update, options) = Start(run);
         var sharpness = new SamTraining(parameters, options);
         var steps = 0;
         for (; _golden.ContainsKey($"{run}/step{steps}/losses"); steps++)
@@ -65,14 +58,8 @@ public sealed class SamGoldenTests : IDisposable
     [MemberData(nameof(Runs))]
     public void OneCallDoesTheWholeStep(string run)
     {
-        using var file = WeightFile.Open(Goldens.Path("token-merging", "misc.safetensors"));
-        var settings = JsonDocument.Parse(file.Metadata[run]).RootElement;
-        double Setting(string name) => settings.GetProperty(name).GetDouble();
-        var parameters = Parameters($"{run}/step0", "before").Select(value => value.clone().requires_grad_()).ToArray();
-        Action<int> update = settings.TryGetProperty("momentum", out var momentum)
-            ? new Momentum(parameters, Setting("lr"), momentum.GetDouble(), Setting("weight_decay")).Step
-            : new Adam(parameters, Setting("lr"), Setting("weight_decay")).Step;
-        var sharpness = new SamTraining(parameters, new(Setting("rho"), settings.GetProperty("adaptive").GetBoolean()));
+        var (parameters, update, options) = Start(run);
+        var sharpness = new SamTraining(parameters, options);
         var loss = sharpness.Step(() => Loss(parameters), () => update(1));
         GoldenTensors.AssertClose(_golden[$"{run}/step0/losses"][0], loss, Tolerance);
         AssertAll($"{run}/step0", "after", parameters);
@@ -102,6 +89,19 @@ public sealed class SamGoldenTests : IDisposable
     public void Dispose() => _scope.Dispose();
 
     private static void Clear(Tensor[] parameters) => Array.ForEach(parameters, parameter => parameter.grad = null);
+
+    // The parameters before the first step, the step of the run's optimiser, and its climb.
+    private (Tensor[] Parameters, Action<int> Update, SamOptions Options) Start(string run)
+    {
+        using var file = WeightFile.Open(Goldens.Path("token-merging", "misc.safetensors"));
+        var settings = JsonDocument.Parse(file.Metadata[run]).RootElement;
+        double Setting(string name) => settings.GetProperty(name).GetDouble();
+        var parameters = Parameters($"{run}/step0", "before").Select(value => value.clone().requires_grad_()).ToArray();
+        Action<int> update = settings.TryGetProperty("momentum", out var momentum)
+            ? new Momentum(parameters, Setting("lr"), momentum.GetDouble(), Setting("weight_decay")).Step
+            : new Adam(parameters, Setting("lr"), Setting("weight_decay")).Step;
+        return (parameters, update, new(Setting("rho"), settings.GetProperty("adaptive").GetBoolean()));
+    }
 
     private Tensor[] Parameters(string folder, string when) =>
         [.. Enumerable.Range(0, _golden.Count).TakeWhile(index => _golden.ContainsKey($"{folder}/p{index}_{when}")).Select(index => _golden[$"{folder}/p{index}_{when}"])];

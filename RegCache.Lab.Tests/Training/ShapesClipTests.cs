@@ -14,7 +14,8 @@ public sealed class ShapesClipTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("shapes-clip-").FullName;
 
     [Fact]
-    public void The_quick_training_learns_and_its_model_loads_like_any_other()
+    [Trait("Category", "Slow")]
+    public void TheQuickTrainingLearnsAndItsModelLoadsLikeAnyOther()
     {
         var host = new CommandHost(KitCommand.All());
         Assert.Equal(0, host.Run(["train", "shapes-clip", "--quick", "--run-dir", _folder, "--report-to", "tensorboard"]));
@@ -41,7 +42,7 @@ public sealed class ShapesClipTests : IDisposable
     }
 
     [Fact]
-    public void Sharpness_aware_steps_follow_the_gradient_uphill()
+    public void SharpnessAwareStepsFollowTheGradientUphill()
     {
         using var scope = torch.NewDisposeScope();
         var (plain, still, uphill) = (Weight(null), Weight(new(1e-9)), Weight(new(0.5)));
@@ -63,7 +64,7 @@ public sealed class ShapesClipTests : IDisposable
     }
 
     [Fact]
-    public void Planted_structure_is_what_the_recipe_says()
+    public void PlantedStructureIsWhatTheRecipeSays()
     {
         using var weights = ShapesClipArchitecture.Initialize(0);
         var planted = new PlantedRegisters(weights);
@@ -83,7 +84,7 @@ public sealed class ShapesClipTests : IDisposable
     }
 
     [Fact]
-    public void Information_of_patches_is_high_where_the_object_is()
+    public void InformationOfPatchesIsHighWhereTheObjectIs()
     {
         var set = ShapesSet.Generate(ShapesSplit.Test, 48);
         var (inside, outside) = (0, 0);

@@ -13,7 +13,7 @@ public class StepGoldenTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Gradients_of_all_parameters(bool checkpointing)
+    public void GradientsOfAllParameters(bool checkpointing)
     {
         var golden = GoldenTensors.Load("clip", "tiny_clip_grads.safetensors");
         var acts = GoldenTensors.Load("clip", "tiny_clip_acts.safetensors");
@@ -43,7 +43,7 @@ public class StepGoldenTests
     }
 
     [Fact]
-    public void Accumulation_with_cached_features()
+    public void AccumulationWithCachedFeatures()
     {
         var golden = GoldenTensors.Load("clip", "accum.safetensors");
         var steps = GoldenTensors.Load("clip", "train_steps.safetensors");
@@ -67,7 +67,7 @@ public class StepGoldenTests
     }
 
     [Fact]
-    public void Optimizer_steps()
+    public void OptimizerSteps()
     {
         var golden = GoldenTensors.Load("clip", "train_steps.safetensors");
         var settings = OptimizationGoldenTests.Read("train_steps.json");

@@ -10,10 +10,10 @@ public sealed class TensorBoardLogTests : IDisposable
 
     // The CRC-32C of "123456789" is 0xE3069283 by the polynomial's definition; the records are checked with a bitwise one.
     [Fact]
-    public void The_checksum_of_the_test_is_the_known_one() => Assert.Equal(0xE3069283u, Checksum("123456789"u8));
+    public void TheChecksumOfTheTestIsTheKnownOne() => Assert.Equal(0xE3069283u, Checksum("123456789"u8));
 
     [Fact]
-    public void Records_are_framed_and_hold_the_scalars()
+    public void RecordsAreFramedAndHoldTheScalars()
     {
         using (var log = new TensorBoardLog(_folder, 0))
         {

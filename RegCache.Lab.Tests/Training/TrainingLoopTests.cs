@@ -10,7 +10,7 @@ public sealed class TrainingLoopTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("training-").FullName;
 
     [Fact]
-    public void Going_on_gives_the_weights_of_an_unbroken_training()
+    public void GoingOnGivesTheWeightsOfAnUnbrokenTraining()
     {
         using var unbroken = new CountingTask(20);
         Loop(unbroken, "a").Run();
@@ -29,7 +29,7 @@ public sealed class TrainingLoopTests : IDisposable
     }
 
     [Fact]
-    public void A_loss_that_is_not_a_number_names_step_batch_and_checkpoint()
+    public void ALossThatIsNotANumberNamesStepBatchAndCheckpoint()
     {
         using var task = new CountingTask(20) { NaNAt = 11 };
         var message = Assert.Throws<UserException>(() => Loop(task, "a").Run()).Message;
@@ -39,7 +39,7 @@ public sealed class TrainingLoopTests : IDisposable
     }
 
     [Fact]
-    public void A_checkpoint_of_another_training_is_refused()
+    public void ACheckpointOfAnotherTrainingIsRefused()
     {
         using var first = new CountingTask(10);
         Loop(first, "a").Run();
@@ -48,7 +48,7 @@ public sealed class TrainingLoopTests : IDisposable
     }
 
     [Fact]
-    public void A_checkpoint_that_cannot_be_written_stops_with_one_sentence_and_keeps_the_older_ones()
+    public void ACheckpointThatCannotBeWrittenStopsWithOneSentenceAndKeepsTheOlderOnes()
     {
         using var task = new CountingTask(20)
         {
@@ -67,7 +67,7 @@ public sealed class TrainingLoopTests : IDisposable
     }
 
     [SmallDiskFact]
-    public void A_full_disk_stops_with_one_sentence_and_keeps_the_older_checkpoints()
+    public void AFullDiskStopsWithOneSentenceAndKeepsTheOlderCheckpoints()
     {
         using var disk = SmallDisk.Mount(kilobytes: 64);
         using var task = new CountingTask(20)
@@ -90,7 +90,7 @@ public sealed class TrainingLoopTests : IDisposable
     }
 
     [Fact]
-    public void Half_written_log_lines_and_later_steps_are_dropped()
+    public void HalfWrittenLogLinesAndLaterStepsAreDropped()
     {
         var path = Path.Combine(_folder, "log.jsonl");
         File.WriteAllText(path, "{\"step\":5,\"x\":1}\n{\"step\":10,\"x\":2}\n{\"step\":15,\"x\":3}\n{\"step\":1");

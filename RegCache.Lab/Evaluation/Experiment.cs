@@ -58,8 +58,7 @@ public sealed class Experiment : IDisposable
             ClassNames = _prompts?.ClassNames ?? validation?.ClassNames ?? ShapesVocabulary.Classes;
 
             SetProcess(options);
-            Backend = ChooseBackend(options, progress);
-            (Model, _clip, Name, Hash, Preprocess, ModelKey, Assumptions) = Load(options, Backend);
+            (Model, _clip, Backend, Name, Hash, Preprocess, ModelKey, Assumptions) = OpenedModel.Load(options, progress);
             _owned.Add(Model);
             _directory = OpenDirectory();
             Assumptions.ToList().ForEach(Progress.Message);
@@ -134,17 +133,6 @@ public sealed class Experiment : IDisposable
     /// <exception cref="UserException">The model, the prompts or the images are missing or do not fit each other.</exception>
     public static Experiment Open(ExperimentOptions options, IWorkProgress? progress = null, CancellationToken cancellation = default) =>
         new(options, progress ?? SilentProgress.Instance, cancellation);
-
-    /// <summary>The device of that name.</summary>
-    /// <exception cref="UserException">This machine or this libtorch has no CUDA device.</exception>
-    public static torch.Device Find(ComputeDevice device) => device switch
-    {
-        ComputeDevice.Cpu => torch.CPU,
-        ComputeDevice.Cuda when torch.cuda.is_available() => torch.CUDA,
-        ComputeDevice.Cuda => throw new UserException(
-            "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and README.md, \"GPU\", how to have one with CUDA."),
-        _ => throw new UnreachableException(),
-    };
 
     /// <summary>How a pass over images is done.</summary>
     /// <param name="title">What a progress display calls it.</param>
@@ -263,66 +251,6 @@ public sealed class Experiment : IDisposable
         }
 
         torch.manual_seed(options.Seed);
-    }
-
-    // Integers run on the CPU between float32 values only.
-    private static OneDnnBackend? ChooseBackend(ExperimentOptions options, IWorkProgress progress)
-    {
-        if (options.Execution == ExecutionMode.Integer && options is not { Device: ComputeDevice.Cpu, Precision: ComputePrecision.Fp32 })
-        {
-            throw new UserException("--execution integer runs on the CPU between float32 values; leave out --device and --precision.");
-        }
-
-        if (options.Device != ComputeDevice.Cpu || options.OnTensorOperators)
-        {
-            return null;
-        }
-
-        if (options.Execution == ExecutionMode.Integer && OneDnn.Support.IntegerProblem is { } problem)
-        {
-            progress.Message($"Quantized layers are simulated: {problem}.");
-            return new(ExecutionMode.Simulated);
-        }
-
-        return new(options.Execution);
-    }
-
-    private static Opened Load(ExperimentOptions options, OneDnnBackend? backend)
-    {
-        var path = options.Model ?? ModelFolder.FindDemo();
-        var device = Find(options.Device);
-        var type = options.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
-        var computes = $"{options.Precision}-{options.Device}";
-        if (File.Exists(path) && VitClassifierLoader.Recognises(path))
-        {
-            var assumptions = new List<string>();
-            var vit = VitClassifierLoader.Load(path, new()
-            {
-                Heads = options.Heads,
-                WeightsKey = options.WeightsKey,
-                Assumptions = assumptions,
-                Device = device,
-                Type = type,
-                Backend = backend,
-            });
-            var (hash, preprocess) = (ContentHash.OfFile(path), options.VitPreprocess(vit.Config.Vision.ImageSize));
-            return new(
-                vit, null, Path.GetFileNameWithoutExtension(path), hash, preprocess,
-                $"{hash}-{ContentHash.OfValue(new { vit = vit.Config.ToString(), pixels = preprocess.ToString(), options.WeightsKey })}-{computes}", assumptions);
-        }
-
-        var clip = LoadedClip.Load(path, new()
-        {
-            Config = options.ModelConfig,
-            Pretrained = options.Pretrained,
-            Heads = options.Heads,
-            WeightsKey = options.WeightsKey,
-            LiteralActivation = options.LiteralActivation,
-            Device = device,
-            Type = type,
-            Backend = backend,
-        });
-        return new(clip.Model, clip, clip.Name, clip.Hash, clip.Preprocess, $"{clip.Identity}-{computes}", clip.Assumptions);
     }
 
     private static PromptSet Prompts(string? path, IReadOnlyList<string>? folders) =>
@@ -444,8 +372,4 @@ public sealed class Experiment : IDisposable
 
         return _calibrationImages;
     }
-
-    // What loading a model gives.
-    private sealed record Opened(
-        ClipModel Model, LoadedClip? Clip, string Name, string Hash, PreprocessOptions Preprocess, string Key, IReadOnlyList<string> Assumptions);
 }

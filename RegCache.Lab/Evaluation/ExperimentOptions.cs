@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Quantization;
@@ -124,4 +125,19 @@ public enum ComputePrecision
 
     /// <summary>bfloat16, where the device has it; token decisions stay in fp32.</summary>
     Bf16,
+}
+
+/// <summary>What there is on this machine of what can be asked for.</summary>
+public static class ComputeDevices
+{
+    /// <summary>The device.</summary>
+    /// <exception cref="UserException">This machine or this libtorch has no CUDA device.</exception>
+    public static torch.Device Find(this ComputeDevice device) => device switch
+    {
+        ComputeDevice.Cpu => torch.CPU,
+        ComputeDevice.Cuda when torch.cuda.is_available() => torch.CUDA,
+        ComputeDevice.Cuda => throw new UserException(
+            "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and README.md, \"GPU\", how to have one with CUDA."),
+        _ => throw new UnreachableException(),
+    };
 }

@@ -85,7 +85,7 @@ public sealed class RunDirectory : IDisposable
                     AtomicFile.WriteText(note, owner + "\n");
                 }
 
-                if (File.ReadAllText(note).TrimEnd('\n') == owner)
+                if (File.ReadAllText(note) == owner + "\n")
                 {
                     if (number > 1)
                     {

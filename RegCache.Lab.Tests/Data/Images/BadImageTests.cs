@@ -20,7 +20,7 @@ public sealed class BadImageTests
     [InlineData("webp-lossy.webp")]
     [InlineData("webp-lossless-alpha.webp")]
     [InlineData("webp-animated.webp")]
-    public void Truncated_files_are_refused_at_every_length(string file)
+    public void TruncatedFilesAreRefusedAtEveryLength(string file)
     {
         var whole = Content(file);
         // Like Pillow, the kit does without PNG's last check sums and end marker and the frames behind an animation's first.
@@ -37,7 +37,7 @@ public sealed class BadImageTests
     [InlineData("jpeg-420.jpg")]
     [InlineData("jpeg-420-progressive.jpg")]
     [InlineData("jpeg-cmyk-adobe.jpg")]
-    public void Truncated_JPEG_files_are_refused_where_libjpeg_turbo_is_missing(string file)
+    public void TruncatedJPEGFilesAreRefusedWhereLibjpegTurboIsMissing(string file)
     {
         var whole = Content(file);
         for (var length = 3; length < whole.Length - 1; length += Math.Max(1, whole.Length / 97))
@@ -50,7 +50,7 @@ public sealed class BadImageTests
     }
 
     [Fact]
-    public void A_bad_file_does_not_harm_the_next_one()
+    public void ABadFileDoesNotHarmTheNextOne()
     {
         var good = Content("jpeg-420.jpg");
         using var expected = ImageDecoder.Decode(good, "good");
@@ -63,7 +63,7 @@ public sealed class BadImageTests
     }
 
     [Fact]
-    public void Errors_name_the_file_and_say_what_to_do()
+    public void ErrorsNameTheFileAndSayWhatToDo()
     {
         AssertMessage("Truncated.jpg is truncated: fetch", Content("jpeg-420.jpg")[..600], "Truncated.jpg");
         AssertMessage("Empty.png is empty: fetch", [], "Empty.png");
@@ -78,7 +78,7 @@ public sealed class BadImageTests
     }
 
     [Fact]
-    public void A_missing_file_and_a_folder_are_refused()
+    public void AMissingFileAndAFolderAreRefused()
     {
         using var scratch = new ScratchFolder();
         var missing = scratch.Path("none.jpg");
@@ -87,7 +87,7 @@ public sealed class BadImageTests
     }
 
     [Fact]
-    public void Changed_bytes_in_PNG_data_are_found_by_its_check_sums()
+    public void ChangedBytesInPNGDataAreFoundByItsCheckSums()
     {
         var file = Content("png-rgb-8.png");
         var data = file.AsSpan().IndexOf("IDAT"u8);
@@ -109,7 +109,7 @@ public sealed class BadImageTests
     [InlineData(0, 5)]
     [InlineData(-5, 5)]
     [InlineData(13000, 13000)]
-    public void PNG_headers_with_impossible_sizes_are_refused_before_memory_is_taken(int width, int height)
+    public void PNGHeadersWithImpossibleSizesAreRefusedBeforeMemoryIsTaken(int width, int height)
     {
         var file = Content("png-rgb-8.png");
         BinaryPrimitives.WriteInt32BigEndian(file.AsSpan(16), width);
@@ -121,7 +121,7 @@ public sealed class BadImageTests
     }
 
     [Fact]
-    public void A_JPEG_bomb_is_refused_before_memory_is_taken()
+    public void AJPEGBombIsRefusedBeforeMemoryIsTaken()
     {
         var file = Content("jpeg-420.jpg");
         var frame = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xC0]);
@@ -133,7 +133,7 @@ public sealed class BadImageTests
 
     [Theory]
     [MemberData(nameof(Files))]
-    public void Damaged_files_give_pixels_or_one_sentence(string file)
+    public void DamagedFilesGivePixelsOrOneSentence(string file)
     {
         AssertRobust(file, damaged => ImageDecoder.Decode(damaged, "damaged"));
         if (file.StartsWith("jpeg-", StringComparison.Ordinal))
@@ -145,7 +145,7 @@ public sealed class BadImageTests
     }
 
     [Fact]
-    public void An_image_that_would_vanish_is_refused()
+    public void AnImageThatWouldVanishIsRefused()
     {
         using var thin = DecodedImage.FromPixels(1, 300, PixelLayout.Rgb, new byte[900]);
         var preprocessor = new ImagePreprocessor(new PreprocessOptions(16) { ResizeMode = ResizeMode.Longest });

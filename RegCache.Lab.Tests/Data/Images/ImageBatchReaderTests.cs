@@ -16,7 +16,7 @@ public sealed class ImageBatchReaderTests
     [InlineData(2, 7, 2)]
     [InlineData(5, 1000, 1)]
     [InlineData(3, 4, 3)]
-    public void Batches_hold_the_files_in_order(int workers, int batchSize, int ahead)
+    public void BatchesHoldTheFilesInOrder(int workers, int batchSize, int ahead)
     {
         var reader = new ImageBatchReader(
             Good, Preprocessor, new ImageReaderOptions { Workers = workers, BatchesAhead = ahead });
@@ -36,7 +36,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void Conversion_after_the_resize_can_be_asked_for()
+    public void ConversionAfterTheResizeCanBeAskedFor()
     {
         var palette = Good.Single(file => file.EndsWith("png-palette-8.png", StringComparison.Ordinal));
         var late = Read(new ImageBatchReader([palette], Preprocessor, new ImageReaderOptions { RgbOnLoad = false })).Single();
@@ -49,7 +49,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void A_pass_can_begin_at_a_later_batch()
+    public void APassCanBeginAtALaterBatch()
     {
         var reader = new ImageBatchReader(Good, Preprocessor);
         var all = Read(reader, 4);
@@ -59,7 +59,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void Single_images_come_in_the_order_asked_for()
+    public void SingleImagesComeInTheOrderAskedFor()
     {
         var reader = new ImageBatchReader(Good, Preprocessor);
         int[] wanted = [7, 3, 3, 0, 11];
@@ -72,7 +72,7 @@ public sealed class ImageBatchReaderTests
     [InlineData(0)]
     [InlineData(5)]
     [InlineData(1000)]
-    public void Later_passes_take_kept_crops_from_memory(int kept)
+    public void LaterPassesTakeKeptCropsFromMemory(int kept)
     {
         using var scratch = new ScratchFolder();
         var files = Good.Select((file, i) => scratch.Copy(Path.GetFileName(file), $"{i:D3}.image")).ToArray();
@@ -93,7 +93,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void The_first_bad_file_is_named_after_the_batches_before_it()
+    public void TheFirstBadFileIsNamedAfterTheBatchesBeforeIt()
     {
         using var scratch = new ScratchFolder();
         string[] files =
@@ -115,7 +115,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void Bad_files_can_be_left_out_and_are_named()
+    public void BadFilesCanBeLeftOutAndAreNamed()
     {
         using var scratch = new ScratchFolder();
         string[] files =
@@ -136,7 +136,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void A_pass_can_be_left_or_cancelled_midway()
+    public void APassCanBeLeftOrCancelledMidway()
     {
         var reader = new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { BatchesAhead = 4 });
         Assert.Equal(3, reader.Read(3).First().Count);
@@ -152,7 +152,7 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void Passes_may_run_at_the_same_time()
+    public void PassesMayRunAtTheSameTime()
     {
         var reader = new ImageBatchReader(
             Good, Preprocessor, new ImageReaderOptions { Workers = 2, CacheBytes = 20L * Preprocessor.OutputLength });
@@ -162,11 +162,11 @@ public sealed class ImageBatchReaderTests
     }
 
     [Fact]
-    public void Impossible_options_are_refused() =>
+    public void ImpossibleOptionsAreRefused() =>
         Assert.Throws<UserException>(() => new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { Workers = 0 }));
 
     [Fact]
-    public void A_folder_counts_the_images_that_were_left_out()
+    public void AFolderCountsTheImagesThatWereLeftOut()
     {
         using var scratch = new ScratchFolder();
         scratch.Copy("jpeg-420.jpg", "0.jpg");

@@ -17,7 +17,7 @@ public sealed class PillowTests
 
     [Theory]
     [MemberData(nameof(Decodings))]
-    public void Decoded_pixels_are_Pillows(int number, string file)
+    public void DecodedPixelsArePillows(int number, string file)
     {
         Assert.NotEmpty(file);
         var item = PillowCases.All[number];
@@ -28,7 +28,7 @@ public sealed class PillowTests
 
     [Theory]
     [MemberData(nameof(Jpegs))]
-    public void Where_libjpeg_turbo_is_missing_JPEG_pixels_are_Pillows_too(int number, string file)
+    public void WhereLibjpegTurboIsMissingJPEGPixelsArePillowsToo(int number, string file)
     {
         Assert.NotEmpty(file);
         var item = PillowCases.All[number];
@@ -38,7 +38,7 @@ public sealed class PillowTests
 
     [Theory]
     [MemberData(nameof(Preprocessings))]
-    public void Resized_pixels_are_Pillows(int number, string file)
+    public void ResizedPixelsArePillows(int number, string file)
     {
         Assert.NotEmpty(file);
         var item = PillowCases.All[number];

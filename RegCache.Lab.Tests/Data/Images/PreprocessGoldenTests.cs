@@ -14,7 +14,7 @@ public sealed class PreprocessGoldenTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void Bytes_are_those_of_the_published_pipeline(string name)
+    public void BytesAreThoseOfThePublishedPipeline(string name)
     {
         var settings = PreprocessGoldens.Case(name);
         using var source = PreprocessGoldens.Instance.Source(name);
@@ -40,7 +40,7 @@ public sealed class PreprocessGoldenTests
 
     [Theory]
     [MemberData(nameof(NamesWithPlanes))]
-    public void Planes_are_those_of_the_published_pipeline(string name)
+    public void PlanesAreThoseOfThePublishedPipeline(string name)
     {
         var preprocessor = new ImagePreprocessor(PreprocessGoldens.Options(PreprocessGoldens.Case(name)));
         var planes = new float[preprocessor.OutputLength];

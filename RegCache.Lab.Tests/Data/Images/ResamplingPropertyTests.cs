@@ -18,7 +18,7 @@ public sealed class ResamplingPropertyTests
         select new Resize(width, height, newWidth, newHeight, channels, seed, interpolation));
 
     [Fact]
-    public void All_instruction_sets_give_the_bytes_of_plain_arithmetic() =>
+    public void AllInstructionSetsGiveTheBytesOfPlainArithmetic() =>
         Prop.ForAll(Resizes, resize =>
         {
             var expected = resize.PlainArithmetic();
@@ -27,7 +27,7 @@ public sealed class ResamplingPropertyTests
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
 
     [Fact]
-    public void A_crop_changes_no_byte() =>
+    public void ACropChangesNoByte() =>
         Prop.ForAll(Resizes, resize =>
         {
             var random = new Random(resize.Seed);
@@ -44,7 +44,7 @@ public sealed class ResamplingPropertyTests
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
 
     [Fact]
-    public void A_constant_image_stays_constant() =>
+    public void AConstantImageStaysConstant() =>
         Prop.ForAll(Resizes, resize =>
         {
             var value = (byte)resize.Seed;
@@ -55,7 +55,7 @@ public sealed class ResamplingPropertyTests
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(100));
 
     [Fact]
-    public void Nothing_is_written_outside_the_target() =>
+    public void NothingIsWrittenOutsideTheTarget() =>
         Prop.ForAll(Resizes, resize =>
         {
             var rowBytes = resize.NewWidth * resize.Channels;

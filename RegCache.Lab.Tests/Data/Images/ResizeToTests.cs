@@ -10,7 +10,7 @@ public sealed class ResizeToTests
     [InlineData(90, 64, 40, 56)]
     [InlineData(64, 91, 56, 40)]
     [InlineData(40, 40, 40, 40)]
-    public void The_middle_of_a_larger_image_is_cut_out(int width, int height, int resizedHeight, int resizedWidth)
+    public void TheMiddleOfALargerImageIsCutOut(int width, int height, int resizedHeight, int resizedWidth)
     {
         using var image = Noise(width, height);
         var options = new PreprocessOptions(32) { ResizeTo = (40, 40), CropRounding = CropRounding.Down };
@@ -23,7 +23,7 @@ public sealed class ResizeToTests
     [Theory]
     [InlineData(CropRounding.HalfEven, 2)]
     [InlineData(CropRounding.Down, 1)]
-    public void Odd_surpluses_are_cut_as_either_library_does(CropRounding rounding, int left)
+    public void OddSurplusesAreCutAsEitherLibraryDoes(CropRounding rounding, int left)
     {
         using var image = Noise(35, 32);
         var options = new PreprocessOptions(32) { ResizeMode = ResizeMode.None, CropRounding = rounding };
@@ -31,7 +31,7 @@ public sealed class ResizeToTests
     }
 
     [Fact]
-    public void What_is_missing_without_a_resize_is_black()
+    public void WhatIsMissingWithoutAResizeIsBlack()
     {
         using var image = Noise(9, 40);
         var rgb = Rgb(image, new PreprocessOptions(12) { ResizeMode = ResizeMode.None, CropRounding = CropRounding.Down });
@@ -46,7 +46,7 @@ public sealed class ResizeToTests
     }
 
     [Fact]
-    public void Pixels_are_divided_by_what_is_asked_for()
+    public void PixelsAreDividedByWhatIsAskedFor()
     {
         var planes = new float[12];
         new ImagePreprocessor(new PreprocessOptions(2) { Divisor = 1, Mean = RgbValues.All(0.5), StandardDeviation = RgbValues.All(0.25) })

@@ -11,7 +11,7 @@ public sealed class ShapesExportTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("shapes-").FullName;
 
     [Fact]
-    public void Class_folders_hold_the_pixels()
+    public void ClassFoldersHoldThePixels()
     {
         var set = ShapesSet.Generate(ShapesSplit.Test, 50);
         Assert.Equal(50, ShapesExport.Write(set, _folder, ShapesFormat.Folders, SilentProgress.Instance));
@@ -22,7 +22,7 @@ public sealed class ShapesExportTests : IDisposable
     }
 
     [Fact]
-    public void Caption_files_name_the_images()
+    public void CaptionFilesNameTheImages()
     {
         var set = ShapesSet.Generate(ShapesSplit.Retrieval, 20);
         ShapesExport.Write(set, _folder, ShapesFormat.Coco, SilentProgress.Instance);
@@ -40,7 +40,7 @@ public sealed class ShapesExportTests : IDisposable
     }
 
     [Fact]
-    public void Shards_read_back_as_pairs()
+    public void ShardsReadBackAsPairs()
     {
         var set = ShapesSet.Generate(ShapesSplit.Train, 1_010);
         ShapesExport.Write(set, _folder, ShapesFormat.WebDataset, SilentProgress.Instance);
@@ -55,7 +55,7 @@ public sealed class ShapesExportTests : IDisposable
     }
 
     [Fact]
-    public void A_damaged_shard_is_named()
+    public void ADamagedShardIsNamed()
     {
         var path = Path.Combine(_folder, "bad.tar");
         File.WriteAllBytes(path, [.. Enumerable.Repeat((byte)7, 2000)]);

@@ -5,7 +5,7 @@ namespace RegCache.Lab.Tests.Data.Shapes;
 public class ShapesSetTests
 {
     [Fact]
-    public void One_and_two_threads_make_the_same_bytes()
+    public void OneAndTwoThreadsMakeTheSameBytes()
     {
         var one = ShapesSet.Generate(ShapesSplit.Train, 300, seed: 3, threads: 1);
         var two = ShapesSet.Generate(ShapesSplit.Train, 300, seed: 3, threads: 2);
@@ -14,11 +14,11 @@ public class ShapesSetTests
 
     // The bytes are part of the published results: a change of this hash makes new ones necessary.
     [Fact]
-    public void The_bytes_are_the_same_on_every_machine() =>
+    public void TheBytesAreTheSameOnEveryMachine() =>
         Assert.StartsWith("ce0b03986dbc826aa006735664bb23b9", ShapesSet.Generate(ShapesSplit.Train, 100).Fingerprint, StringComparison.Ordinal);
 
     [Fact]
-    public void An_image_does_not_depend_on_how_many_are_made()
+    public void AnImageDoesNotDependOnHowManyAreMade()
     {
         var few = ShapesSet.Generate(ShapesSplit.Test, 10);
         var many = ShapesSet.Generate(ShapesSplit.Test, 30);
@@ -27,7 +27,7 @@ public class ShapesSetTests
     }
 
     [Fact]
-    public void Seeds_and_splits_differ()
+    public void SeedsAndSplitsDiffer()
     {
         var sets = Enum.GetValues<ShapesSplit>().Select(split => ShapesSet.Generate(split, 50))
             .Append(ShapesSet.Generate(ShapesSplit.Train, 50, seed: 1));
@@ -35,14 +35,14 @@ public class ShapesSetTests
     }
 
     [Fact]
-    public void Every_class_is_as_frequent_in_the_test_set()
+    public void EveryClassIsAsFrequentInTheTestSet()
     {
         var set = ShapesSet.Generate(ShapesSplit.Test, 96);
         Assert.Equal(Enumerable.Range(0, 96).Select(index => index % 48), set.Samples.Select(sample => sample.Label));
     }
 
     [Fact]
-    public void Objects_lie_inside_and_captions_say_where()
+    public void ObjectsLieInsideAndCaptionsSayWhere()
     {
         foreach (var sample in ShapesSet.Generate(ShapesSplit.Retrieval, 500).Samples)
         {
@@ -72,7 +72,7 @@ public class ShapesSetTests
     }
 
     [Fact]
-    public void Captions_use_the_vocabulary_and_fit_the_context()
+    public void CaptionsUseTheVocabularyAndFitTheContext()
     {
         var words = ShapesVocabulary.Words.ToHashSet(StringComparer.Ordinal);
         foreach (var split in Enum.GetValues<ShapesSplit>())
@@ -87,7 +87,7 @@ public class ShapesSetTests
     }
 
     [Fact]
-    public void An_object_has_its_colour_at_its_centre()
+    public void AnObjectHasItsColourAtItsCentre()
     {
         var set = ShapesSet.Generate(ShapesSplit.Test, 480);
         foreach (var (index, sample) in set.Samples.Index())
@@ -106,6 +106,6 @@ public class ShapesSetTests
     }
 
     [Fact]
-    public void A_negative_count_is_refused() =>
+    public void ANegativeCountIsRefused() =>
         Assert.Contains("--count -1", Assert.Throws<UserException>(() => ShapesSet.Generate(ShapesSplit.Test, -1)).Message, StringComparison.Ordinal);
 }

@@ -15,7 +15,7 @@ constexpr int tile_bytes = 384 << 10, fewest_rows = 48, most_tile_rows = 128;
 // Products run on multiples of this many rows, so that few shapes occur.
 constexpr int row_step = 8;
 
-// quantizers.md, section 1: no range is smaller.
+// Ranges below this count as this (docs/methods/quantizers.md, "Naive").
 constexpr float smallest_range = 1e-6f;
 
 int round_up(int value, int to) { return (value + to - 1) / to * to; }
