@@ -139,6 +139,14 @@ public sealed class MethodValues(IReadOnlyDictionary<string, string> texts)
     /// <exception cref="UserException">The option does not take what was given.</exception>
     public T Get<T>(MethodOption<T> option) => option.Read(texts.GetValueOrDefault(option.Name));
 
+    /// <summary>The same with an option, written as a command would take it.</summary>
+    /// <exception cref="UserException">The option does not take the text.</exception>
+    public MethodValues With(MethodOption option, string text)
+    {
+        option.Check(text);
+        return new(new Dictionary<string, string>(texts) { [option.Name] = text });
+    }
+
     /// <summary>Those of one method alone.</summary>
     public MethodValues Of(IListed method) =>
         new(texts.Where(text => method.Options.Any(option => option.Name == text.Key)).ToDictionary());

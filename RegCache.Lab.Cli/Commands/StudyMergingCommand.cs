@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Security.Cryptography;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
@@ -59,10 +58,9 @@ internal sealed class StudyMergingCommand : KitCommand
         const string stage = "accuracy";
         var key = StageKey.Of(new
         {
-            experiment.Hash,
+            experiment.ModelKey,
             Images = experiment.Validation.Fingerprint,
-            Classifier = Convert.ToHexStringLower(SHA256.HashData(experiment.Classifier.Weights.cpu().contiguous().bytes)),
-            Type = experiment.Tower.Placement.ToString(),
+            Classifier = experiment.Classifier.Hash,
             Plans = tree.Plans.Select(plan => plan.ToString()).ToArray(),
             experiment.Options.BatchSize,
         });
@@ -147,7 +145,6 @@ internal sealed class StudyMergingOptions
         CustomParser = result => OptionOf.Parse(result, text => PublishedMerging.Of(text)[0].Model),
     };
 
-
     private readonly Option<RgbValues[]> _pixels = OptionOf.Choice(
         "--pixels",
         "Mean and deviation of a plain ViT classifier's input: half (AugReg, SAM), imagenet (DeiT, MAE, SWAG).",
@@ -227,7 +224,6 @@ internal sealed class StudyMergingOptions
 
     public IReadOnlyList<PublishedResult> Published(ParseResult arguments) =>
         arguments.GetValue(_published) is { } model ? PublishedMerging.Of(model) : [];
-
 
     /// <summary>How images become the input of a plain ViT classifier.</summary>
     public PreprocessOptions Preprocess(ParseResult arguments, (int Height, int Width) size)

@@ -83,11 +83,15 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         var rows = Rows(experiment, cells, scores, setting.DeleteBlock, outliers);
         CsvTable.Write(directory.PathOf("outliers.csv"), rows);
         AtomicFile.WriteText(directory.PathOf("outliers.svg"), Plot(rows).ToSvg());
-        experiment.WriteResult(context.CommandLine, $"{experiment.Calibrator(_options.ReadBits(context.Arguments))}; {setting}", rows);
+        var quantizers = cells.Select(cell => cell.Bits).OfType<QuantizationBits>().Distinct().Select(bits => $"{experiment.Calibrator(bits)}");
+        var merging = Merging(context.Arguments);
+        experiment.WriteResult(context.CommandLine, $"{string.Join("; ", quantizers)}; {setting}; {merging}; {outliers} outliers an image", rows);
         Print(context.Console, rows);
         context.Output.WriteLine($"table and plot: {directory.Path}");
         return ExitCode.Success;
     }
+
+    private MergingSetting Merging(ParseResult arguments) => MergingSetting.Dfe(arguments.GetValue(_count), arguments.GetValue(_first));
 
     private List<Cell> Cells(
         ParseResult arguments,
@@ -98,7 +102,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
         Func<QuantizationBits, EncoderPlan, IQuantizer> quantizer)
     {
         var layers = experiment.Tower.Blocks.Count;
-        var merging = MergingSetting.Dfe(arguments.GetValue(_count), arguments.GetValue(_first));
+        var merging = Merging(arguments);
         var deletion = setting with { PrefixCount = 0, DeleteCount = setting.DeleteCount > 0 ? setting.DeleteCount : outliers };
         (string Name, Func<EncoderPlan, EncoderPlan> Apply)[] policies =
         [

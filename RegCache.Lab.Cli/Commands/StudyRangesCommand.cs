@@ -25,7 +25,7 @@ internal sealed class StudyRangesCommand : KitCommand
     {
         Description = "Quantizers to compare, separated by commas. [default: that of --baseline]",
         HelpName = "LIST",
-        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(QuantizerFamilies.All.Find).Distinct().ToArray()),
+        CustomParser = result => OptionOf.Parse(result, text => text.Split(',').Select(name => QuantizerFamilies.All.Find(name.Trim())).Distinct().ToArray()),
     };
 
     private readonly Option<QuantizationBits[]> _allBits = new("--all-bits")
@@ -96,7 +96,8 @@ internal sealed class StudyRangesCommand : KitCommand
         experiment.TellRemarks();
         var summary = RangeSummary.Of(rows);
         CsvTable.Write(directory.PathOf("ranges.csv"), rows);
-        experiment.WriteResult(context.CommandLine, $"{experiment.Calibrator(_options.ReadBits(context.Arguments))}; {setting}", new { setting, summary, rows });
+        var quantizers = baselines.SelectMany(baseline => bits.Select(width => $"{experiment.Calibrator(baseline, width)}"));
+        experiment.WriteResult(context.CommandLine, $"{string.Join("; ", quantizers)}; {setting}", new { setting, summary, rows });
         StudyRangesReport.Write(
             directory.PathOf("ranges.html"),
             experiment.Name,

@@ -39,9 +39,9 @@ internal sealed class PipelineOptions(bool searches = true)
 
     /// <summary>Opens what they name.</summary>
     /// <param name="context">The command.</param>
-    /// <param name="others">Families of quantizers that the command runs beside that of <c>--baseline</c>.</param>
+    /// <param name="instead">Families of quantizers that the command runs instead of that of <c>--baseline</c>; empty: that one.</param>
     /// <exception cref="UserException">Something is missing, or does not fit.</exception>
-    public Experiment Open(CommandContext context, params IReadOnlyList<QuantizerFamily> others)
+    public Experiment Open(CommandContext context, params IReadOnlyList<QuantizerFamily> instead)
     {
         var (arguments, bits) = (context.Arguments, ReadBits(context.Arguments));
         var locations = _data.Read(arguments);
@@ -52,7 +52,7 @@ internal sealed class PipelineOptions(bool searches = true)
             CalibrationImages = () => locations.Require(DataVariable.Calibration),
             Order = _data.ReadOrder(arguments),
         });
-        options = _execution.Read(arguments, _quantizer.Read(arguments, _model.Read(arguments, options), others), bits);
+        options = _execution.Read(arguments, _quantizer.Read(arguments, _model.Read(arguments, options), instead), bits);
         return Experiment.Open(
             options with
             {
@@ -65,7 +65,7 @@ internal sealed class PipelineOptions(bool searches = true)
 
     /// <summary>What to search, and how.</summary>
     public RegCacheOptions ReadSearch(ParseResult arguments) =>
-        _search.Read(arguments) with { Bits = ReadBits(arguments), Recalibration = _quantizer.ReadRecalibration(arguments) };
+        _search.Read(arguments) with { Bits = ReadBits(arguments) };
 
     /// <summary>The bit-widths of the run.</summary>
     public QuantizationBits ReadBits(ParseResult arguments) => _quantizer.ReadBits(arguments);

@@ -19,41 +19,25 @@ internal sealed class QuantizerOptions
         DefaultValueFactory = _ => new(8, 8),
     };
 
-    private readonly Option<Recalibration?> _recalibration = OptionOf.OptionalChoice(
-        "--recalibrate",
-        "How often a search calibrates. [default: as the quantizer recommends]",
-        ("every", Recalibration.Every),
-        ("two-pass", Recalibration.TwoPass));
-
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command)
     {
         command.AddGroup(OptionGroups.Quantizer, _baseline.AddTo);
-        command.AddGroup(OptionGroups.Quantizer, _bits, _recalibration);
+        command.AddGroup(OptionGroups.Quantizer, _bits);
         _values.AddTo(command);
     }
 
     /// <summary>What they say.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="options">The other options.</param>
-    /// <param name="others">Families that the command runs beside that of <c>--baseline</c>.</param>
+    /// <param name="instead">Families that the command runs instead of that of <c>--baseline</c>; empty: that one.</param>
     /// <exception cref="UserException">An option belongs to a family that does not run.</exception>
-    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, params IReadOnlyList<QuantizerFamily> others)
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, params IReadOnlyList<QuantizerFamily> instead)
     {
         var family = _baseline.Read(arguments);
-        var values = _values.Read(arguments, [family, .. others]);
-        return options with
-        {
-            Quantizer = family,
-            QuantizerValues = values,
-            CalibrationCount = values.Get(CalibrationImages.CountOption),
-            CalibrationMemory = values.Get(CalibrationImages.MemoryOption),
-        };
+        return options with { Quantizer = family, QuantizerValues = _values.Read(arguments, instead.Count > 0 ? instead : [family]) };
     }
 
     /// <summary>The bit-widths of the run.</summary>
     public QuantizationBits ReadBits(ParseResult arguments) => arguments.GetRequiredValue(_bits);
-
-    /// <summary>How often a search calibrates; null leaves it to the method.</summary>
-    public Recalibration? ReadRecalibration(ParseResult arguments) => arguments.GetValue(_recalibration);
 }

@@ -47,6 +47,12 @@ internal sealed class RegCacheSearchOptions
 
     private readonly Option<int> _maxDelete = OptionOf.Number("--max-delete", "Most deleted tokens that are tried.", 10, 0, 65536);
 
+    private readonly Option<Recalibration?> _recalibration = OptionOf.OptionalChoice(
+        "--recalibrate",
+        "How often a search calibrates. [default: as the quantizer recommends]",
+        ("every", Recalibration.Every),
+        ("two-pass", Recalibration.TwoPass));
+
     private readonly Option<int> _finalists = OptionOf.Number(
         "--finalists", "In a search of two passes (--recalibrate), how many of the best settings are calibrated again.", 5, 1, 1_000_000);
 
@@ -67,6 +73,7 @@ internal sealed class RegCacheSearchOptions
         _blockSearch,
         _maxPrefix,
         _maxDelete,
+        _recalibration,
         _finalists,
         _prune);
 
@@ -82,6 +89,7 @@ internal sealed class RegCacheSearchOptions
         BlockSearch = arguments.GetValue(_blockSearch),
         MaxPrefix = arguments.GetValue(_maxPrefix),
         MaxDelete = arguments.GetValue(_maxDelete),
+        Recalibration = arguments.GetValue(_recalibration),
         Finalists = arguments.GetValue(_finalists),
         Prune = arguments.GetValue(_prune),
     };

@@ -4,6 +4,7 @@ using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
+using RegCache.Lab.Quantization.Ptq4Vit;
 using RegCache.Lab.Tests.Encoders;
 using TorchSharp;
 
@@ -67,11 +68,9 @@ public sealed class ChoiceOptionTests
     [Fact]
     public void CalibrationImagesAreSetAlikeForAllFamilies()
     {
-        foreach (var family in QuantizerFamilies.All)
-        {
-            var values = Read(family, "--calib-size", "7", "--calib-memory", "3");
-            Assert.Equal((7, 3L << 20), (values.Get(CalibrationImages.CountOption), values.Get(CalibrationImages.MemoryOption)));
-        }
+        Assert.All(QuantizerFamilies.All, family => Assert.Equal(7, Read(family, "--calib-size", "7").Get(CalibrationImages.CountOption)));
+        Assert.Equal(3L << 20, Read(Ptq4VitFamily.Entry, "--calib-memory", "3").Get(CalibrationImages.MemoryOption));
+        Assert.Throws<UserException>(() => Read(NaiveFamily.Entry, "--calib-memory", "3"));
 
         Assert.Equal((32, 1L << 30), (MethodValues.None.Get(CalibrationImages.CountOption), MethodValues.None.Get(CalibrationImages.MemoryOption)));
     }

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Evaluation;
 
 namespace RegCache.Lab.Tests.Registers;
 
@@ -57,6 +59,19 @@ public sealed class PipelineProcessTests : IDisposable
         var resumed = Pipeline(arguments);
         Assert.Equal(whole.Output, resumed.Output);
         Assert.Contains("stage1.json is damaged or incomplete", resumed.Error, StringComparison.Ordinal);
+
+        // What was scored with other classes is not taken for a result.
+        var classifier = arguments[arguments.IndexOf("--classifier") + 1];
+        using (var classes = ClassifierOf(classifier))
+        using (var turned = new ZeroShotClassifier(classes.Weights.flip(1)))
+        {
+            turned.Save(classifier);
+        }
+
+        var other = Pipeline(arguments);
+        Assert.True(other.ExitCode == 0, other.Error);
+        Assert.NotEqual(whole.Output, other.Output);
+        Assert.All(["stage1", "stage5", "stage6"], stage => Assert.Contains($"{stage}.json was made from other inputs", other.Error, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -96,6 +111,12 @@ public sealed class PipelineProcessTests : IDisposable
 
     private static (int ExitCode, string Output, string Error) Pipeline(IEnumerable<string> arguments) =>
         ExternalProcess.Run(ExternalProcess.Regcache, ["pipeline", .. arguments]);
+
+    private static ZeroShotClassifier ClassifierOf(string path)
+    {
+        using var file = WeightFile.Open(path);
+        return ZeroShotClassifier.Load(path, (int)file.Tensors.Single().Shape[0], TorchSharp.torch.CPU);
+    }
 
     private static List<string> Reduced(List<string> arguments)
     {

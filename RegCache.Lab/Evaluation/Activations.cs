@@ -49,7 +49,8 @@ public sealed record AttentionMaps(int Block, int Columns, IReadOnlyList<IReadOn
     public static AttentionMaps Measure(VisionTower tower, Tensor images, int block, int? query = null)
     {
         using var scope = torch.NewDisposeScope();
-        var heads = Activations.Of(tower, images, block, ActivationKind.AttentionProbabilities).mean([1]);
+        using var probabilities = Activations.Of(tower, images, block, ActivationKind.AttentionProbabilities);
+        var heads = probabilities.mean([1]);
         var queries = query is { } position ? heads.select(1, position) : heads.mean([1]);
         var special = tower.Config.ClassTokens;
         var patches = queries.narrow(1, special, queries.shape[1] - special).contiguous();

@@ -30,6 +30,7 @@ public sealed class Experiment : IDisposable
     private readonly string _foldersInWords;
     private readonly Dictionary<string, FolderImageSource> _folders = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
+    private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _stored = [];
     private readonly List<IDisposable> _owned = [];
     private ZeroShotClassifier? _classifier;
     private CalibrationImages? _calibrationImages;
@@ -167,9 +168,20 @@ public sealed class Experiment : IDisposable
     public ICalibrator Calibrator(QuantizerFamily family, QuantizationBits bits)
     {
         var remembered = CalibratorInMemory(family, bits);
-        return _directory is null
-            ? remembered
-            : new StoredCalibrator(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force);
+        if (_directory is null)
+        {
+            return remembered;
+        }
+
+        // What was loaded from a file is remembered, too, so that plans made from it share their computation.
+        if (!_stored.TryGetValue((family, bits), out var stored))
+        {
+            stored = new RememberedCalibrator(
+                new StoredCalibrator(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force));
+            _stored.Add((family, bits), stored);
+        }
+
+        return stored;
     }
 
     /// <summary>The same without files: faster where there are many calibrations that share what they have in common.</summary>
@@ -361,9 +373,9 @@ public sealed class Experiment : IDisposable
         if (_calibrationImages is null)
         {
             var source = Options.CalibrationImages is { } folder ? Source(ClassFolderDataset.Open(folder(), DataVariable.Calibration)) : Search;
-            _calibrationImages = new(CalibrationImages.Read(source, Options.CalibrationCount, Tower), source.Fingerprint)
+            _calibrationImages = new(CalibrationImages.Read(source, Options.QuantizerValues.Get(CalibrationImages.CountOption), Tower), source.Fingerprint)
             {
-                Memory = Options.CalibrationMemory,
+                Memory = Options.QuantizerValues.Get(CalibrationImages.MemoryOption),
                 Progress = Progress,
                 Cancellation = Cancellation,
             };

@@ -55,12 +55,6 @@ public sealed record ExperimentOptions
     /// <summary>Most validation images, spread over the set; null: all, or the usual number of generated ones.</summary>
     public int? ValidationCount { get; init; }
 
-    /// <summary>Number of calibration images.</summary>
-    public int CalibrationCount { get; init; } = Quantization.CalibrationImages.DefaultCount;
-
-    /// <summary>Bytes that the candidates of a calibration's search may take at once.</summary>
-    public long CalibrationMemory { get; init; } = 1L << 30;
-
     /// <summary>The order of the images, which decides what shares a batch.</summary>
     public ImageOrder Order { get; init; } = ImageOrder.Class;
 
@@ -73,7 +67,7 @@ public sealed record ExperimentOptions
     /// <summary>The family of quantizers.</summary>
     public QuantizerFamily Quantizer { get; init; } = NaiveFamily.Entry;
 
-    /// <summary>What is set about the families that are used.</summary>
+    /// <summary>What is set about the families that are used, and how many images they calibrate on.</summary>
     public MethodValues QuantizerValues { get; init; } = MethodValues.None;
 
     /// <summary>Where to compute.</summary>

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 
@@ -22,6 +23,16 @@ public sealed class ZeroShotClassifier : IDisposable
 
     /// <summary>Class embeddings [E,K].</summary>
     public Tensor Weights => _weights;
+
+    /// <summary>SHA-256 of the class embeddings, hexadecimal: scores by classifiers of one hash are interchangeable.</summary>
+    public string Hash
+    {
+        get
+        {
+            using var scope = torch.NewDisposeScope();
+            return Convert.ToHexStringLower(SHA256.HashData(_weights.cpu().contiguous().bytes));
+        }
+    }
 
     /// <summary>Number of classes K.</summary>
     public int Classes => (int)_weights.shape[1];

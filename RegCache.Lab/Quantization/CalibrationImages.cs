@@ -21,11 +21,11 @@ public sealed class CalibrationImages : IDisposable
     public CalibrationImages(Tensor images, string fingerprint) =>
         (_images, _fingerprint) = (images.DetachFromDisposeScope(), fingerprint);
 
-    /// <summary>The option for the number of images.</summary>
+    /// <summary>The option for the number of images, of all families that calibrate.</summary>
     public static MethodOption<int> CountOption { get; } =
         MethodOption.Number("--calib-size", "Calibration images.", DefaultCount, 1, 1_000_000);
 
-    /// <summary>The option for <see cref="Memory"/>, in bytes.</summary>
+    /// <summary>The option for <see cref="Memory"/>, in bytes, of families that search.</summary>
     public static MethodOption<long> MemoryOption { get; } = new(
         "--calib-memory",
         "Mebibytes that a search's candidates may take at once.",
@@ -33,9 +33,6 @@ public sealed class CalibrationImages : IDisposable
         $"{DefaultMebibytes}",
         (long)DefaultMebibytes << 20,
         text => (long)MethodOption.ParseNumber("--calib-memory", text, 1, 1 << 20) << 20);
-
-    /// <summary>The options that all families with calibration images share.</summary>
-    public static IReadOnlyList<MethodOption> Options { get; } = [CountOption, MemoryOption];
 
     /// <summary>Number of images.</summary>
     public int Count => (int)_images.shape[0];

@@ -123,7 +123,7 @@ public static class NaiveFamily
     public static QuantizerFamily Entry { get; } = new(
         Name,
         "Naive: round to nearest between minimum and maximum.",
-        [Scope, Granularity, AsymmetricActivations, StaticActivations, .. CalibrationImages.Options],
+        [Scope, Granularity, AsymmetricActivations, StaticActivations, CalibrationImages.CountOption],
         Create);
 
     private static ICalibrator Create(CalibrationRequest request)

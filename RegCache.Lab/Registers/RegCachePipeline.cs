@@ -176,13 +176,14 @@ public sealed class RegCachePipeline
 
     private PassInputs Inputs(IImageSource images, ICalibrator calibrator) => new(
         _experiment.ModelKey,
+        _experiment.Classifier.Hash,
         $"{_experiment.Backend?.Mode}",
         images.Fingerprint,
         _experiment.Options.BatchSize,
         calibrator.ToString());
 
     // What every pass over images depends on. Integers and simulation differ by rounding.
-    private sealed record PassInputs(string ModelHash, string Execution, string Data, int BatchSize, string Quantizer);
+    private sealed record PassInputs(string Model, string Classifier, string Execution, string Data, int BatchSize, string Quantizer);
 }
 
 /// <summary>What a pipeline run found.</summary>

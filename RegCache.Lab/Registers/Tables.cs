@@ -85,7 +85,10 @@ internal sealed partial record ResultRow(
         experiment.Options.Quantizer.Name,
         options.Bits.Weights,
         options.Bits.Activations,
-        experiment.Options.QuantizerValues.Get(NaiveFamily.Scope).ToString().ToLowerInvariant(),
+        // Ranges that are never calibrated are taken from what is quantized.
+        experiment.Calibrator(options.Bits).Recalibration == Recalibration.Never
+            ? experiment.Options.QuantizerValues.Get(NaiveFamily.Scope).ToString().ToLowerInvariant()
+            : "calibrated",
         report.SensitiveBlock,
         report.SensitiveLayer,
         string.Join(' ', report.Candidates),

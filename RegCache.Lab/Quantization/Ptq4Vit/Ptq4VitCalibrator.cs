@@ -59,7 +59,9 @@ public sealed class Ptq4VitCalibrator : ICalibrator
     }
 
     /// <inheritdoc />
-    public override string ToString() => $"{Ptq4VitFamily.Name}, {_options}, {_images}";
+    // The gradients of the loss depend on the classes.
+    public override string ToString() =>
+        $"{Ptq4VitFamily.Name}, {_options}, {_images}{(_options.Metric == OutputMetric.Hessian ? $", classes {_classifier.Hash}" : "")}";
 
     private CalibratedBlock SearchBlock(BlockRecorder recorder, int block, BlockPlan plan)
     {

@@ -154,7 +154,7 @@ public static class Ptq4VitFamily
         Name,
         "PTQ4ViT: twin uniform quantization, its scales found by a Hessian-guided search.",
         [
-            .. CalibrationImages.Options, Preset, Metric, Loss, Temperature, BackwardBatch, SoftmaxTwins, PostGeluTwin, Rounds, Candidates, Range,
+            CalibrationImages.CountOption, CalibrationImages.MemoryOption, Preset, Metric, Loss, Temperature, BackwardBatch, SoftmaxTwins, PostGeluTwin, Rounds, Candidates, Range,
         ],
         request => new Ptq4VitCalibrator(request.Tower, request.Classifier, request.Images(), Read(request.Values, request.Bits)))
     {

@@ -137,7 +137,7 @@ public static class RepqVitFamily
     public static QuantizerFamily Entry { get; } = new(
         Name,
         "RepQ-ViT: percentile ranges, log-sqrt2 attention, and one grid for all channels behind a LayerNorm.",
-        CalibrationImages.Options,
+        [CalibrationImages.CountOption],
         request => new RepqVitCalibrator(request.Tower, request.Images(), request.Bits))
     {
         Formats = [LogSqrt2Quantizer.Format],

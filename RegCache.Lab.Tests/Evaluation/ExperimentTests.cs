@@ -1,0 +1,44 @@
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization;
+
+namespace RegCache.Lab.Tests.Evaluation;
+
+public sealed class ExperimentTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void WhatWasCalibratedOnceIsTheSameObject(bool keepsFiles)
+    {
+        var options = Small with { RunDirectory = keepsFiles ? _folder["run"] : null };
+        // The second experiment finds the files of the first.
+        for (var run = 0; run < 2; run++)
+        {
+            using var experiment = Experiment.Open(options);
+            var plain = EncoderPlan.Plain(experiment.Tower.Blocks.Count);
+            var quantizer = experiment.Calibrator(new(8, 8)).Calibrate(plain);
+            Assert.Same(quantizer, experiment.Calibrator(new(8, 8)).Calibrate(plain));
+            Assert.NotSame(quantizer, experiment.Calibrator(new(6, 6)).Calibrate(plain));
+        }
+    }
+
+    [Fact]
+    public void CalibrationTakesAsManyImagesAsItsOptionSays()
+    {
+        using var experiment = Experiment.Open(Small);
+        Assert.Contains("6 images", experiment.Calibrator(new(8, 8)).ToString(), StringComparison.Ordinal);
+    }
+
+    private static ExperimentOptions Small => new()
+    {
+        SearchCount = 8,
+        ValidationCount = 8,
+        Quantizer = QuantizerFamilies.All.Find("repqvit"),
+        QuantizerValues = MethodValues.None.With(CalibrationImages.CountOption, "6"),
+    };
+}
