@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Runtime.CompilerServices;
 
 namespace RegCache.Lab;
@@ -17,8 +18,10 @@ public static class TensorScope
     /// the function did not make stay where they belong.
     /// </summary>
     /// <param name="make">
-    /// Returns a tensor, an <see cref="ITensorHolder"/>, a tuple or a list of these, or something without tensors.
+    /// Returns a tensor, an <see cref="ITensorHolder"/>, a tuple, an array, a list or a dictionary of these, or something without
+    /// tensors. Lazy sequences are refused: whoever reads them later would make their tensors a second time.
     /// </param>
+    /// <exception cref="ArgumentException">The result is or has a sequence that is none of these.</exception>
     public static T Run<T>(Func<T> make)
     {
         using var scope = torch.NewDisposeScope();
@@ -34,6 +37,7 @@ public static class TensorScope
     /// <summary>Takes the tensors of a value out of every scope: they live until they are disposed of, or nobody holds them.</summary>
     /// <param name="value">As what <see cref="Run"/> takes out of its scope.</param>
     /// <returns>The value.</returns>
+    /// <exception cref="ArgumentException">The value is or has a sequence that <see cref="Run"/> refuses.</exception>
     public static T Keep<T>(T value)
     {
         foreach (var tensor in TensorsOf(value))
@@ -44,13 +48,15 @@ public static class TensorScope
         return value;
     }
 
-    /// <summary>The tensors of a value, of its parts if it is a tuple or a list.</summary>
+    /// <summary>The tensors of a value, of its parts if it is a tuple, an array or a list, of its values if it is a dictionary.</summary>
     internal static IEnumerable<Tensor> TensorsOf(object? value) => value switch
     {
         Tensor tensor => [tensor],
         ITensorHolder holder => holder.Tensors,
         ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(index => TensorsOf(tuple[index])),
-        IEnumerable<object?> list => list.SelectMany(TensorsOf),
+        IDictionary dictionary => dictionary.Values.Cast<object?>().SelectMany(TensorsOf),
+        IList list => list.Cast<object?>().SelectMany(TensorsOf),
+        IEnumerable and not string => throw new ArgumentException($"A {value.GetType()} may be lazy; make it an array or a list.", nameof(value)),
         _ => [],
     };
 }

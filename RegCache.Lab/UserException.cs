@@ -18,6 +18,9 @@ public sealed class UserException : Exception
     {
     }
 
+    /// <summary>Whether every other input would fail alike, as where a library is missing: whoever skips bad input lets it through.</summary>
+    public bool ConcernsAllInput { get; init; }
+
     // Messages quote names that come from files, which may hold anything, escape sequences of terminals too.
     private static string OneLine(string message) =>
         message.Any(char.IsControl) ? string.Concat(message.Select(character => char.IsControl(character) ? ' ' : character)) : message;

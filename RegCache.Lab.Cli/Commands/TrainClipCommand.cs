@@ -118,7 +118,7 @@ internal sealed class TrainClipCommand : KitCommand
         var missing = files.FirstOrDefault(file => !System.IO.Path.Exists(file));
         if (missing is not null)
         {
-            throw new UserException($"`{field}`: the shard {missing} does not exist; correct the range or fetch the shard.");
+            throw new UserException($"`{field}`: {missing} does not exist; correct the path or the range.");
         }
 
         return files.Any(CsvPairSource.Recognises)

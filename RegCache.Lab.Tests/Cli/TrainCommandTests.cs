@@ -13,6 +13,7 @@ public sealed class TrainCommandTests : IDisposable
         var message = Refusal($"{_folder}/shard-{{000..001}}.tar");
         Assert.Contains("train_data", message, StringComparison.Ordinal);
         Assert.Contains("shard-000.tar", message, StringComparison.Ordinal);
+        Assert.Contains($"`train_data`: {_folder}/pairs.csv does not exist; correct the path", Refusal($"{_folder}/pairs.csv"), StringComparison.Ordinal);
     }
 
     // What the command says on standard error when it is given this data.

@@ -40,7 +40,10 @@ internal sealed class TarBytes
     }
 
     /// <summary>Adds a PAX header for the next member.</summary>
-    public TarBytes AddRecords(params (string Key, string Value)[] records) => Add("pax", string.Concat(records.Select(record =>
+    public TarBytes AddRecords(params (string Key, string Value)[] records) => AddRecords('x', records);
+
+    /// <summary>Adds a PAX header for the next member (x) or for all that follow (g).</summary>
+    public TarBytes AddRecords(char type, params (string Key, string Value)[] records) => Add("pax", string.Concat(records.Select(record =>
     {
         var rest = Encoding.UTF8.GetByteCount($" {record.Key}={record.Value}\n");
         var length = rest + 1;
@@ -50,7 +53,7 @@ internal sealed class TarBytes
         }
 
         return $"{length} {record.Key}={record.Value}\n";
-    })), 'x');
+    })), type);
 
     /// <summary>A number in base 256, as GNU tar writes large ones.</summary>
     public static void PutBinary(byte[] header, int offset, int length, ulong value)
@@ -65,14 +68,14 @@ internal sealed class TarBytes
 
     public static void Put(byte[] header, int offset, string text) => Encoding.ASCII.GetBytes(text).CopyTo(header, offset);
 
-    /// <summary>Writes the sum of a header.</summary>
-    public static void Seal(Span<byte> header)
+    /// <summary>Writes the sum of a header, of signed bytes as old programs did or of unsigned ones.</summary>
+    public static void Seal(Span<byte> header, bool signed = false)
     {
         "        "u8.CopyTo(header[148..]);
         var sum = 0;
         foreach (var value in header)
         {
-            sum += value;
+            sum += signed ? (sbyte)value : value;
         }
 
         Encoding.ASCII.GetBytes(Convert.ToString(sum, 8).PadLeft(6, '0') + "\0 ").CopyTo(header[148..]);

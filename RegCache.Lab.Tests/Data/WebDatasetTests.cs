@@ -51,6 +51,32 @@ public sealed class WebDatasetTests : IDisposable
     }
 
     [Fact]
+    public void AMembersOwnRecordsGoBeforeThoseOfAll()
+    {
+        var tar = new TarBytes()
+            .AddRecords('g', ("path", "0.txt"), ("size", "4"))
+            .AddRecords(("path", "0.jpg"), ("size", $"{_image.Length}")).Add("cut off", _image)
+            .Add("cut off", "text", change: header => TarBytes.Put(header, 124, "77777777777\0"));
+        using var source = Open(tar.Ended);
+        Assert.EndsWith("0.jpg", source.Name(0), StringComparison.Ordinal);
+        Assert.Equal(["text"], Captions(source));
+        using var image = source.LoadImage(0);
+        Assert.True(image.Width > 0);
+    }
+
+    [Fact]
+    public void HeadersWithASignedSumAreRead()
+    {
+        var shard = new TarBytes().Add("caf\u00E9.jpg", _image).Add("caf\u00E9.txt", "a").Ended;
+        var text = TarBytes.Block + ((_image.Length + TarBytes.Block - 1) / TarBytes.Block * TarBytes.Block);
+        TarBytes.Seal(shard.AsSpan(0, TarBytes.Block), signed: true);
+        TarBytes.Seal(shard.AsSpan(text, TarBytes.Block), signed: true);
+        using var source = Open(shard);
+        Assert.EndsWith("caf\u00E9.jpg", source.Name(0), StringComparison.Ordinal);
+        Assert.Equal(["a"], Captions(source));
+    }
+
+    [Fact]
     public void AShardWithoutItsEndIsUsedWithAWarning()
     {
         var half = Pairs(2);
@@ -165,7 +191,10 @@ public sealed class WebDatasetTests : IDisposable
         Assert.Contains(wrong, source.Inventory.Warnings[0], StringComparison.Ordinal);
         Assert.True(CaptionCheck.IsMisread("it\u00E2\u20AC\u2122s"));
         Assert.True(CaptionCheck.IsMisread("\u00D0\u0178\u00D1\u20AC"));
+        Assert.True(CaptionCheck.IsMisread("\u00E4\u00B8\u00AD\u00E6\u2013\u2021"));
         Assert.False(CaptionCheck.IsMisread("r\u00E9sum\u00E9 \u2014 \u00AB \u00C0 \u00BB"));
+        Assert.False(CaptionCheck.IsMisread("\u00AB le caf\u00E9\u00A0\u00BB"));
+        Assert.False(CaptionCheck.IsMisread("\u201Cvoil\u00E0\u2026\u201D"));
     }
 
     [Fact]

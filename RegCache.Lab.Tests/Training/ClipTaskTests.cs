@@ -9,6 +9,7 @@ using RegCache.Lab.Tests.Reports;
 using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 using RegCache.Lab.Training.ShapesClip;
+using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training;
 
@@ -107,18 +108,112 @@ public sealed class ClipTaskTests : IDisposable
             "None of the 4 pairs of batch 0 can be read", Assert.Throws<UserException>(() => Run(none, null, config, unreadable)).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void TheEvaluationPassesOverABatchOfBadPairs()
+    {
+        var config = _config with { Epochs = 1, AccumFreq = 1, BatchSize = 4, SaveEveryNSteps = 0 };
+        using var good = Pairs(bad: []);
+        using var tail = Pairs(bad: [8], count: 9);
+        var unreadable = new UnreadablePairs(SilentProgress.Instance);
+        Assert.Equal(8, Run(good, tail, config, unreadable)["val/num_samples"]);
+        Assert.Contains("8.jpg", Assert.Single(unreadable.Reasons), StringComparison.Ordinal);
+
+        using var none = Pairs(bad: [0, 1, 2, 3, 4], count: 5);
+        Assert.Contains(
+            "None of the 5 pairs of validation can be read", Assert.Throws<UserException>(() => Run(good, none, config, unreadable)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void OnlyPairsOfBatchesThatAreUsedAreNamed()
+    {
+        var unreadable = new UnreadablePairs(SilentProgress.Instance);
+        using var reader = new ClipBatchReader(Maker(new NoisePairs(8, bad: [0, 1, 2, 3, 4]), unreadable), batchSize: 4, seed: 0);
+        using var first = reader.Read(0);
+        reader.Dispose();
+        Assert.Equal(4 - first.Count, unreadable.Reasons.Count);
+        using var second = reader.Read(1);
+        Assert.Equal(5, unreadable.Reasons.Count);
+    }
+
+    [Fact]
+    public void ImagesAndCaptionsBehindABadPairStayTogether()
+    {
+        using var mixed = Maker(new NoisePairs(5, bad: [1, 3]), new(SilentProgress.Instance)).Make([0, 1, 2, 3, 4], default, "mixed");
+        using var good = Maker(new NoisePairs(5, bad: []), null).Make([0, 2, 4], default, "good");
+        GoldenTensors.AssertIdentical(good.Images, mixed.Images);
+        GoldenTensors.AssertIdentical(good.TextIds, mixed.TextIds);
+        for (var row = 1; row < good.Count; row++)
+        {
+            Assert.NotEqual(good.Images[0].data<float>().ToArray(), good.Images[row].data<float>().ToArray());
+            Assert.NotEqual(good.TextIds[0].data<long>().ToArray(), good.TextIds[row].data<long>().ToArray());
+        }
+    }
+
+    [Fact]
+    public void AMissingDecoderIsNotLeftOut()
+    {
+        var pairs = new NoisePairs(4, bad: [2]) { Problem = new("The decoder is missing.") { ConcernsAllInput = true } };
+        var unreadable = new UnreadablePairs(SilentProgress.Instance);
+        Assert.Same(pairs.Problem, Assert.Throws<UserException>(() => Maker(pairs, unreadable).Make([0, 1, 2, 3], default, "batch")));
+        Assert.Same(pairs.Problem, Assert.Throws<UserException>(() => Maker(pairs, null).Make([0, 1, 2, 3], default, "batch")));
+        Assert.Empty(unreadable.Reasons);
+    }
+
+    [Fact]
+    public void UnevenMicroBatchesCountByTheirPairs()
+    {
+        var maker = Maker(new NoisePairs(8, bad: []), null);
+        using var model = new ClipModel(_tiny, ClipInitialization.Draw(_tiny, seed: 5));
+        foreach (var name in model.Weights.Names)
+        {
+            model.Weights[name].requires_grad = true;
+        }
+
+        using var four = maker.Make([0, 1, 2, 3], default, "four");
+        using var two = maker.Make([4, 5], default, "two");
+        using var other = maker.Make([6, 7], default, "other");
+        var (largeLoss, largeGradients) = Gradients(model, four);
+        var (smallLoss, smallGradients) = Gradients(model, two);
+        var (otherLoss, _) = Gradients(model, other);
+        var (loss, gradients) = Gradients(model, four, two);
+        GoldenTensors.AssertClose(((largeLoss * 4) + (smallLoss * 2)) / 6, loss, 1e-6);
+        foreach (var ((large, small), both) in largeGradients.Zip(smallGradients).Zip(gradients))
+        {
+            GoldenTensors.AssertClose(((large * 4) + (small * 2)) / 6, both, 1e-6, 1e-5);
+        }
+
+        // Full micro-batches are averaged to the bit.
+        var third = 1.0 / 3;
+        GoldenTensors.AssertIdentical((smallLoss * third) + (otherLoss * third) + (smallLoss * third), Gradients(model, two, other, two).Loss);
+    }
+
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private WebDatasetSource Pairs(int[] bad)
+    private static ClipBatchMaker Maker(IPairSource pairs, UnreadablePairs? unreadable) =>
+        new(pairs, new PreprocessOptions(64), ShapesClipArchitecture.Tokenizer, new(), unreadable);
+
+    private static (torch.Tensor Loss, torch.Tensor[] Gradients) Gradients(ClipModel model, params ClipBatch[] batches)
+    {
+        torch.Tensor[] weights = [.. model.Weights.Names.Select(name => model.Weights[name])];
+        foreach (var weight in weights)
+        {
+            weight.grad = null;
+        }
+
+        var loss = new ClipGradients(model, new() { Accumulation = AccumulationKind.Gradients }).Accumulate(batches, CounterRandom.Of(0, 0, 0));
+        return (loss, [.. weights.Select(weight => weight.grad!.clone())]);
+    }
+
+    private WebDatasetSource Pairs(int[] bad, int count = 8)
     {
         var image = File.ReadAllBytes(Path.Combine(PillowCases.Folder, "jpeg-420.jpg"));
         var tar = new TarBytes();
-        for (var pair = 0; pair < 8; pair++)
+        for (var pair = 0; pair < count; pair++)
         {
             tar.Add($"{pair}.jpg", bad.Contains(pair) ? image[..(image.Length / 2)] : image).Add($"{pair}.txt", "a red circle");
         }
 
-        var path = Path.Combine(_folder, $"{bad.Length}.tar");
+        var path = Path.Combine(_folder, $"{bad.Length}-{count}.tar");
         File.WriteAllBytes(path, tar.Ended);
         return new([path]);
     }
@@ -156,6 +251,38 @@ public sealed class ClipTaskTests : IDisposable
 
         task.Finish();
         return [.. model.Weights.Names.SelectMany(weight => model.Weights[weight].detach().data<float>().ToArray())];
+    }
+
+    /// <summary>Pairs of a noise image and a caption, each its own; the bad ones cannot be read.</summary>
+    private sealed class NoisePairs(int count, int[] bad) : IPairSource
+    {
+        public UserException Problem { get; init; } = new("The image is damaged.");
+
+        public int Count => count;
+
+        public string Fingerprint => "noise";
+
+        public DataInventory Inventory { get; } = new("noise", "pairs", [], []);
+
+        public string Name(int index) => $"pair {index}";
+
+        public DecodedImage LoadImage(int index)
+        {
+            if (bad.Contains(index))
+            {
+                throw Problem;
+            }
+
+            var pixels = new byte[64 * 64 * 3];
+            new Random(index).NextBytes(pixels);
+            return DecodedImage.FromPixels(64, 64, PixelLayout.Rgb, pixels);
+        }
+
+        public string Caption(int index) => $"a {ShapesVocabulary.Classes[index]}";
+
+        public void Dispose()
+        {
+        }
     }
 
     private sealed class Listener(Action heard) : ITrainingLog

@@ -15,8 +15,15 @@ internal static class CaptionCheck
         "\u20AC\u0081\u201A\u0192\u201E\u2026\u2020\u2021\u02C6\u2030\u0160\u2039\u0152\u008D\u017D\u008F" +
         "\u0090\u2018\u2019\u201C\u201D\u2022\u2013\u2014\u02DC\u2122\u0161\u203A\u0153\u009D\u017E\u0178";
 
-    private static readonly SearchValues<char> _continuations =
-        SearchValues.Create([.. Enumerable.Range(0, 0x10000).Select(code => (char)code).Where(sign => Byte(sign) is >= 0x80 and < 0xC0)]);
+    // What honest text has behind a letter: the no-break space, quotes, dashes and the ellipsis.
+    private const string Punctuation = "\u00A0\u2018\u2019\u201A\u201C\u201D\u201E\u2039\u203A\u00AB\u00BB\u2013\u2014\u2026";
+
+    private static readonly char[] _continuationSigns =
+        [.. Enumerable.Range(0, 0x10000).Select(code => (char)code).Where(sign => Byte(sign) is >= 0x80 and < 0xC0)];
+
+    private static readonly SearchValues<char> _continuations = SearchValues.Create(_continuationSigns);
+
+    private static readonly SearchValues<char> _oddContinuations = SearchValues.Create([.. _continuationSigns.Except(Punctuation)]);
 
     /// <summary>A warning about captions that were read wrongly, or none; looks at captions evenly spread over the set.</summary>
     public static IEnumerable<string> Warnings(IPairSource pairs)
@@ -49,15 +56,17 @@ internal static class CaptionCheck
     {
         for (var index = 0; index + 1 < text.Length; index++)
         {
-            // Only the two-byte leads of Latin, Greek and Cyrillic letters: others stand before quotes in honest text.
-            var following = Byte(text[index]) switch
+            // Only the two-byte leads of Latin, Greek and Cyrillic letters: others stand before quotes in honest text. Three-byte leads
+            // are letters that end French words; only behind that of the quotes and dashes themselves is punctuation a sign of misreading.
+            var (following, signs) = Byte(text[index]) switch
             {
-                0xC2 or 0xC3 or 0xCE or 0xCF or 0xD0 or 0xD1 => 1,
-                >= 0xE0 and <= 0xEF => 2,
-                >= 0xF0 and <= 0xF4 => 3,
-                _ => 0,
+                0xC2 or 0xC3 or 0xCE or 0xCF or 0xD0 or 0xD1 => (1, _continuations),
+                0xE2 => (2, _continuations),
+                >= 0xE0 and <= 0xEF => (2, _oddContinuations),
+                >= 0xF0 and <= 0xF4 => (3, _continuations),
+                _ => (0, _continuations),
             };
-            if (following > 0 && index + following < text.Length && text.AsSpan(index + 1, following).IndexOfAnyExcept(_continuations) < 0)
+            if (following > 0 && index + following < text.Length && text.AsSpan(index + 1, following).IndexOfAnyExcept(signs) < 0)
             {
                 return true;
             }

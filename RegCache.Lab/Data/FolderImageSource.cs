@@ -59,10 +59,15 @@ public sealed class FolderImageSource : IImageSource
         : _listed;
 
     /// <inheritdoc />
-    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
+    public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
+        ReadBatches([.. Enumerable.Range(0, Count)], batchSize, firstBatch, cancellation);
+
+    /// <summary>Reads some images as <see cref="IImageSource.ReadBatches"/> reads all; batches without a readable one are passed over.</summary>
+    internal IEnumerable<ImageBatch> ReadBatches(int[] indices, int batchSize, int firstBatch, CancellationToken cancellation)
     {
         var any = firstBatch > 0;
-        foreach (var batch in _reader.Read(batchSize, firstBatch, cancellation))
+        var first = (int)Math.Min(indices.Length, (long)firstBatch * batchSize);
+        foreach (var batch in _reader.Read(indices[first..], batchSize, cancellation))
         {
             any = true;
             yield return ToImages(batch);

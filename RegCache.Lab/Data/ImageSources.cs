@@ -115,17 +115,13 @@ public sealed class ImageSubset : IImageSource
 
     /// <inheritdoc />
     public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
-        this.ReadInTurn(batchSize, firstBatch, cancellation).Select(batch => batch.Images.shape[0] == batch.Count ? batch : WithoutUnreadable(batch));
+        _all is FolderImageSource folder
+            ? folder.ReadBatches(_indices, batchSize, firstBatch, cancellation)
+                .Select(batch => batch with { Indices = [.. batch.Indices.Select(index => Array.BinarySearch(_indices, index))] })
+            : this.ReadInTurn(batchSize, firstBatch, cancellation);
 
     /// <inheritdoc />
     public Tensor Read(IReadOnlyList<int> indices) => _all.Read([.. indices.Select(index => _indices[index])]);
-
-    // A folder whose bad images are skipped reads fewer than it is asked for.
-    private ImageBatch WithoutUnreadable(ImageBatch batch)
-    {
-        var bad = ((FolderImageSource)_all).Unreadable.Select(image => image.Index).ToHashSet();
-        return batch with { Indices = [.. batch.Indices.Where(index => !bad.Contains(_indices[index]))] };
-    }
 }
 
 /// <summary>Images that are already in memory as a normalised tensor.</summary>

@@ -188,29 +188,42 @@ public sealed class LoadedClip : IDisposable
     /// <param name="IsResized">Whether the files beside the weights are for another configuration.</param>
     private sealed record FoundConfig(ClipConfig Config, string Source, ActivationOrigin Activation, (JsonElement Json, string Path)? File = null, bool IsResized = false)
     {
-        public static FoundConfig Find(ModelFolder folder, ClipLoadOptions options, WeightFile file, StateDict state, ICollection<string> assumptions)
+        public static FoundConfig Find(ModelFolder folder, ClipLoadOptions options, WeightFile file, StateDict state, List<string> assumptions)
         {
             if (options.Config is { } name && ClipConfigs.Find(name) is { } known)
             {
-                // What the folder's own configuration says about images still holds.
-                var beside = folder.Config is { } own ? (JsonFields.ReadFile(own), own) : ((JsonElement, string)?)null;
-                return Of(known, name, known.QuickGelu ? ActivationOrigin.Said : ActivationOrigin.Default) with { File = beside, IsResized = true };
+                return Of(known, name, known.QuickGelu ? ActivationOrigin.Said : ActivationOrigin.Default) with { File = Beside(), IsResized = true };
             }
 
             if ((options.Config ?? folder.Config) is { } path)
             {
                 var json = JsonFields.ReadFile(path);
-                return Of(ClipConfigJson.Parse(json, path), path, Said(json)) with { File = (json, path), IsResized = options.Config is not null };
+                var saysHow = options.Config is null || new JsonFields(json, path).Get(ModelFolder.PreprocessField) is not null;
+                return Of(ClipConfigJson.Parse(json, path), path, Said(json)) with { File = saysHow ? (json, path) : Beside(), IsResized = options.Config is not null };
             }
 
             return ClipConfigJson.FromMetadata(file) is { } embedded
                 ? Of(ClipConfigJson.Parse(embedded.Json, embedded.Source), "in the weight file", Said(embedded.Json))
                 : Of(ClipArchitecture.Infer(state, options.Heads, assumptions), "inferred from the tensors' shapes", ActivationOrigin.Unknown);
 
-            FoundConfig Of(ClipConfig config, string source, ActivationOrigin activation) =>
-                options.Heads is { } heads && heads != config.Vision.Heads
-                    ? throw new UserException($"The configuration ({source}) says {config.Vision.Heads} heads, not {heads}; leave out --heads or give another --model-config.")
-                    : new(ClipArchitecture.WithoutAbsentParts(config, state), source, activation);
+            // What the folder's own configuration says about images still holds where the given one says nothing.
+            (JsonElement Json, string Path)? Beside() => folder.Config is { } own ? (JsonFields.ReadFile(own), own) : null;
+
+            FoundConfig Of(ClipConfig config, string source, ActivationOrigin activation)
+            {
+                if (options.Heads is { } heads && heads != config.Vision.Heads)
+                {
+                    throw new UserException($"The configuration ({source}) says {config.Vision.Heads} heads, not {heads}; leave out --heads or give another --model-config.");
+                }
+
+                var present = ClipArchitecture.WithoutAbsentParts(config, state);
+                if (config.Text is not null && present.Text is null)
+                {
+                    assumptions.Add($"The weights have no text tower, although the configuration ({source}) describes one: the model encodes images alone.");
+                }
+
+                return new(present, source, activation);
+            }
         }
 
         private static ActivationOrigin Said(JsonElement json) => ClipConfigJson.NamesActivation(json) ? ActivationOrigin.Said : ActivationOrigin.Default;

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Reflection;
+using System.Runtime.Loader;
 using FsCheck;
 using FsCheck.Fluent;
 using RegCache.Lab.Data.Images;
@@ -145,11 +147,42 @@ public sealed class BadImageTests
     }
 
     [Fact]
+    public void AMissingDecoderIsNoBadImage()
+    {
+        var kit = new WithoutSkia().LoadFromAssemblyName(typeof(ImageDecoder).Assembly.GetName());
+        object Make(string type, params object[] arguments) =>
+            Activator.CreateInstance(kit.GetType($"RegCache.Lab.Data.Images.{type}", throwOnError: true)!, arguments)!;
+        var options = Make("ImageReaderOptions");
+        options.GetType().GetProperty(nameof(ImageReaderOptions.SkipBadImages))!.SetValue(options, true);
+        string[] files = [Path.Combine(PillowCases.Folder, "webp-lossy.webp")];
+        dynamic reader = Make("ImageBatchReader", files, Make("ImagePreprocessor", Make("PreprocessOptions", 16)), options);
+        var error = Assert.ThrowsAny<Exception>(() =>
+        {
+            foreach (var batch in reader.Read(1))
+            {
+                Assert.Fail("A batch was read without a decoder.");
+            }
+        });
+        Assert.Equal(nameof(UserException), error.GetType().Name);
+        Assert.Contains("SkiaSharp's native library, which decodes WebP files, cannot be loaded", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void AnImageThatWouldVanishIsRefused()
     {
         using var thin = DecodedImage.FromPixels(1, 300, PixelLayout.Rgb, new byte[900]);
         var preprocessor = new ImagePreprocessor(new PreprocessOptions(16) { ResizeMode = ResizeMode.Longest });
         Assert.Throws<UserException>(() => preprocessor.ToRgb(thin, new byte[preprocessor.OutputLength]));
+    }
+
+    /// <summary>A second copy of the kit that finds no native library.</summary>
+    private sealed class WithoutSkia : AssemblyLoadContext
+    {
+        protected override Assembly? Load(AssemblyName assemblyName) => assemblyName.Name is "RegCache.Lab" or "SkiaSharp"
+            ? LoadFromAssemblyPath(Path.Combine(AppContext.BaseDirectory, $"{assemblyName.Name}.dll"))
+            : null;
+
+        protected override nint LoadUnmanagedDll(string unmanagedDllName) => throw new DllNotFoundException(unmanagedDllName);
     }
 
     private static void AssertRobust(string file, Func<byte[], DecodedImage> decode)

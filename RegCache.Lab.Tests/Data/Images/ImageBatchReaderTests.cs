@@ -175,6 +175,11 @@ public sealed class ImageBatchReaderTests
         var source = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
         Assert.Equal([0], source.ReadBatches(2).SelectMany(batch => batch.Indices).ToArray());
         Assert.Equal([0], new ImageSubset(source, 3).ReadBatches(3).SelectMany(batch => batch.Indices).ToArray());
+        scratch.Copy("jpeg-420.jpg", "3.jpg");
+        var more = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        Assert.Equal([0, 3], new ImageSubset(more, 4).ReadBatches(1).SelectMany(batch => batch.Indices).ToArray());
+        Assert.Equal([0, 2], new ImageSubset(more, 3).ReadBatches(1).SelectMany(batch => batch.Indices).ToArray());
+        File.Delete(scratch.Path("3.jpg"));
         using var read = source.Read([2, 0, 1]);
         Assert.Equal(1, read.shape[0]);
         Assert.Equal("unreadable images: 2", source.Inventory.LeftOut.Single().ToString().Split(" (")[0]);
@@ -187,6 +192,7 @@ public sealed class ImageBatchReaderTests
         var bad = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
         var message = Assert.Throws<UserException>(() => bad.ReadBatches(2).Count()).Message;
         Assert.Contains("No image of", message, StringComparison.Ordinal);
+        Assert.Equal(message, Assert.Throws<UserException>(() => new ImageSubset(bad, 2).ReadBatches(1).Count()).Message);
         Assert.Contains("1.jpg is not a JPEG", message, StringComparison.Ordinal);
         Assert.Throws<UserException>(() => new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor));
     }

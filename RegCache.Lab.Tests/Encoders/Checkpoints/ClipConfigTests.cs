@@ -207,6 +207,7 @@ public class ClipConfigTests
         Assert.Equal(heads, found.Vision.Heads);
         Assert.Equal(config.Text!.Heads, found.Text!.Heads);
         Assert.Equal(2, told.Count);
+        Assert.Contains($"as in {name};", told[0], StringComparison.Ordinal);
         Assert.All(told, sentence => Assert.Contains("--model-config", sentence, StringComparison.Ordinal));
         Assert.Equal(8, ClipArchitecture.Infer(state, heads: 8).Vision.Heads);
     }

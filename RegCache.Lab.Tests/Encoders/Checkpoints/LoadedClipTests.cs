@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using TorchSharp;
@@ -83,6 +84,34 @@ public sealed class LoadedClipTests : IDisposable
         Assert.Equal([2L, 64L], pooled.shape);
         Assert.True(torch.allclose(pooled.matmul(whole.Model.Weights["visual.proj"]), whole.Model.Vision.Encode(images), 1e-4, 1e-5));
         Assert.Contains(alone.Assumptions, sentence => sentence.Contains("no projection", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void ATextTowerThatTheWeightsLackIsTold()
+    {
+        SafetensorsWriter.Write(_folder["tower.safetensors"], _entries.Where(entry => entry.Name.StartsWith("visual.", StringComparison.Ordinal)));
+        File.WriteAllText(_folder["tower.json"], ClipConfigJson.ToJson(Config));
+        using var tower = LoadedClip.Load(_folder["tower.safetensors"]);
+        using var whole = Load(false);
+
+        Assert.Null(tower.Model.Text);
+        Assert.Contains(tower.Assumptions, sentence => sentence.Contains("no text tower", StringComparison.Ordinal));
+        Assert.DoesNotContain(whole.Assumptions, sentence => sentence.Contains("text tower", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("", 0.25)]
+    [InlineData(""","preprocess_cfg":null""", 0.25)]
+    [InlineData(""","preprocess_cfg":{"mean":0.5}""", 0.5)]
+    public void TheFoldersPreprocessingHoldsWhereTheGivenConfigurationHasNone(string given, double mean)
+    {
+        string WithPreprocessing(string more) => $$"""{"model_cfg":{{ClipConfigJson.ToJson(Config)}}{{more}}}""";
+        SafetensorsWriter.Write(_folder["open_clip_model.safetensors"], _entries);
+        File.WriteAllText(_folder["open_clip_config.json"], WithPreprocessing(""","preprocess_cfg":{"mean":0.25}"""));
+        File.WriteAllText(_folder["given.json"], WithPreprocessing(given));
+        using var clip = LoadedClip.Load(_folder.Root, new() { Config = _folder["given.json"] });
+
+        Assert.Equal(RgbValues.All(mean), clip.Preprocess.Mean);
     }
 
     [Fact]

@@ -197,6 +197,19 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     [Fact]
+    public void WhatCannotBeReadInAShardIsNamed()
+    {
+        string[] paths = [_folder["pytorch_model-00001-of-00002.bin"], _folder["pytorch_model-00002-of-00002.bin"]];
+        PickleBuilder.WriteStateDict(paths[0], [WeightEntry.FromValues<float>("a", [0f], 1)]);
+        PickleBuilder.WriteStateDict(
+            paths[1], [WeightEntry.FromValues<float>("b", [1f], 1)], pickle => PickledObjects.All["sparse tensor"](pickle.Text("c")).Op(PickleOpcode.SetItem));
+        using var file = WeightFile.Open(paths[0]);
+
+        Assert.Equal(["a", "b"], file.Tensors.Select(entry => entry.Name));
+        Assert.Equal(("c", "torch._utils _rebuild_sparse_tensor"), Assert.Single(file.Unreadable.Select(pair => (pair.Key, pair.Value))));
+    }
+
+    [Fact]
     public void ShardsThatAreNotAllThereAreNamed()
     {
         var shards = Shards("model", ".safetensors", withIndex: true);
@@ -281,6 +294,7 @@ public sealed class ModelFolderTests : IDisposable
     [InlineData("""{"size":{"longest_edge":40}}""", "`size.longest_edge` is not supported")]
     [InlineData("""{"size":{"shortest_edge":40,"longest_edge":60}}""", "`size.longest_edge` is not supported")]
     [InlineData("""{"size":{"height":40}}""", "`size.width` is missing")]
+    [InlineData("""{"image_processor_type":"ViTImageProcessor","size":{"shortest_edge":32}}""", "`size.shortest_edge` is not supported")]
     [InlineData("""{"do_pad":true}""", "`do_pad` is not supported")]
     [InlineData("""{"resample":1}""", "`resample` must be 3 (bicubic) or 2 (bilinear)")]
     [InlineData("""{"rescale_factor":0}""", "`rescale_factor` is 0")]

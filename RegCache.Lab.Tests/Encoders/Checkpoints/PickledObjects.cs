@@ -6,6 +6,9 @@ namespace RegCache.Lab.Tests.Encoders.Checkpoints;
 /// <summary>Objects as Python's pickle writes them into training checkpoints, each as instructions that leave one value on the stack.</summary>
 internal static class PickledObjects
 {
+    /// <summary>The only one that holds tensors: exp_avg of items 0 and 1, and item 3.</summary>
+    public const string KeyedByTensorsAndTuples = "dict keyed by tensors and tuples";
+
     public static IReadOnlyDictionary<string, Func<PickleBuilder, PickleBuilder>> All { get; } = new Dictionary<string, Func<PickleBuilder, PickleBuilder>>
     {
         ["numpy number"] = pickle => Bytes(Dtype(pickle.Global("numpy.core.multiarray", "scalar"))).Op(Op.Tuple2, Op.Reduce),
@@ -30,6 +33,11 @@ internal static class PickledObjects
         ["method"] = pickle => pickle.Global("builtins", "getattr").Global("trainer", "Mode").Text("run").Op(Op.Tuple2, Op.Reduce).Op(Op.EmptyTuple, Op.Reduce),
         ["sparse tensor"] = pickle => pickle.Global("torch._utils", "_rebuild_sparse_tensor").Int(0).Op(Op.Tuple1, Op.Reduce),
         ["complex tensor"] = pickle => pickle.Tensor(0, [1], [1], "ComplexFloatStorage"),
+        [KeyedByTensorsAndTuples] = pickle => pickle.Op(Op.EmptyDict)
+            .Tensor(0, [1], [1]).Op(Op.EmptyDict).Text("exp_avg").Tensor(1, [1], [1]).Op(Op.SetItem, Op.SetItem)
+            .Tensor(2, [1], [1]).Op(Op.EmptyDict).Text("exp_avg").Tensor(3, [1], [1]).Op(Op.SetItem, Op.SetItem)
+            .Tuple(0, 1).Op(Op.EmptyDict, Op.SetItem)
+            .Tuple(0, 2).Tensor(0, [2], [1]).Op(Op.SetItem),
         ["object that contains itself"] = pickle => pickle.Global("trainer", "Node").Op(Op.EmptyTuple, Op.NewObj, Op.BinPut).Raw(77)
             .Op(Op.EmptyDict).Text("self").Op(Op.BinGet).Raw(77).Op(Op.SetItem, Op.Build),
     };

@@ -44,6 +44,21 @@ public sealed class StateDictLoaderTests : IDisposable
     }
 
     [Theory]
+    [InlineData("module.")]
+    [InlineData("_orig_mod.module.")]
+    [InlineData("module._orig_mod.")]
+    public void ATowerMayBeParallelInsideItsModel(string wrapper)
+    {
+        var entries = Entries(Config);
+        IEnumerable<WeightEntry> Wrapped(IEnumerable<WeightEntry> plain, string tower) =>
+            plain.Select(entry => entry.Rename("clip." + (entry.Name.StartsWith(tower, StringComparison.Ordinal) ? tower + wrapper + entry.Name[tower.Length..] : entry.Name)));
+
+        EntryAssert.Equal(entries, Load(Wrapped(entries, "visual.")).Tensors);
+        var huggingFace = HuggingFaceState.FromOpenClip(new("huggingface", entries));
+        EntryAssert.Equal(Load(huggingFace).Tensors, Load(Wrapped(huggingFace, "vision_model.")).Tensors);
+    }
+
+    [Theory]
     [InlineData("image_encoder.", "")]
     [InlineData("", "")]
     [InlineData("state_dict.backbone.", "optimizer.")]
@@ -75,6 +90,16 @@ public sealed class StateDictLoaderTests : IDisposable
         List<WeightEntry> atRoot = [.. entries, .. entries.Select(entry => entry.Rename("ema." + entry.Name))];
         Assert.Contains("`.` and `ema`", Assert.Throws<UserException>(() => Load(atRoot)).Message, StringComparison.Ordinal);
         EntryAssert.Equal(entries, Load(atRoot, ".").Tensors.Where(entry => !entry.Name.StartsWith("ema.", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void AModelTakesNoPartOfAnother()
+    {
+        var tower = Entries(Config with { Text = null });
+        List<WeightEntry> withTower = [.. Entries(Config), .. tower.Select(entry => entry.Rename("ema." + entry.Name))];
+
+        EntryAssert.Equal(tower, Load(withTower, "ema").Tensors);
+        EntryAssert.Equal(tower, Load(withTower.Select(entry => entry.Rename("state." + entry.Name)), "state.ema").Tensors);
     }
 
     [Fact]
@@ -129,6 +154,51 @@ public sealed class StateDictLoaderTests : IDisposable
 
         Assert.Equal([0f], fitted["logit_bias"].ToSingles());
         Assert.True(ClipParameters.Compare(fitted, biased).IsEmpty);
+    }
+
+    [Fact]
+    public void WhatCannotBeReadKeepsItsNameOnTheWay()
+    {
+        StateDict Unreadable(params string[] names) => new("odd.pt", Entries(Config).Where(entry => !names.Contains(entry.Name)))
+        {
+            Unreadable = names.ToDictionary(name => name, _ => "a sparse one"),
+        };
+        var biased = Config with { InitLogitBias = -10, CustomText = true };
+
+        var fitted = StateDictLoader.Fit(Unreadable("ln_final.bias", "logit_bias"), biased);
+        Assert.Equal(["text.ln_final.bias", "logit_bias"], fitted.Unreadable.Keys);
+        Assert.False(fitted.Contains("logit_bias"));
+        Assert.Equal(["text.ln_final.bias"], StateDictLoader.Fit(Unreadable("ln_final.bias"), biased).Unreadable.Keys);
+    }
+
+    [Theory]
+    [InlineData("visual_projection.weight", "visual.proj")]
+    [InlineData("text_model.final_layer_norm.bias", "ln_final.bias")]
+    [InlineData("vision_model.encoder.layers.0.mlp.fc1.bias", "visual.transformer.resblocks.0.mlp.c_fc.bias")]
+    [InlineData("vision_model.encoder.layers.0.self_attn.q_proj.bias", "visual.transformer.resblocks.0.attn.in_proj_bias")]
+    public void WhatCannotBeReadIsNamedAsItsTensorWouldBe(string huggingFace, string name)
+    {
+        var odd = HuggingFaceNames.Projections.Select(part => huggingFace.Replace("q_proj", part, StringComparison.Ordinal)).Distinct().ToList();
+        var entries = HuggingFaceState.FromOpenClip(new("huggingface", Entries(Config))).Where(entry => !odd.Contains(entry.Name));
+        PickleBuilder.WriteStateDict(_folder["odd.pt"], entries, pickle =>
+            odd.ForEach(key => PickledObjects.All["sparse tensor"](pickle.Text(key)).Op(PickleOpcode.SetItem)));
+        using var file = WeightFile.Open(_folder["odd.pt"]);
+
+        var message = Assert.Throws<UserException>(() => StateDictLoader.Load(file)[name]).Message;
+        Assert.Contains($"`{name}`", message, StringComparison.Ordinal);
+        Assert.Contains("_rebuild_sparse_tensor", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void APartOutsideThePrefixThatCannotBeReadIsNamedToo()
+    {
+        var entries = Entries(Config).Where(entry => entry.Name != "ln_final.bias")
+            .Select(entry => entry.Name.StartsWith("visual.", StringComparison.Ordinal) ? entry.Rename("module." + entry.Name) : entry);
+        PickleBuilder.WriteStateDict(
+            _folder["odd.pt"], entries, pickle => PickledObjects.All["sparse tensor"](pickle.Text("ln_final.bias")).Op(PickleOpcode.SetItem));
+        using var file = WeightFile.Open(_folder["odd.pt"]);
+
+        Assert.Equal(["ln_final.bias"], StateDictLoader.Load(file).Unreadable.Keys);
     }
 
     [Fact]

@@ -211,7 +211,7 @@ public sealed class ImageBatchReader
             {
                 case null:
                     break;
-                case UserException e when Options.SkipBadImages:
+                case UserException { ConcernsAllInput: false } e when Options.SkipBadImages:
                     var index = slot.IndexAt(position);
                     lock (_unreadable)
                     {

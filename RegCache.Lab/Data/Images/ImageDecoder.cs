@@ -29,7 +29,10 @@ public static class ImageDecoder
     /// <summary>Decodes a file that is in memory.</summary>
     /// <param name="file">The whole file.</param>
     /// <param name="name">What errors call it: a path, or a shard and a member.</param>
-    /// <exception cref="UserException">The file is empty, truncated, damaged, too large or none of the formats.</exception>
+    /// <exception cref="UserException">
+    /// The file is empty, truncated, damaged, too large or none of the formats, or the decoder is missing
+    /// (<see cref="UserException.ConcernsAllInput"/>).
+    /// </exception>
     public static DecodedImage Decode(ReadOnlySpan<byte> file, string name)
     {
         if (file.IsEmpty)
@@ -41,7 +44,7 @@ public static class ImageDecoder
         {
             return DecodeKnown(file, name);
         }
-        catch (Exception e) when (e is not (UserException or OutOfMemoryException or DllNotFoundException))
+        catch (Exception e) when (e is not (UserException or OutOfMemoryException or TypeLoadException or TypeInitializationException))
         {
             throw DecodingError.Damaged(name, "image", $"{e.GetType().Name}: {e.Message}");
         }

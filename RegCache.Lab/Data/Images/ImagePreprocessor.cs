@@ -22,7 +22,7 @@ public sealed class ImagePreprocessor
     private readonly Normalization _normalization;
 
     /// <summary>Prepares the conversion.</summary>
-    /// <exception cref="UserException">The size is not positive or a standard deviation is not.</exception>
+    /// <exception cref="UserException">A size, a standard deviation, the crop ratio or the divisor is out of its range.</exception>
     public ImagePreprocessor(PreprocessOptions options)
         : this(options, InstructionSets.Best)
     {
@@ -53,9 +53,9 @@ public sealed class ImagePreprocessor
             throw new UserException($"Images cannot be resized to {resizedWidth} x {resizedHeight} pixels: choose sides from 1 to {MaximumSize}.");
         }
 
-        if (!(options.Divisor > 0))
+        if (!(options.Divisor > 0 && double.IsFinite(options.Divisor)))
         {
-            throw new UserException($"Pixels cannot be divided by {options.Divisor}: choose a number above 0.");
+            throw new UserException($"Pixels cannot be divided by {options.Divisor}: choose a finite number above 0.");
         }
 
         Options = options;

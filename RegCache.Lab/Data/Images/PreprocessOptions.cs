@@ -37,7 +37,7 @@ public sealed record PreprocessOptions(int Height, int Width)
 
     /// <summary>
     /// Part of the resized image's shorter side that <see cref="ResizeMode.Shortest"/> keeps, above 0 to 1: the image is
-    /// resized to the input's size divided by it, rounded down, and the middle is cut out.
+    /// resized to the input's size divided by it, rounded down, and the middle is cut out. <see cref="ResizeTo"/> replaces it.
     /// </summary>
     public double CropRatio { get; init; } = 1;
 
@@ -45,15 +45,17 @@ public sealed record PreprocessOptions(int Height, int Width)
     public ResizeMode ResizeMode { get; init; } = ResizeMode.Shortest;
 
     /// <summary>
-    /// The size to resize to where it is not the input's: with <see cref="ResizeMode.Shortest"/> what has to be covered, with
-    /// <see cref="ResizeMode.Squash"/> the new shape. The input is cut out of the middle; what is missing is filled.
+    /// The size to resize to where it is not the input's, instead of what <see cref="CropRatio"/> asks for: with
+    /// <see cref="ResizeMode.Shortest"/> what has to be covered, with <see cref="ResizeMode.Longest"/> what the whole image has to fit
+    /// into, with <see cref="ResizeMode.Squash"/> the new shape; <see cref="ResizeMode.None"/> does without it. Sides from 1 to
+    /// <see cref="ImagePreprocessor.MaximumSize"/>. The input is cut out of the middle; what is missing is filled.
     /// </summary>
     public (int Height, int Width)? ResizeTo { get; init; }
 
     /// <summary>Where the middle of an image is when a surplus is odd.</summary>
     public CropRounding CropRounding { get; init; } = CropRounding.HalfEven;
 
-    /// <summary>What a byte is divided by before the mean is subtracted.</summary>
+    /// <summary>What a byte is divided by before the mean is subtracted; finite and above 0.</summary>
     public double Divisor { get; init; } = 255;
 
     /// <summary>

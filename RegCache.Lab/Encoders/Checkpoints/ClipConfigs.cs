@@ -23,6 +23,9 @@ public static class ClipConfigs
         ["ViT-bigG-14"] = Make(1280, patch: 14, width: 1664, textWidth: 1280, layers: 48, headWidth: 104, textLayers: 32, ratio: 4.9231),
     };
 
+    /// <summary>The configurations by their names without suffix.</summary>
+    internal static IEnumerable<KeyValuePair<string, ClipConfig>> Plain => Table;
+
     /// <summary>All names.</summary>
     public static IReadOnlyList<string> Names { get; } = [.. Table.Keys.SelectMany(name => new[] { name, name + QuickSuffix })];
 

@@ -1,10 +1,12 @@
+using System.Text.RegularExpressions;
+
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
 /// Finds the tensors of a CLIP model in a checkpoint by how their names end: whatever dicts and modules lie around the model
 /// (<c>state_dict</c>, <c>model_ema</c>, <c>module.</c>, <c>_orig_mod.</c>, ...) are a prefix of them all.
 /// </summary>
-internal static class ClipWeights
+internal static partial class ClipWeights
 {
     /// <summary>Stands for a model that no prefix is before.</summary>
     public const string Root = ".";
@@ -36,11 +38,12 @@ internal static class ClipWeights
 
         var places = Find(tensors.Select(entry => entry.Name).Concat(unreadable.Keys).ToHashSet());
         return Choose(file.Path, [.. places.Select(place => place.Prefix)], key) is { } index
-            ? Collect(file.Path, places[index], tensors, unreadable)
+            ? Collect(file.Path, places, places[index], tensors, unreadable)
             : new(file.Path, tensors) { Unreadable = unreadable };
     }
 
-    private static string Plain(string name) => name.Replace(Compiled, string.Empty, StringComparison.Ordinal);
+    // Names as if nothing had been compiled, and no tower inside a model had been made parallel on its own.
+    private static string Plain(string name) => ParallelTower().Replace(name.Replace(Compiled, string.Empty, StringComparison.Ordinal), string.Empty);
 
     private static List<Place> Find(HashSet<string> names) =>
     [
@@ -90,7 +93,8 @@ internal static class ClipWeights
     private static string Describe(IReadOnlyList<string> prefixes) =>
         string.Join(" and ", prefixes.Take(Shown).Select(prefix => $"`{(prefix.Length == 0 ? Root : prefix.TrimEnd('.'))}`")) + (prefixes.Count > Shown ? " and others" : "");
 
-    private static StateDict Collect(string path, Place place, List<WeightEntry> tensors, Dictionary<string, string> unreadable)
+    private static StateDict Collect(
+        string path, List<Place> places, Place place, List<WeightEntry> tensors, Dictionary<string, string> unreadable)
     {
         var found = new OrderedDictionary<string, WeightEntry>();
         foreach (var entry in tensors.Where(entry => entry.Name.StartsWith(place.Prefix, StringComparison.Ordinal)))
@@ -102,32 +106,41 @@ internal static class ClipWeights
             }
         }
 
-        // A part may lie outside the prefix, as where only the vision tower runs in parallel.
-        for (var outer = place.Prefix; outer.Length > 0 && place.Tower.Length == 0;)
+        var others = unreadable
+            .Where(pair => pair.Key.StartsWith(place.Prefix, StringComparison.Ordinal))
+            .ToDictionary(pair => place.Tower + pair.Key[place.Prefix.Length..], pair => pair.Value);
+
+        // A part may lie outside the prefix, as where only the vision tower runs in parallel; but not where another model begins.
+        var outer = place.Tower.Length == 0 ? Outer(place.Prefix) : null;
+        while (outer is not null && !places.Exists(other => other.Prefix == outer))
         {
-            outer = outer[..(outer.TrimEnd('.').LastIndexOf('.') + 1)];
-            foreach (var entry in tensors.Where(entry => entry.Name.StartsWith(outer, StringComparison.Ordinal)))
+            bool IsPart(string name) => name.StartsWith(outer, StringComparison.Ordinal) && IsOfClip(name[outer.Length..]);
+            foreach (var entry in tensors.Where(entry => IsPart(entry.Name)))
             {
                 var name = entry.Name[outer.Length..];
-                if (IsOfClip(name))
-                {
-                    found.TryAdd(name, entry.Rename(name));
-                }
+                found.TryAdd(name, entry.Rename(name));
             }
+
+            foreach (var (name, type) in unreadable.Where(pair => IsPart(pair.Key)))
+            {
+                others.TryAdd(name[outer.Length..], type);
+            }
+
+            outer = Outer(outer);
         }
 
-        return new(path, found.Values)
-        {
-            Unreadable = unreadable
-                .Where(pair => pair.Key.StartsWith(place.Prefix, StringComparison.Ordinal))
-                .ToDictionary(pair => place.Tower + pair.Key[place.Prefix.Length..], pair => pair.Value),
-        };
+        return new(path, found.Values) { Unreadable = others };
     }
+
+    private static string? Outer(string prefix) => prefix.Length == 0 ? null : prefix[..(prefix.TrimEnd('.').LastIndexOf('.') + 1)];
 
     private static bool IsOfClip(string name) =>
         name is "logit_scale" or "logit_bias" or "positional_embedding" or "text_projection" or "text_projection.weight" or "text_projection.bias" or "visual_projection.weight"
         || new[] { OpenClipTower, HuggingFaceTower, "transformer.resblocks.", "token_embedding.", "ln_final.", "text.", "text_model." }
             .Any(start => name.StartsWith(start, StringComparison.Ordinal));
+
+    [GeneratedRegex(@"(?<=(^|\.)(visual|vision_model)\.)module\.", RegexOptions.CultureInvariant)]
+    private static partial Regex ParallelTower();
 
     // The names of the model begin after the prefix; a tower that lies there on its own lacks its name in a model.
     private sealed record Place(string Prefix, string Tower);

@@ -110,6 +110,10 @@ public static class HuggingFaceNames
     [
         (".layer_norm1.", ".ln_1."),
         (".layer_norm2.", ".ln_2."),
+        // The three become one.
+        (".self_attn.q_proj.", ".attn.in_proj_"),
+        (".self_attn.k_proj.", ".attn.in_proj_"),
+        (".self_attn.v_proj.", ".attn.in_proj_"),
         (".self_attn.out_proj.", ".attn.out_proj."),
         (".mlp.fc1.", ".mlp.c_fc."),
         (".mlp.fc2.", ".mlp.c_proj."),
@@ -128,7 +132,7 @@ public static class HuggingFaceNames
     public static StateDict ToOpenClip(StateDict state)
     {
         ArgumentNullException.ThrowIfNull(state);
-        return state.Select(entry => ConvertEntry(state, entry));
+        return state.Select(entry => ConvertEntry(state, entry), ToOpenClip);
     }
 
     private static WeightEntry? ConvertEntry(StateDict state, WeightEntry entry)
@@ -146,7 +150,7 @@ public static class HuggingFaceNames
         {
             var kind = name[(name.LastIndexOf('.') + 1)..];
             var parts = Array.ConvertAll(Projections, part => state[$"{name[..dot]}.self_attn.{part}.{kind}"]);
-            return Fuse(state.Source, $"{ToOpenClip(name[..dot] + ".")}attn.in_proj_{kind}", parts);
+            return Fuse(state.Source, ToOpenClip(name), parts);
         }
 
         var converted = ToOpenClip(name);

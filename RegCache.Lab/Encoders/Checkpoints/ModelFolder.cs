@@ -11,6 +11,9 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// </summary>
 public sealed class ModelFolder
 {
+    /// <summary>The field of OpenCLIP's configuration files that says how images are prepared.</summary>
+    internal const string PreprocessField = "preprocess_cfg";
+
     private const string Demo = "models/shapes-clip";
     private const string LocalPrefix = "local-dir:";
     private const string OpenClipConfigName = "open_clip_config.json";
@@ -99,7 +102,7 @@ public sealed class ModelFolder
     /// <param name="isResized">Whether the tower was given another image size than the folder's files are for.</param>
     internal PreprocessOptions LoadPreprocess(VisionConfig vision, (JsonElement Json, string Path)? config, bool isResized)
     {
-        if (config is { } read && new JsonFields(read.Json, read.Path).Object("preprocess_cfg") is { } fields)
+        if (config is { } read && new JsonFields(read.Json, read.Path).Object(PreprocessField) is { } fields)
         {
             return PreprocessJson.FromOpenClip(fields, vision, isResized && read.Path == Config);
         }

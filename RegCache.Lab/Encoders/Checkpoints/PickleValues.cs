@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -21,10 +22,11 @@ internal sealed class PythonObject(string type)
 }
 
 /// <summary>
-/// A dict of a checkpoint's plain Python values. Keys are strings, numbers (long, double) or truth values
-/// (<see cref="DBNull"/> stands for None); values are null, bool, long, <see cref="System.Numerics.BigInteger"/>,
+/// A dict of a checkpoint's plain Python values. Values are null, bool, long, <see cref="BigInteger"/>,
 /// double, string, byte[], lists (<see cref="List{T}"/> of object), tuples (object[]), dicts,
-/// <see cref="WeightEntry"/> tensors and <see cref="PythonObject"/> attribute holders.
+/// <see cref="WeightEntry"/> tensors, <see cref="PythonGlobal"/> names and <see cref="PythonObject"/> attribute holders. Keys are
+/// mostly strings, numbers, truth values or None (<see cref="DBNull"/> stands for it), but may be any of these: some optimizers keep
+/// their state under the tensors themselves. Tensors, tuples and objects are equal as keys only to themselves.
 /// </summary>
 internal sealed class PythonDict : OrderedDictionary<object, object?>
 {
@@ -42,7 +44,7 @@ internal sealed class PythonDict : OrderedDictionary<object, object?>
     }
 }
 
-/// <summary>The tensors inside nested Python values, under dotted names made of keys, indices and attribute names.</summary>
+/// <summary>The tensors inside nested Python values, under dotted names made of keys (or their places), indices and attribute names.</summary>
 internal sealed class TensorTree
 {
     private const int MaxDepth = 100;
@@ -112,9 +114,10 @@ internal sealed class TensorTree
 
     private void VisitItems(string name, PythonDict dict, int depth)
     {
-        foreach (var (key, item) in dict)
+        foreach (var (index, (key, item)) in dict.Index())
         {
-            VisitItem(name, key, item, depth);
+            // Others, such as tensors and tuples, have no text that tells one from the next.
+            VisitItem(name, key is string or bool or long or BigInteger or double or DBNull ? key : index, item, depth);
         }
     }
 

@@ -98,7 +98,7 @@ internal static class PreprocessJson
     private static PreprocessOptions Fit(JsonFields fields, VisionConfig vision, bool isVit, bool isResized)
     {
         var (resizes, crops) = (fields.Bool("do_resize", true), fields.Bool("do_center_crop", !isVit));
-        var size = Size(fields, "size", isSquare: isVit || fields.Bool("use_square_size", false));
+        var size = Size(fields, "size", isSquare: isVit || fields.Bool("use_square_size", false), takesEdge: !isVit);
         var crop = Size(fields, "crop_size", isSquare: true)?.Size;
         var input = Default(vision);
         if (crops)
@@ -151,7 +151,7 @@ internal static class PreprocessJson
     }
 
     // A number, [height, width], or an object. Not a shape: the length of the shorter edge.
-    private static ((int Height, int Width) Size, bool IsShape)? Size(JsonFields fields, string name, bool isSquare)
+    private static ((int Height, int Width) Size, bool IsShape)? Size(JsonFields fields, string name, bool isSquare, bool takesEdge = true)
     {
         switch (fields.Get(name))
         {
@@ -160,7 +160,7 @@ internal static class PreprocessJson
             case { ValueKind: JsonValueKind.Object }:
                 var edges = fields.Object(name)!;
                 ((int Height, int Width) Size, bool IsShape) result;
-                if (edges.Get("shortest_edge") is not null)
+                if (takesEdge && edges.Get("shortest_edge") is not null)
                 {
                     var edge = edges.Int("shortest_edge", 0);
                     result = ((edge, edge), isSquare);

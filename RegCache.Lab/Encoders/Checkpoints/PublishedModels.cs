@@ -4,7 +4,7 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>
 /// What is known of published models and their files do not tell: the number of attention heads, by the shapes, and the activation, by
-/// the tag or file name. The facts are data, in <c>published-models.json</c>.
+/// the tag or file name. CLIP's shapes are those of <see cref="ClipConfigs"/>; the other facts are data, in <c>published-models.json</c>.
 /// </summary>
 public sealed record PublishedModels
 {
@@ -20,10 +20,10 @@ public sealed record PublishedModels
     public static PublishedModels All => Loaded.Value;
 
     /// <summary>Vision towers of CLIP models.</summary>
-    public required IReadOnlyList<PublishedTower> Vision { get; init; }
+    public IReadOnlyList<PublishedTower> Vision { get; } = Towers(config => (config.Vision.Width, config.Vision.Layers, config.Vision.MlpWidth, config.Vision.Heads));
 
     /// <summary>Text towers of CLIP models.</summary>
-    public required IReadOnlyList<PublishedTower> Text { get; init; }
+    public IReadOnlyList<PublishedTower> Text { get; } = Towers(config => (config.Text!.Width, config.Text.Layers, config.Text.MlpWidth, config.Text.Heads));
 
     /// <summary>Plain ViT classifiers of timm, DeiT and MAE.</summary>
     public required IReadOnlyList<PublishedTower> Classifier { get; init; }
@@ -65,6 +65,12 @@ public sealed record PublishedModels
             : file is not null && QuickGeluFiles.Contains(file) ? true
             : null;
     }
+
+    private static PublishedTower[] Towers(Func<ClipConfig, (int Width, int Layers, int Mlp, int Heads)> shape) =>
+    [
+        .. ClipConfigs.Plain.GroupBy(named => shape(named.Value), named => named.Key).Select(alike =>
+            new PublishedTower([.. alike.Order(StringComparer.Ordinal)], alike.Key.Width, alike.Key.Layers, alike.Key.Mlp, alike.Key.Heads)),
+    ];
 
     internal static string Count(int heads) => heads == 1 ? "1 head" : $"{heads} heads";
 

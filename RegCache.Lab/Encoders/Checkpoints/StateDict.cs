@@ -50,8 +50,18 @@ public sealed class StateDict
         Source, Tensors.Select(entry => KeyValuePair.Create(entry.Name, entry.ToTensor(IsFloating(entry) ? type : null))));
 
     /// <summary>The same tensors, each replaced or (null) dropped.</summary>
-    internal StateDict Select(Func<WeightEntry, WeightEntry?> change) =>
-        new(Source, Tensors.Select(change).OfType<WeightEntry>()) { Unreadable = Unreadable };
+    /// <param name="change">The replacement of a tensor.</param>
+    /// <param name="rename">The new name of what cannot be read; null where <paramref name="change"/> gives no new names.</param>
+    internal StateDict Select(Func<WeightEntry, WeightEntry?> change, Func<string, string>? rename = null) =>
+        new(Source, Tensors.Select(change).OfType<WeightEntry>())
+        {
+            Unreadable = rename is null
+                ? Unreadable
+                : Unreadable.Select(pair => KeyValuePair.Create(rename(pair.Key), pair.Value)).DistinctBy(pair => pair.Key).ToDictionary(),
+        };
+
+    /// <summary>The same tensors under other names.</summary>
+    internal StateDict Rename(Func<string, string> rename) => Select(entry => entry.Rename(rename(entry.Name)), rename);
 
     private static bool IsFloating(WeightEntry entry) =>
         entry.Type is torch.ScalarType.Float16 or torch.ScalarType.BFloat16 or torch.ScalarType.Float32 or torch.ScalarType.Float64;
@@ -122,7 +132,7 @@ public static class StateDictLoader
             state = HuggingFaceNames.ToOpenClip(state);
         }
 
-        return state.Select(entry => entry.Rename(WithoutPrefix(entry.Name, TextPrefix)));
+        return state.Rename(name => WithoutPrefix(name, TextPrefix));
     }
 
     /// <summary>
@@ -135,15 +145,16 @@ public static class StateDictLoader
         ArgumentNullException.ThrowIfNull(state);
         ArgumentNullException.ThrowIfNull(config);
         var fitted = state.Select(entry => FitEntry(entry, config));
-        if (config.InitLogitBias is not null && !fitted.Contains("logit_bias"))
+        if (config.InitLogitBias is not null && !fitted.Contains("logit_bias") && !fitted.Unreadable.ContainsKey("logit_bias"))
         {
             long[] shape = config.NonscalarLogitScale ? [1] : [];
-            fitted = new StateDict(state.Source, [.. fitted.Tensors, WeightEntry.FromValues<float>("logit_bias", [0f], shape)]);
+            fitted = new StateDict(state.Source, [.. fitted.Tensors, WeightEntry.FromValues<float>("logit_bias", [0f], shape)])
+            {
+                Unreadable = fitted.Unreadable,
+            };
         }
 
-        return config.CustomText
-            ? fitted.Select(entry => ClipParameters.IsOfTextTower(entry.Name) ? entry.Rename(TextPrefix + entry.Name) : entry)
-            : fitted;
+        return config.CustomText ? fitted.Rename(name => ClipParameters.IsOfTextTower(name) ? TextPrefix + name : name) : fitted;
     }
 
     private static WeightEntry FitEntry(WeightEntry entry, ClipConfig config) => entry.Name switch

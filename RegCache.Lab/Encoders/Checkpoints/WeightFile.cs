@@ -88,6 +88,11 @@ public sealed class WeightFile : IDisposable
                         throw new UserException($"{path}: the tensor {tensor.Name} lies in two shards, the second is {shard}; fetch the shards of one model.");
                     }
                 }
+
+                foreach (var (name, type) in file.Unreadable)
+                {
+                    all.TryAdd(name, new PythonObject(type));
+                }
             }
 
             var missing = shards.Names.FirstOrDefault(name => !all.ContainsKey(name));

@@ -109,7 +109,7 @@ public sealed class RepqVitCalibrator : ICalibrator, IDisposable
         var input = block == 0 ? _embedded! : _path[block - 1].Output;
         var initial = new BlockInitializer(block, _bits, (kind, weight) => WeightGrid(block, kind, weight));
         var output = TransformerBlock.Forward(input, block, initial.Observe(_tower.Blocks[block]), plan);
-        TensorScope.Keep(output.Tensors);
+        TensorScope.Keep(output);
         BlockCalibrations++;
         return new(plan, initial, initial.Finish(), output);
     }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Text;
@@ -15,6 +14,9 @@ public sealed record ClipBatch(Tensor Images, Tensor TextIds, string Name) : IDi
     /// <summary>Number of pairs.</summary>
     public int Count => (int)Images.shape[0];
 
+    /// <summary>The pairs that the batch lacks because they cannot be read, and why.</summary>
+    internal IReadOnlyList<(string Pair, UserException Problem)> LeftOut { get; init; } = [];
+
     /// <inheritdoc />
     public void Dispose()
     {
@@ -28,7 +30,7 @@ public sealed record ClipBatch(Tensor Images, Tensor TextIds, string Name) : IDi
 public sealed class UnreadablePairs(IWorkProgress progress)
 {
     private const int MostMessages = 20;
-    private readonly ConcurrentDictionary<string, string> _reasons = new();
+    private readonly Dictionary<string, string> _reasons = [];
 
     /// <summary>Those that this process has met, a sentence each, sorted.</summary>
     public IReadOnlyList<string> Reasons => [.. _reasons.Values.Order(StringComparer.Ordinal)];
@@ -57,11 +59,14 @@ internal sealed class ClipBatchMaker(
     /// <summary>Number of pairs of the whole set.</summary>
     public int Count => pairs.Count;
 
-    /// <summary>Makes a batch, which the caller disposes; it is smaller where pairs cannot be read.</summary>
+    /// <summary>
+    /// Makes a batch, which the caller disposes and, when it uses it, hands to <see cref="Note"/>; it is smaller where pairs cannot
+    /// be read, and empty where none can.
+    /// </summary>
     /// <param name="indices">The pairs.</param>
     /// <param name="stream">Pair i of the batch draws its changes from fork i.</param>
     /// <param name="title">What the batch is called.</param>
-    /// <exception cref="UserException">A pair cannot be read and is not left out, or none of the batch can.</exception>
+    /// <exception cref="UserException">A pair cannot be read and is not left out, or a decoder is missing.</exception>
     public ClipBatch Make(int[] indices, CounterRandom stream, string title)
     {
         var length = _preprocessor.OutputLength;
@@ -82,7 +87,8 @@ internal sealed class ClipBatchMaker(
                 problems[row] = problem;
             }
         });
-        var rows = Readable(indices, problems, title);
+        Refuse(problems);
+        int[] rows = [.. Enumerable.Range(0, indices.Length).Where(row => problems[row] is null)];
         for (var row = 0; row < rows.Length; row++)
         {
             if (row < rows[row])
@@ -96,34 +102,42 @@ internal sealed class ClipBatchMaker(
         return new(
             torch.tensor(kept, [rows.Length, 3, preprocess.Height, preprocess.Width]).DetachFromDisposeScope(),
             torch.tensor(ids, [rows.Length, tokenizer.ContextLength]).DetachFromDisposeScope(),
-            $"{title}, first {pairs.Name(indices[rows[0]])}");
+            $"{title}, first {pairs.Name(indices[rows.FirstOrDefault()])}")
+        {
+            LeftOut = [.. indices.Zip(problems).Where(pair => pair.Second is not null).Select(pair => (pairs.Name(pair.First), pair.Second!))],
+        };
     }
 
-    private int[] Readable(int[] indices, UserException?[] problems, string title)
+    /// <summary>
+    /// Notes the pairs that a batch lacks. Whoever uses a batch calls it, because batches that are made ahead and never used would make
+    /// the list a matter of chance.
+    /// </summary>
+    public void Note(ClipBatch batch)
     {
-        int[] rows = [.. Enumerable.Range(0, indices.Length).Where(row => problems[row] is null)];
-        if (rows.Length == indices.Length)
+        foreach (var (pair, problem) in batch.LeftOut)
         {
-            return rows;
+            unreadable?.Add(pair, problem.Message);
+        }
+    }
+
+    /// <summary>Says that nothing of what is needed can be read.</summary>
+    /// <param name="count">The pairs that were tried.</param>
+    /// <param name="title">What they are called.</param>
+    /// <param name="first">What is wrong with the first of them.</param>
+    public static UserException NothingReadable(int count, string title, UserException first) =>
+        new($"None of the {count} pairs of {title} can be read. The first: {first.Message}", first);
+
+    private void Refuse(UserException?[] problems)
+    {
+        if (problems.FirstOrDefault(problem => problem is { ConcernsAllInput: true }) is { } missing)
+        {
+            throw missing;
         }
 
-        var first = problems.First(problem => problem is not null)!;
-        if (unreadable is null)
+        if (unreadable is null && problems.FirstOrDefault(problem => problem is not null) is { } first)
         {
             throw new UserException($"{first.Message.TrimEnd('.')} (--skip-bad-images leaves it out).", first);
         }
-
-        foreach (var (index, problem) in indices.Zip(problems))
-        {
-            if (problem is not null)
-            {
-                unreadable.Add(pairs.Name(index), problem.Message);
-            }
-        }
-
-        return rows.Length > 0
-            ? rows
-            : throw new UserException($"None of the {indices.Length} pairs of {title} can be read. The first: {first.Message}", first);
     }
 
     private void Fill(DecodedImage image, ref CounterRandom random, Span<float> planes)
@@ -169,6 +183,7 @@ internal sealed class ClipBatchReader : IDisposable
 
     /// <summary>Reads a micro-batch, which the caller disposes.</summary>
     /// <param name="number">Its number, counted through all epochs.</param>
+    /// <exception cref="UserException">A pair cannot be read and is not left out, or none of the micro-batch can.</exception>
     public ClipBatch Read(long number)
     {
         if (_ahead is not { } ahead || ahead.Number != number)
@@ -179,6 +194,13 @@ internal sealed class ClipBatchReader : IDisposable
 
         _ahead = null;
         var batch = ahead.Batch.GetAwaiter().GetResult();
+        _maker.Note(batch);
+        if (batch.Count == 0)
+        {
+            batch.Dispose();
+            throw ClipBatchMaker.NothingReadable(_batchSize, Title(number), batch.LeftOut[0].Problem);
+        }
+
         _ahead = (number + 1, Start(number + 1));
         return batch;
     }
@@ -194,6 +216,8 @@ internal sealed class ClipBatchReader : IDisposable
         }
     }
 
+    private static string Title(long number) => $"batch {number}";
+
     private Task<ClipBatch> Start(long number)
     {
         var (epoch, position) = Math.DivRem(number, BatchesPerEpoch);
@@ -203,6 +227,6 @@ internal sealed class ClipBatchReader : IDisposable
         }
 
         var indices = _epoch.Order.AsSpan((int)position * _batchSize, _batchSize).ToArray();
-        return Task.Run(() => _maker.Make(indices, CounterRandom.Of(_seed, purpose: 401, number), $"batch {number}"));
+        return Task.Run(() => _maker.Make(indices, CounterRandom.Of(_seed, purpose: 401, number), Title(number)));
     }
 }

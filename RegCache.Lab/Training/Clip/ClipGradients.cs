@@ -31,11 +31,12 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
     private Tensor EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
         Tensor? total = null;
+        double pairs = batches.Sum(batch => batch.Count);
         for (var index = 0; index < batches.Count; index++)
         {
             using var images = ImagePass(batches[index], random.Fork(index), options.GradientCheckpointing);
             using var texts = TextPass(batches[index], options.GradientCheckpointing);
-            var (loss, imageGradient, textGradient) = Loss(images.Features, texts.Features, 1.0 / batches.Count);
+            var (loss, imageGradient, textGradient) = Loss(images.Features, texts.Features, batches[index].Count / pairs);
             images.Backward(imageGradient);
             texts.Backward(textGradient);
             total = total is null ? loss : total + loss;
@@ -184,6 +185,6 @@ public enum AccumulationKind
     /// </summary>
     CachedFeatures,
 
-    /// <summary>Each micro-batch has its own loss and negatives; gradients are averaged.</summary>
+    /// <summary>Each micro-batch has its own loss and negatives; gradients are averaged, each weighted by its number of pairs.</summary>
     Gradients,
 }

@@ -65,10 +65,13 @@ internal static unsafe class SkiaDecoder
             using var data = SKData.Create((nint)content, length);
             return SKCodec.Create(data);
         }
-        catch (Exception e) when (e is DllNotFoundException or TypeInitializationException)
+        catch (Exception e) when (e is TypeLoadException or TypeInitializationException)
         {
             throw new UserException(
-                $"SkiaSharp's native library, which decodes {format} files, cannot be loaded: build the kit on this kind of machine.", e);
+                $"SkiaSharp's native library, which decodes {format} files, cannot be loaded: build the kit on this kind of machine.", e)
+            {
+                ConcernsAllInput = true,
+            };
         }
     }
 }
