@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Images.Decoding;
 
@@ -44,8 +45,8 @@ public static class PreprocessingBenchmark
     private static void Measure(TextWriter output, string[] files, int rounds, PreprocessingPillow? pillow)
     {
         var preprocessor = new ImagePreprocessor(new PreprocessOptions(Size));
-        var single = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = 1 });
-        var pair = new ImageBatchReader(files, preprocessor, new ImageReaderOptions { Workers = 2 });
+        var single = new ImageBatchReader(new ImageFileItems(files), preprocessor, new ImageReaderOptions { Workers = 1 });
+        var pair = new ImageBatchReader(new ImageFileItems(files), preprocessor, new ImageReaderOptions { Workers = 2 });
         List<double> one = [], two = [], reference = [], bytes = [], bytesReference = [], turbo = [], skia = [];
         for (var round = -1; round < rounds; round++)
         {

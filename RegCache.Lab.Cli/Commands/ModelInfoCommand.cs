@@ -104,12 +104,12 @@ internal sealed class ModelInfoCommand : KitCommand
         }
     }
 
-    private static void PrintNorms(CommandContext context, LoadedClip clip, string folder, int count, bool skipBadImages)
+    private static void PrintNorms(CommandContext context, LoadedClip clip, string images, int count, bool skipBadImages)
     {
-        var dataset = ClassFolderDataset.Open(folder);
-        dataset.Inventory.Tell(context.Progress);
-        var source = new FolderImageSource(
-            dataset, new(clip.Preprocess), options: new() { SkipBadImages = skipBadImages }, cancellation: context.Cancellation);
+        using var set = ImageSetFormats.Open(images, new(Cancellation: context.Cancellation));
+        set.Inventory.Tell(context.Progress);
+        var source = new ImageSetSource(
+            set, new(clip.Preprocess), options: new() { SkipBadImages = skipBadImages }, cancellation: context.Cancellation);
         var norms = TokenNorms.Measure(clip.Model.Vision, source, count, new("norms", 16) { Progress = context.Progress, Cancellation = context.Cancellation });
         source.TellUnreadable(context.Progress);
         var table = new Table().AddColumns("stream after", "median norm", "largest norm", "ratio", "outliers an image", "cosine of outliers", "largest MLP hidden value");

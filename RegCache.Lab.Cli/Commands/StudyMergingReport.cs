@@ -79,10 +79,10 @@ internal static class StudyMergingReport
         using var scope = torch.NewDisposeScope();
         var indices = Enumerable.Range(0, count).Select(index => (int)((long)index * experiment.Validation.Count / count)).ToArray();
         var images = experiment.Validation.Read(indices);
-        if (experiment.Validation is FolderImageSource folder)
+        if (experiment.Validation is ImageSetSource set)
         {
             // Unreadable images are missing from the batch, too.
-            indices = [.. indices.Except(folder.Unreadable.Select(image => image.Index))];
+            indices = [.. indices.Except(set.Unreadable.Select(image => image.Index))];
             count = indices.Length;
         }
 
@@ -104,7 +104,7 @@ internal static class StudyMergingReport
                     originals[image], width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
                 sizes.Add(new
                 {
-                    Image = (experiment.Validation as FolderImageSource)?.Files[indices[image]] is { } file ? Path.GetFileName(file) : $"{indices[image]}",
+                    Image = (experiment.Validation as ImageSetSource)?.Name(indices[image]) is { } name ? Path.GetFileName(name) : $"{indices[image]}",
                     Method = setting.Method.Name,
                     R = setting.Schedule.ToString(),
                     Groups = groups.Where(group => group >= 0).CountBy(group => group).Select(group => group.Value).OrderDescending().ToArray(),

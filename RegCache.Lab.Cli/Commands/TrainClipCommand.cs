@@ -111,7 +111,7 @@ internal sealed class TrainClipCommand : KitCommand
     {
         if (data == ShapesData)
         {
-            return new ShapesPairSource(ShapesSet.Generate(split, count));
+            return new ShapesImages(ShapesSet.Generate(split, count));
         }
 
         var files = ShardNames.Expand(data);

@@ -16,7 +16,7 @@ public sealed class CsvPairSourceTests : IDisposable
         _scratch.Copy("jpeg-420.jpg", "0.jpg");
         using var source = Open("filepath\ttitle\n0.jpg\ta red circle\n0.jpg\t\"two\tcolumns \"\"quoted\"\"\"\n");
         Assert.Equal(["a red circle", "two\tcolumns \"quoted\""], [source.Caption(0), source.Caption(1)]);
-        using var image = source.LoadImage(1);
+        using var image = source.Load(1);
         Assert.True(image.Width > 0);
         Assert.Contains("2 image-text pairs", source.Inventory.Found, StringComparison.Ordinal);
     }
@@ -27,7 +27,7 @@ public sealed class CsvPairSourceTests : IDisposable
         using var source = Open("id,caption,image\n1,\"a, b\",x.jpg\n", new(',', "image", "caption"));
         Assert.Equal("a, b", source.Caption(0));
         Assert.EndsWith("x.jpg", source.Name(0), StringComparison.Ordinal);
-        Assert.Contains("x.jpg", Assert.Throws<UserException>(() => source.LoadImage(0)).Message, StringComparison.Ordinal);
+        Assert.Contains("x.jpg", Assert.Throws<UserException>(() => source.Load(0)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -33,7 +33,7 @@ public class WebDatasetGoldenTests
             {
                 Assert.Equal(kept[index].GetProperty("txt").GetString(), source.Caption(index));
                 Assert.Contains($"/{kept[index].GetProperty("key").GetString()}.", source.Name(index), StringComparison.Ordinal);
-                using var image = source.LoadImage(index);
+                using var image = source.Load(index);
                 Assert.True(image.Width > 0);
             }
         }

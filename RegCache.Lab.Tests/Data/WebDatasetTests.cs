@@ -28,7 +28,7 @@ public sealed class WebDatasetTests : IDisposable
         Assert.Equal(["owner in base 256", "a date far away", "PAX"], Captions(source));
         Assert.Empty(source.Inventory.LeftOut);
         Assert.Empty(source.Inventory.Warnings);
-        using var image = source.LoadImage(2);
+        using var image = source.Load(2);
         Assert.True(image.Width > 0);
     }
 
@@ -60,7 +60,7 @@ public sealed class WebDatasetTests : IDisposable
         using var source = Open(tar.Ended);
         Assert.EndsWith("0.jpg", source.Name(0), StringComparison.Ordinal);
         Assert.Equal(["text"], Captions(source));
-        using var image = source.LoadImage(0);
+        using var image = source.Load(0);
         Assert.True(image.Width > 0);
     }
 
@@ -123,7 +123,7 @@ public sealed class WebDatasetTests : IDisposable
         var path = _scratch.Write(Gzip(Pairs(3).Ended), "0.tar.gz");
         using var source = new WebDatasetSource([path]);
         Assert.Equal(["caption 0", "caption 1", "caption 2"], Captions(source));
-        using var image = source.LoadImage(1);
+        using var image = source.Load(1);
         Assert.True(image.Width > 0);
         AssertRefused("cut off", Gzip(Pairs(3).Ended)[..^400]);
         AssertRefused("packed with gzip and damaged or cut off", [0x1F, 0x8B, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);

@@ -115,8 +115,8 @@ public sealed class CollectionTests
         AssertSame<double>(() =>
         {
             using var model = new ClipModel(architecture, ClipInitialization.Draw(architecture, seed: 5));
-            using var train = new ShapesPairSource(ShapesSet.Generate(ShapesSplit.Train, 16));
-            using var validation = new ShapesPairSource(ShapesSet.Generate(ShapesSplit.Retrieval, 4));
+            using var train = new ShapesImages(ShapesSet.Generate(ShapesSplit.Train, 16));
+            using var validation = new ShapesImages(ShapesSet.Generate(ShapesSplit.Retrieval, 4));
             using var task = new ClipTask(model, train, validation, new PreprocessOptions(64), ShapesClipArchitecture.Tokenizer, config);
             var metrics = new TrainingLoop(task, config.Loop, checkpoints: null, _ => [], SilentProgress.Instance).Run();
             return

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Enumeration;
 using System.Security.Cryptography;
 using System.Text;
 using RegCache.Lab.Data.Images;
@@ -11,55 +12,46 @@ namespace RegCache.Lab.Data;
 /// without labels. Classes are sorted by folder name, images by class and then by path, both by character code, so
 /// that indices are the same everywhere. What is passed over is counted in <see cref="Inventory"/>.
 /// </summary>
-public sealed class ClassFolderDataset
+public sealed class ClassFolderDataset : ImageSet
 {
     private const string Formats = "JPEG, PNG, WebP, GIF or BMP";
 
     // What systems and their programs leave behind; no class has such a name.
     private static readonly string[] _systemFolders = ["__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information"];
 
+    private readonly PathList _paths;
+
     private ClassFolderDataset(
-        string root, DataVariable? variable, List<string> classNames, List<string> paths, List<int> labels, LeftOutCounter leftOut)
+        string root, DataVariable? variable, List<string> classNames, PathList paths, int[] labels, LeftOutCounter leftOut)
     {
         Root = root;
         ClassNames = classNames;
-        Paths = paths;
+        _paths = paths.Trim();
         Labels = labels;
-        var filled = labels.ToHashSet();
-        EmptyClasses = [.. classNames.Where((_, label) => !filled.Contains(label))];
+        var empty = EmptyClasses;
         Inventory = new(
             variable is null ? root : $"{variable.Name} {root}",
-            classNames.Count == 0 ? $"{paths.Count} images" : $"{paths.Count} images in {InWords(classNames.Count, "class folder")}",
+            classNames.Count == 0 ? $"{Count} images" : $"{Count} images in {InWords(classNames.Count, ClassNoun)}",
             leftOut.Reasons,
-            EmptyClasses.Count == 0
+            empty.Count == 0
                 ? []
-                : [$"{InWords(EmptyClasses.Count, "class folder")} of {root} without images: {Some(EmptyClasses)}. A class keeps its label; a folder that is no class shifts all labels behind it, so move it away."]);
+                : [$"{InWords(empty.Count, ClassNoun)} of {root} without images: {Some(empty)}. A class keeps its label; a folder that is no class shifts all labels behind it, so move it away."]);
     }
 
     /// <summary>The folder.</summary>
     public string Root { get; }
 
-    /// <summary>Names of the class folders, sorted; empty for a set without labels.</summary>
-    public IReadOnlyList<string> ClassNames { get; }
-
-    /// <summary>The classes whose folder has no images; each keeps its label, because a sample need not show every class.</summary>
-    public IReadOnlyList<string> EmptyClasses { get; }
-
     /// <summary>The image files in the set's order.</summary>
-    public IReadOnlyList<string> Paths { get; }
+    public IReadOnlyList<string> Paths => _paths;
 
-    /// <summary>The label of every image, its class folder's index; empty for a set without labels.</summary>
-    public IReadOnlyList<int> Labels { get; }
+    /// <inheritdoc />
+    public override int Count => _paths.Count;
 
-    /// <summary>Number of images.</summary>
-    public int Count => Paths.Count;
+    /// <inheritdoc />
+    public override DataInventory Inventory { get; }
 
-    /// <summary>What was found, and what was left out and why.</summary>
-    public DataInventory Inventory { get; }
-
-    /// <summary>How many class folders there are, and which of them have no images.</summary>
-    public string ClassesInWords =>
-        InWords(ClassNames.Count, "class folder") + (EmptyClasses.Count == 0 ? "" : $" (without images: {Some(EmptyClasses)})");
+    /// <inheritdoc />
+    protected override string ClassNoun => "class folder";
 
     /// <summary>Lists a folder of class folders.</summary>
     /// <param name="root">The folder.</param>
@@ -79,12 +71,13 @@ public sealed class ClassFolderDataset
                 $"{Describe(root, variable)} holds no class folders: choose a folder with one folder of images for each class{Found(leftOut)}.");
         }
 
+        var set = WithClasses(root, variable, folders, leftOut);
         if (expectedClasses is not null)
         {
-            CheckClasses(folders, expectedClasses, Describe(root, variable));
+            set.RequireClasses(expectedClasses);
         }
 
-        return WithClasses(root, variable, folders, leftOut);
+        return set;
     }
 
     /// <summary>Lists a folder of class folders, or of images without labels (calibration sets may be either).</summary>
@@ -101,24 +94,27 @@ public sealed class ClassFolderDataset
             (0, 0) => throw new UserException(
                 $"{Describe(root, variable)} holds no {Formats} images: choose a folder with images{Found(leftOut)}."),
             (0, _) => WithClasses(root, variable, folders, leftOut),
-            (_, 0) => new ClassFolderDataset(root, variable, [], images.ConvertAll(name => Path.Combine(root, name)), [], leftOut),
+            (_, 0) => new ClassFolderDataset(root, variable, [], Flat(root, images), [], leftOut),
             _ => throw new UserException(
                 $"{Describe(root, variable)} holds both images ({images[0]}) and folders ({folders[0]}): " +
                 "move one kind elsewhere, so that it is clear whether folders are classes."),
         };
     }
 
-    /// <summary>
-    /// Identifies the set: SHA-256 over every image's relative path, its length, and its first and last 4096 bytes, as
-    /// 64 hexadecimal digits. A change in the middle of a larger file that keeps its length is not noticed; reading
-    /// all bytes of a large set would take longer than many experiments on it.
-    /// </summary>
-    /// <param name="skipUnreadable">Take the name alone of a file that cannot be read, instead of refusing the set.</param>
-    /// <param name="cancellation">Stops the reading.</param>
-    /// <exception cref="UserException">A file cannot be read.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public string ComputeFingerprint(bool skipUnreadable = false, CancellationToken cancellation = default) =>
+    /// <inheritdoc />
+    /// <remarks>
+    /// SHA-256 over every image's relative path, its length, and its first and last 4096 bytes, as 64 hexadecimal digits. A
+    /// change in the middle of a larger file that keeps its length is not noticed; reading all bytes of a large set would take
+    /// longer than many experiments on it.
+    /// </remarks>
+    public override string ComputeFingerprint(bool skipUnreadable = false, CancellationToken cancellation = default) =>
         DatasetFingerprint.Compute(Root, Paths, skipUnreadable, cancellation);
+
+    /// <inheritdoc />
+    public override string Name(int index) => _paths[index];
+
+    /// <inheritdoc />
+    public override DecodedImage Load(int index) => ImageDecoder.Load(_paths[index]);
 
     private static (List<string> Images, List<string> Folders, LeftOutCounter LeftOut) ListRoot(string root, DataVariable? variable)
     {
@@ -130,45 +126,30 @@ public sealed class ClassFolderDataset
         return (images, [.. listing.Folders.Except(system)], leftOut);
     }
 
+    private static PathList Flat(string root, List<string> images)
+    {
+        var paths = new PathList();
+        paths.Add(root, images);
+        return paths;
+    }
+
     private static ClassFolderDataset WithClasses(string root, DataVariable? variable, List<string> folders, LeftOutCounter leftOut)
     {
-        List<string> paths = [];
-        List<int> labels = [];
+        var paths = new PathList();
+        var counts = new int[folders.Count];
         var enclosing = new HashSet<string>(StringComparer.Ordinal) { ImageFiles.RealPath(root) };
         for (var label = 0; label < folders.Count; label++)
         {
             var before = paths.Count;
             ImageFiles.AddTo(paths, Path.Combine(root, folders[label]), root, leftOut, enclosing);
-            labels.AddRange(Enumerable.Repeat(label, paths.Count - before));
+            counts[label] = paths.Count - before;
         }
 
         return paths.Count > 0
-            ? new ClassFolderDataset(root, variable, folders, paths, labels, leftOut)
+            ? new ClassFolderDataset(root, variable, folders, paths, [.. counts.SelectMany((count, label) => Enumerable.Repeat(label, count))], leftOut)
             : throw new UserException(
                 $"{Describe(root, variable)} holds {InWords(folders.Count, "class folder")} without a single {Formats} image: add images{Found(leftOut)}.");
     }
-
-    private static void CheckClasses(List<string> found, IReadOnlyList<string> expected, string what)
-    {
-        if (found.SequenceEqual(expected))
-        {
-            return;
-        }
-
-        var missing = expected.Except(found).FirstOrDefault();
-        var surplus = found.Except(expected).FirstOrDefault();
-        var difference =
-            missing is not null ? $"{missing} is missing"
-            : surplus is not null ? $"{surplus} is not one of them"
-            : "the expected names are not in sorted order";
-        throw new UserException(
-            $"{what} holds {found.Count} class folders that are not the {expected.Count} expected ones ({difference}): " +
-            "choose the folder that belongs to the class names.");
-    }
-
-    private static string InWords(int count, string thing) => $"{count} {thing}{(count == 1 ? "" : "s")}";
-
-    private static string Some(IReadOnlyList<string> names) => string.Join(", ", names.Take(5)) + (names.Count > 5 ? ", ..." : "");
 
     private static string Found(LeftOutCounter leftOut) =>
         leftOut.Reasons.Count == 0 ? "" : $"; what it holds is left out ({string.Join("; ", leftOut.Reasons)})";
@@ -223,7 +204,7 @@ internal static class ImageFiles
     /// <param name="leftOut">Counts what is left out.</param>
     /// <param name="enclosing">Where the folders really are that this one lies in.</param>
     /// <exception cref="UserException">A folder cannot be listed, or is a link to one that it lies in.</exception>
-    public static void AddTo(List<string> paths, string folder, string root, LeftOutCounter leftOut, HashSet<string> enclosing)
+    public static void AddTo(PathList paths, string folder, string root, LeftOutCounter leftOut, HashSet<string> enclosing)
     {
         var real = RealPath(folder);
         if (!enclosing.Add(real))
@@ -232,7 +213,7 @@ internal static class ImageFiles
         }
 
         var listing = FolderListing.Read(folder, $"The folder {folder}");
-        paths.AddRange(Take(listing, folder, root, leftOut).ConvertAll(name => Path.Combine(folder, name)));
+        paths.Add(folder, Take(listing, folder, root, leftOut));
         foreach (var inner in listing.Folders)
         {
             AddTo(paths, Path.Combine(folder, inner), root, leftOut, enclosing);
@@ -308,23 +289,26 @@ internal sealed record FolderListing(List<string> Folders, List<string> Files, L
 
         try
         {
-            var entries = new DirectoryInfo(folder).EnumerateFileSystemInfos().ToList();
-            return new FolderListing(
-                Sorted(entries.OfType<DirectoryInfo>(), hidden: false),
-                Sorted(entries.OfType<FileInfo>(), hidden: false),
-                Sorted(entries, hidden: true));
+            // Entries are told apart as they are listed: a file system object each would take most of the time and the memory.
+            var entries = new FileSystemEnumerable<(string Name, bool IsFolder)>(
+                folder,
+                (ref entry) => (entry.FileName.ToString(), entry.IsDirectory),
+                new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false });
+            var (folders, files, hidden) = (new List<string>(), new List<string>(), new List<string>());
+            foreach (var (name, isFolder) in entries)
+            {
+                (name.StartsWith('.') ? hidden : isFolder ? folders : files).Add(name);
+            }
+
+            folders.Sort(StringComparer.Ordinal);
+            files.Sort(StringComparer.Ordinal);
+            hidden.Sort(StringComparer.Ordinal);
+            return new FolderListing(folders, files, hidden);
         }
         catch (Exception e) when (FileErrors.IsFileError(e))
         {
             throw FileErrors.ToUserException(e, $"{what} cannot be listed");
         }
-    }
-
-    private static List<string> Sorted(IEnumerable<FileSystemInfo> entries, bool hidden)
-    {
-        var names = entries.Select(entry => entry.Name).Where(name => name.StartsWith('.') == hidden).ToList();
-        names.Sort(StringComparer.Ordinal);
-        return names;
     }
 }
 
@@ -332,27 +316,29 @@ internal sealed record FolderListing(List<string> Folders, List<string> Files, L
 internal static class DatasetFingerprint
 {
     private const int EndLength = 4096;
+    private const int Chunk = 8192;
 
     public static string Compute(string root, IReadOnlyList<string> paths, bool skipUnreadable, CancellationToken cancellation)
     {
-        var digests = new byte[paths.Count][];
-        try
-        {
-            Parallel.For(
-                0,
-                paths.Count,
-                new ParallelOptions { CancellationToken = cancellation },
-                i => digests[i] = Digest(root, paths[i], skipUnreadable));
-        }
-        catch (AggregateException e) when (e.InnerExceptions.OfType<UserException>().FirstOrDefault() is { } first)
-        {
-            throw new UserException(first.Message, e);
-        }
-
         using var all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var digest in digests)
+        var options = new ParallelOptions { CancellationToken = cancellation };
+        var digests = new byte[Math.Min(Chunk, paths.Count)][];
+        for (var first = 0; first < paths.Count; first += Chunk)
         {
-            all.AppendData(digest);
+            var count = Math.Min(Chunk, paths.Count - first);
+            try
+            {
+                Parallel.For(0, count, options, index => digests[index] = Digest(root, paths[first + index], skipUnreadable));
+            }
+            catch (AggregateException e) when (e.InnerExceptions.OfType<UserException>().FirstOrDefault() is { } bad)
+            {
+                throw new UserException(bad.Message, e);
+            }
+
+            for (var index = 0; index < count; index++)
+            {
+                all.AppendData(digests[index]);
+            }
         }
 
         return Convert.ToHexStringLower(all.GetHashAndReset());

@@ -86,7 +86,7 @@ public sealed class CsvPairSource : IPairSource
     public string Name(int index) => Path.Combine(_folder, _pairs[index].Path);
 
     /// <inheritdoc />
-    public DecodedImage LoadImage(int index) => ImageDecoder.Load(Name(index));
+    public DecodedImage Load(int index) => ImageDecoder.Load(Name(index));
 
     /// <inheritdoc />
     public string Caption(int index) => _pairs[index].Caption;

@@ -34,13 +34,13 @@ public sealed record DataLocations(
             Given(variable) ?? (root is null || variable.DefaultFolder is null ? null : Path.Combine(root, variable.DefaultFolder));
     }
 
-    /// <summary>The folder of a variable; it exists.</summary>
+    /// <summary>The folder of a variable, which exists, or the name of a set in another format (<see cref="ImageSetFormats"/>).</summary>
     /// <exception cref="UserException">It is not given, or there is no such folder; the sentence names the variable.</exception>
     public string Require(DataVariable variable)
     {
         var folder = Of(variable)
             ?? throw new UserException($"{variable.Name} ({variable.Content}) is not set: {Remedy(variable)}.");
-        return Directory.Exists(folder)
+        return Directory.Exists(folder) || ImageSetFormats.Recognises(folder)
             ? folder
             : throw new UserException($"{variable.Name} ({variable.Content}) names the folder {folder}, which does not exist: {Remedy(variable)}.");
     }

@@ -63,24 +63,14 @@ public static class ImageSourceBatches
     }
 }
 
-/// <summary>A set of images with captions, for training. May be read from several threads.</summary>
-public interface IPairSource : IDisposable
+/// <summary>A set of images with captions, for training and retrieval. May be read from several threads.</summary>
+public interface IPairSource : IImageItems, IDisposable
 {
-    /// <summary>Number of pairs.</summary>
-    int Count { get; }
-
     /// <summary>Identifies the content and order of the set.</summary>
     string Fingerprint { get; }
 
     /// <summary>What was found, and what was left out and why.</summary>
     DataInventory Inventory { get; }
-
-    /// <summary>What a pair is called in messages: a path, or a shard and a member.</summary>
-    string Name(int index);
-
-    /// <summary>Decodes an image; the caller disposes it.</summary>
-    /// <exception cref="UserException">The image is missing or damaged; the message names it.</exception>
-    DecodedImage LoadImage(int index);
 
     /// <summary>The caption of an image.</summary>
     /// <exception cref="UserException">It cannot be read; the message names the pair.</exception>
@@ -115,8 +105,8 @@ public sealed class ImageSubset : IImageSource
 
     /// <inheritdoc />
     public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
-        _all is FolderImageSource folder
-            ? folder.ReadBatches(_indices, batchSize, firstBatch, cancellation)
+        _all is ImageSetSource set
+            ? set.ReadBatches(_indices, batchSize, firstBatch, cancellation)
                 .Select(batch => batch with { Indices = [.. batch.Indices.Select(index => Array.BinarySearch(_indices, index))] })
             : this.ReadInTurn(batchSize, firstBatch, cancellation);
 

@@ -64,7 +64,7 @@ public sealed class WebDatasetSource : IPairSource
     public string Name(int index) => _samples[index].Name;
 
     /// <inheritdoc />
-    public DecodedImage LoadImage(int index) => ImageDecoder.Decode(Read(index, _samples[index].Image), Name(index));
+    public DecodedImage Load(int index) => ImageDecoder.Decode(Read(index, _samples[index].Image), Name(index));
 
     /// <inheritdoc />
     public string Caption(int index)

@@ -26,9 +26,9 @@ public sealed class Experiment : IDisposable
     private readonly LoadedClip? _clip;
     private readonly RunDirectory? _directory;
     private readonly PromptSet? _prompts;
-    private readonly int _folderClasses;
-    private readonly string _foldersInWords;
-    private readonly Dictionary<string, FolderImageSource> _folders = [];
+    private readonly int _classes;
+    private readonly string _classesInWords;
+    private readonly Dictionary<string, ImageSetSource> _sources = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _stored = [];
     private readonly List<IDisposable> _owned = [];
@@ -47,14 +47,17 @@ public sealed class Experiment : IDisposable
         (_progress, Cancellation) = (progress, cancellation);
         try
         {
-            // Folders are listed before the model is loaded, for that takes longer.
-            var validation = options.ValidationImages is { } last ? ClassFolderDataset.OpenClasses(last, DataVariable.ImageNetValidation) : null;
-            var search = options.SearchImages is { } first
-                ? ClassFolderDataset.OpenClasses(first, DataVariable.TrainSample, validation?.ClassNames)
-                : validation;
+            // Sets are listed before the model is loaded, for that takes longer.
+            var validation = options.ValidationImages is { } last ? Open(last, DataVariable.ImageNetValidation) : null;
+            var search = options.SearchImages is { } first ? Open(first, DataVariable.TrainSample) : validation;
+            if (validation is not null && search is not null)
+            {
+                search.RequireClasses(validation.ClassNames);
+            }
+
             validation ??= search;
-            _folderClasses = validation?.ClassNames.Count ?? ShapesVocabulary.Classes.Count;
-            _foldersInWords = validation?.ClassesInWords ?? $"{_folderClasses} classes";
+            _classes = validation?.ClassNames.Count ?? ShapesVocabulary.Classes.Count;
+            _classesInWords = validation?.ClassesInWords ?? $"{_classes} classes";
             _prompts = options.Classifier is null ? Prompts(options.Prompts, validation?.ClassNames) : null;
             ClassNames = _prompts?.ClassNames ?? validation?.ClassNames ?? ShapesVocabulary.Classes;
 
@@ -63,8 +66,12 @@ public sealed class Experiment : IDisposable
             _owned.Add(Model);
             _directory = OpenDirectory();
             Assumptions.ToList().ForEach(Progress.Message);
-            Search = search is null ? Shapes(ShapesSplit.Validation, options.SearchCount) : Some(Source(search), options.SearchCount);
-            Validation = validation is null ? Shapes(ShapesSplit.Test, options.ValidationCount) : Some(Source(validation), options.ValidationCount);
+            Search = search is null
+                ? Shapes(ShapesSplit.Validation, options.SearchCount)
+                : Some(Source(options.SearchImages ?? options.ValidationImages!, search), options.SearchCount);
+            Validation = validation is null
+                ? Shapes(ShapesSplit.Test, options.ValidationCount)
+                : Some(Source(options.ValidationImages ?? options.SearchImages!, validation), options.ValidationCount);
         }
         catch
         {
@@ -204,7 +211,7 @@ public sealed class Experiment : IDisposable
     /// <summary>Names the images that were left out, and says how many layers ran in integers where any should have.</summary>
     public void TellRemarks()
     {
-        foreach (var source in _folders.Values)
+        foreach (var source in _sources.Values)
         {
             source.TellUnreadable(Progress);
         }
@@ -243,7 +250,7 @@ public sealed class Experiment : IDisposable
             {
                 Architecture = Model.Config.Describe(),
                 Assumptions = Assumptions,
-                Inventory = [.. _folders.Values.Select(source => source.Inventory)],
+                Inventory = [.. _sources.Values.Select(source => source.Inventory)],
             },
             result);
     }
@@ -287,24 +294,29 @@ public sealed class Experiment : IDisposable
         return path is null ? null : RunDirectory.Open(path, Options.Force, _progress);
     }
 
-    // Generated pictures have one size; the model decides how they are normalised, the same in all three channels.
-    private ShapesImageSource Shapes(ShapesSplit split, int? count) => new(
-        ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), Options.ShapesSeed, cancellation: Cancellation),
-        Preprocess.Mean.Red,
-        Preprocess.StandardDeviation.Red);
-
-    private FolderImageSource Source(ClassFolderDataset dataset)
+    private ImageSet Open(string address, DataVariable variable, bool needsLabels = true)
     {
-        if (!_folders.TryGetValue(dataset.Root, out var source))
+        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation));
+        _owned.Add(set);
+        return set;
+    }
+
+    private ImageSetSource Shapes(ShapesSplit split, int? count) => Source(
+        $"{split}",
+        new ShapesImages(ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), Options.ShapesSeed, cancellation: Cancellation)));
+
+    private ImageSetSource Source(string address, ImageSet set)
+    {
+        if (!_sources.TryGetValue(address, out var source))
         {
-            dataset.Inventory.Tell(Progress);
+            set.Inventory.Tell(Progress);
             source = new(
-                dataset,
+                set,
                 new(Preprocess),
                 Options.Order,
                 new() { SkipBadImages = Options.SkipBadImages, CacheBytes = CropCacheBytes },
                 Cancellation);
-            _folders.Add(dataset.Root, source);
+            _sources.Add(address, source);
         }
 
         return source;
@@ -339,7 +351,7 @@ public sealed class Experiment : IDisposable
         var text = clip.Model.Text
             ?? throw new UserException("The model has no text tower to embed class names with; give a ready classifier (--classifier FILE).");
         var tokenizer = clip.RequireTokenizer();
-        if (Options.Prompts is null && _folders.Count > 0)
+        if (Options.Prompts is null && _sources.Values.Any(source => source.IsOfFolders))
         {
             Progress.Message("Classes are named after their folders (--prompts FILE gives names and templates).");
         }
@@ -361,18 +373,21 @@ public sealed class Experiment : IDisposable
 
     private void RequireClasses(int classes, string? source)
     {
-        if (classes != _folderClasses)
+        if (classes != _classes)
         {
             throw new UserException(
-                $"There are {_foldersInWords}, but {source} has {classes} classes; use the one that belongs to these folders.");
+                $"There are {_classesInWords}, but {source} has {classes} classes; use the one that belongs to these images.");
         }
     }
+
+    private ImageSetSource Calibration(string address) =>
+        _sources.TryGetValue(address, out var known) ? known : Source(address, Open(address, DataVariable.Calibration, needsLabels: false));
 
     private CalibrationImages ImagesToCalibrateOn()
     {
         if (_calibrationImages is null)
         {
-            var source = Options.CalibrationImages is { } folder ? Source(ClassFolderDataset.Open(folder(), DataVariable.Calibration)) : Search;
+            var source = Options.CalibrationImages is { } place ? Calibration(place()) : Search;
             _calibrationImages = new(CalibrationImages.Read(source, Options.QuantizerValues.Get(CalibrationImages.CountOption), Tower), source.Fingerprint)
             {
                 Memory = Options.QuantizerValues.Get(CalibrationImages.MemoryOption),

@@ -38,15 +38,15 @@ public sealed record ExperimentOptions
         size => new(size.Height, size.Width) { Mean = RgbValues.All(0.5f), StandardDeviation = RgbValues.All(0.5f), CropRatio = 0.9 };
 
     /// <summary>
-    /// Images that every choice is made on, one folder a class (TRAIN_SAMPLE); null: the same as <see cref="ValidationImages"/>,
+    /// Images that every choice is made on (TRAIN_SAMPLE), as <see cref="ImageSetFormats"/> names sets; null: the same as <see cref="ValidationImages"/>,
     /// and generated pictures where that is null, too.
     /// </summary>
     public string? SearchImages { get; init; }
 
-    /// <summary>Images of the final numbers, one folder a class (IMAGENET_VAL); null: the same as <see cref="SearchImages"/>.</summary>
+    /// <summary>Images of the final numbers (IMAGENET_VAL), as <see cref="ImageSetFormats"/> names sets; null: the same as <see cref="SearchImages"/>.</summary>
     public string? ValidationImages { get; init; }
 
-    /// <summary>Names the folder of the images that ranges are calibrated on (CALIB), when they are needed; null: the search images.</summary>
+    /// <summary>Names the set of images that ranges are calibrated on (CALIB), when they are needed; null: the search images.</summary>
     public Func<string>? CalibrationImages { get; init; }
 
     /// <summary>Most search images, spread over the set; null: all, or the usual number of generated ones.</summary>

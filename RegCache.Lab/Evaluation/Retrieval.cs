@@ -52,7 +52,7 @@ public static class Retrieval
         {
             Parallel.For(0, indices.Length, (int row) =>
             {
-                using var image = pairs.LoadImage(indices[row]);
+                using var image = pairs.Load(indices[row]);
                 using var rgbImage = image.ToRgb();
                 preprocessor.ToPlanes(rgbImage, values.AsSpan(row * length, length));
             });

@@ -19,7 +19,7 @@ public sealed class ImageBatchReaderTests
     public void BatchesHoldTheFilesInOrder(int workers, int batchSize, int ahead)
     {
         var reader = new ImageBatchReader(
-            Good, Preprocessor, new ImageReaderOptions { Workers = workers, BatchesAhead = ahead });
+            new ImageFileItems(Good), Preprocessor, new ImageReaderOptions { Workers = workers, BatchesAhead = ahead });
         var next = 0;
         foreach (var batch in reader.Read(batchSize))
         {
@@ -39,8 +39,8 @@ public sealed class ImageBatchReaderTests
     public void ConversionAfterTheResizeCanBeAskedFor()
     {
         var palette = Good.Single(file => file.EndsWith("png-palette-8.png", StringComparison.Ordinal));
-        var late = Read(new ImageBatchReader([palette], Preprocessor, new ImageReaderOptions { RgbOnLoad = false })).Single();
-        var early = Read(new ImageBatchReader([palette], Preprocessor)).Single();
+        var late = Read(new ImageBatchReader(new ImageFileItems([palette]), Preprocessor, new ImageReaderOptions { RgbOnLoad = false })).Single();
+        var early = Read(new ImageBatchReader(new ImageFileItems([palette]), Preprocessor)).Single();
         var expected = new float[Preprocessor.OutputLength];
         using var image = ImageDecoder.Load(palette);
         Preprocessor.ToPlanes(image, expected);
@@ -51,17 +51,17 @@ public sealed class ImageBatchReaderTests
     [Fact]
     public void APassCanBeginAtALaterBatch()
     {
-        var reader = new ImageBatchReader(Good, Preprocessor);
+        var reader = new ImageBatchReader(new ImageFileItems(Good), Preprocessor);
         var all = Read(reader, 4);
         Assert.Equal(all.Skip(8).Select(image => image.Index), reader.Read(4, firstBatch: 2).SelectMany(batch => batch.Indices.ToArray()));
         Assert.Empty(reader.Read(4, firstBatch: 1000));
-        Assert.Empty(new ImageBatchReader([], Preprocessor).Read(4));
+        Assert.Empty(new ImageBatchReader(new ImageFileItems([]), Preprocessor).Read(4));
     }
 
     [Fact]
     public void SingleImagesComeInTheOrderAskedFor()
     {
-        var reader = new ImageBatchReader(Good, Preprocessor);
+        var reader = new ImageBatchReader(new ImageFileItems(Good), Preprocessor);
         int[] wanted = [7, 3, 3, 0, 11];
         var images = reader.Read(wanted, 2).SelectMany(Copy).ToList();
         Assert.Equal(wanted, images.Select(image => image.Index));
@@ -77,7 +77,7 @@ public sealed class ImageBatchReaderTests
         using var scratch = new ScratchFolder();
         var files = Good.Select((file, i) => scratch.Copy(Path.GetFileName(file), $"{i:D3}.image")).ToArray();
         var reader = new ImageBatchReader(
-            files, Preprocessor, new ImageReaderOptions { CacheBytes = (kept * Preprocessor.OutputLength) + 5, Workers = 1 });
+            new ImageFileItems(files), Preprocessor, new ImageReaderOptions { CacheBytes = (kept * Preprocessor.OutputLength) + 5, Workers = 1 });
         var first = Read(reader, 3);
         Assert.Equal(first, Read(reader, 5), SameImage);
 
@@ -100,7 +100,7 @@ public sealed class ImageBatchReaderTests
         [
             .. Good.Take(5), scratch.Write([], "empty.jpg"), Good[6], scratch.Write([1, 2, 3], "other.jpg"), Good[8],
         ];
-        var reader = new ImageBatchReader(files, Preprocessor, new ImageReaderOptions { Workers = 3 });
+        var reader = new ImageBatchReader(new ImageFileItems(files), Preprocessor, new ImageReaderOptions { Workers = 3 });
         var read = 0;
         var error = Assert.Throws<UserException>(() =>
         {
@@ -123,14 +123,14 @@ public sealed class ImageBatchReaderTests
             scratch.Write([], "empty.jpg"), Good[1], scratch.Write([1, 2, 3], "other.jpg"), Good[3], Good[4],
             scratch.Write([], "a.png"), scratch.Write([], "b.png"),
         ];
-        var reader = new ImageBatchReader(files, Preprocessor, new ImageReaderOptions { SkipBadImages = true });
+        var reader = new ImageBatchReader(new ImageFileItems(files), Preprocessor, new ImageReaderOptions { SkipBadImages = true });
         for (var pass = 0; pass < 2; pass++)
         {
             var images = Read(reader, 2);
             Assert.Equal([1, 3, 4], images.Select(image => image.Index));
             Assert.All(images, image => Assert.Equal(Expected(files[image.Index]), image.Pixels));
             Assert.Equal([0, 2, 5, 6], reader.Unreadable.Select(bad => bad.Index));
-            Assert.All(reader.Unreadable, bad => Assert.Equal(files[bad.Index], bad.Path));
+            Assert.All(reader.Unreadable, bad => Assert.Equal(files[bad.Index], bad.Name));
             Assert.Contains("empty.jpg", reader.Unreadable[0].Reason, StringComparison.Ordinal);
         }
     }
@@ -138,7 +138,7 @@ public sealed class ImageBatchReaderTests
     [Fact]
     public void APassCanBeLeftOrCancelledMidway()
     {
-        var reader = new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { BatchesAhead = 4 });
+        var reader = new ImageBatchReader(new ImageFileItems(Good), Preprocessor, new ImageReaderOptions { BatchesAhead = 4 });
         Assert.Equal(3, reader.Read(3).First().Count);
         using var source = new CancellationTokenSource();
         Assert.ThrowsAny<OperationCanceledException>(() =>
@@ -155,7 +155,7 @@ public sealed class ImageBatchReaderTests
     public void PassesMayRunAtTheSameTime()
     {
         var reader = new ImageBatchReader(
-            Good, Preprocessor, new ImageReaderOptions { Workers = 2, CacheBytes = 20L * Preprocessor.OutputLength });
+            new ImageFileItems(Good), Preprocessor, new ImageReaderOptions { Workers = 2, CacheBytes = 20L * Preprocessor.OutputLength });
         var passes = new List<ImageCopy>[4];
         Parallel.For(0, passes.Length, i => passes[i] = Read(reader, i + 2));
         Assert.All(passes, pass => Assert.Equal(passes[0], pass, SameImage));
@@ -163,7 +163,7 @@ public sealed class ImageBatchReaderTests
 
     [Fact]
     public void ImpossibleOptionsAreRefused() =>
-        Assert.Throws<UserException>(() => new ImageBatchReader(Good, Preprocessor, new ImageReaderOptions { Workers = 0 }));
+        Assert.Throws<UserException>(() => new ImageBatchReader(new ImageFileItems(Good), Preprocessor, new ImageReaderOptions { Workers = 0 }));
 
     [Fact]
     public void AFolderCountsTheImagesThatWereLeftOut()
@@ -172,14 +172,16 @@ public sealed class ImageBatchReaderTests
         scratch.Copy("jpeg-420.jpg", "0.jpg");
         scratch.Write("no image"u8.ToArray(), "1.jpg");
         File.CreateSymbolicLink(scratch.Path("2.jpg"), "/nowhere");
-        var source = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        var source = new ImageSetSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
         Assert.Equal([0], source.ReadBatches(2).SelectMany(batch => batch.Indices).ToArray());
         Assert.Equal([0], new ImageSubset(source, 3).ReadBatches(3).SelectMany(batch => batch.Indices).ToArray());
         scratch.Copy("jpeg-420.jpg", "3.jpg");
-        var more = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        scratch.Copy("jpeg-420.jpg", "4.jpg");
+        var more = new ImageSetSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
         Assert.Equal([0, 3], new ImageSubset(more, 4).ReadBatches(1).SelectMany(batch => batch.Indices).ToArray());
         Assert.Equal([0, 2], new ImageSubset(more, 3).ReadBatches(1).SelectMany(batch => batch.Indices).ToArray());
         File.Delete(scratch.Path("3.jpg"));
+        File.Delete(scratch.Path("4.jpg"));
         using var read = source.Read([2, 0, 1]);
         Assert.Equal(1, read.shape[0]);
         Assert.Equal("unreadable images: 2", source.Inventory.LeftOut.Single().ToString().Split(" (")[0]);
@@ -189,12 +191,12 @@ public sealed class ImageBatchReaderTests
         Assert.Contains("No image of", Assert.Throws<UserException>(() => source.Read([1, 2])).Message, StringComparison.Ordinal);
 
         File.Delete(scratch.Path("0.jpg"));
-        var bad = new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
+        var bad = new ImageSetSource(ClassFolderDataset.Open(scratch.Root), Preprocessor, options: new() { SkipBadImages = true });
         var message = Assert.Throws<UserException>(() => bad.ReadBatches(2).Count()).Message;
         Assert.Contains("No image of", message, StringComparison.Ordinal);
         Assert.Equal(message, Assert.Throws<UserException>(() => new ImageSubset(bad, 2).ReadBatches(1).Count()).Message);
         Assert.Contains("1.jpg is not a JPEG", message, StringComparison.Ordinal);
-        Assert.Throws<UserException>(() => new FolderImageSource(ClassFolderDataset.Open(scratch.Root), Preprocessor));
+        Assert.Throws<UserException>(() => new ImageSetSource(ClassFolderDataset.Open(scratch.Root), Preprocessor));
     }
 
     private static float[] Expected(string file)

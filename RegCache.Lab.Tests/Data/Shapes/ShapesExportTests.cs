@@ -48,7 +48,7 @@ public sealed class ShapesExportTests : IDisposable
         Assert.Equal(set.Count, pairs.Count);
         foreach (var index in new[] { 0, 500, 999, 1_000, 1_009 })
         {
-            using var image = pairs.LoadImage(index);
+            using var image = pairs.Load(index);
             Assert.True(image.Pixels.SequenceEqual(set.Image(index)));
             Assert.Equal(set.Samples[index].Caption, pairs.Caption(index));
         }

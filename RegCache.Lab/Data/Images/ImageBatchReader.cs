@@ -5,8 +5,8 @@ using System.Runtime.ExceptionServices;
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
-/// Turns image files into batches of model input, decoding on all cores ahead of the consumer. The order is that of the
-/// files, whichever thread is done first. Several passes may be made, also at once; they share the crops in memory.
+/// Turns images into batches of model input, decoding on all cores ahead of the consumer. The order is that of the
+/// items, whichever thread is done first. Several passes may be made, also at once; they share the crops in memory.
 /// </summary>
 public sealed class ImageBatchReader
 {
@@ -14,14 +14,14 @@ public sealed class ImageBatchReader
     private readonly ConcurrentBag<float[]> _buffers = [];
     private readonly SortedDictionary<int, UnreadableImage> _unreadable = [];
 
-    /// <summary>Prepares reading; no file is touched yet.</summary>
-    /// <param name="files">The image files, in order.</param>
+    /// <summary>Prepares reading; no image is touched yet.</summary>
+    /// <param name="items">The images, in order.</param>
     /// <param name="preprocessor">Makes the model input.</param>
     /// <param name="options">How to read, or null for the defaults.</param>
     /// <exception cref="UserException">There are no workers, or the numbers of <paramref name="options"/> are negative.</exception>
-    public ImageBatchReader(IReadOnlyList<string> files, ImagePreprocessor preprocessor, ImageReaderOptions? options = null)
+    public ImageBatchReader(IImageItems items, ImagePreprocessor preprocessor, ImageReaderOptions? options = null)
     {
-        Files = files;
+        Items = items;
         Preprocessor = preprocessor;
         Options = options ?? new ImageReaderOptions();
         if (Options.Workers < 1 || Options.BatchesAhead < 0 || Options.CacheBytes < 0)
@@ -31,19 +31,19 @@ public sealed class ImageBatchReader
                 $"{Options.CacheBytes} bytes of cache: choose at least one worker and no negative number.");
         }
 
-        _cache = new CropCache(files.Count, Options.CacheBytes);
+        _cache = new CropCache(items.Count, Options.CacheBytes);
     }
 
-    /// <summary>The image files, in order.</summary>
-    public IReadOnlyList<string> Files { get; }
+    /// <summary>The images, in order.</summary>
+    public IImageItems Items { get; }
 
     /// <summary>Makes the model input.</summary>
     public ImagePreprocessor Preprocessor { get; }
 
-    /// <summary>How files are read.</summary>
+    /// <summary>How they are read.</summary>
     public ImageReaderOptions Options { get; }
 
-    /// <summary>The files that passes so far have left out, by index; empty unless bad images are skipped.</summary>
+    /// <summary>The images that passes so far have left out, by index; empty unless bad images are skipped.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable
     {
         get
@@ -55,26 +55,26 @@ public sealed class ImageBatchReader
         }
     }
 
-    /// <summary>Reads all files.</summary>
+    /// <summary>Reads all images.</summary>
     /// <param name="batchSize">Images a batch; the last one may have fewer.</param>
     /// <param name="firstBatch">The batch to begin with, to go on with an interrupted pass.</param>
     /// <param name="cancellation">Stops the pass.</param>
     /// <returns>Batches whose memory is reused, by later ones of this and of later passes.</returns>
-    /// <exception cref="UserException">A file cannot be used and bad images are not skipped: the first such file.</exception>
+    /// <exception cref="UserException">An image cannot be used and bad images are not skipped: the first such one.</exception>
     public IEnumerable<PixelBatch> Read(int batchSize, int firstBatch = 0, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(firstBatch);
-        var first = (int)Math.Min(Files.Count, (long)firstBatch * batchSize);
-        return Read([.. Enumerable.Range(first, Files.Count - first)], batchSize, cancellation);
+        var first = (int)Math.Min(Items.Count, (long)firstBatch * batchSize);
+        return Read([.. Enumerable.Range(first, Items.Count - first)], batchSize, cancellation);
     }
 
-    /// <summary>Reads some files.</summary>
+    /// <summary>Reads some images.</summary>
     /// <param name="indices">Which, in the order wanted.</param>
     /// <param name="batchSize">Images a batch; the last one may have fewer, as have batches with skipped images.</param>
     /// <param name="cancellation">Stops the pass.</param>
     /// <returns>Batches whose memory is reused, by later ones of this and of later passes.</returns>
-    /// <exception cref="UserException">A file cannot be used and bad images are not skipped: the first such file.</exception>
+    /// <exception cref="UserException">An image cannot be used and bad images are not skipped: the first such one.</exception>
     public IEnumerable<PixelBatch> Read(
         IReadOnlyList<int> indices, int batchSize, CancellationToken cancellation = default)
     {
@@ -159,7 +159,7 @@ public sealed class ImageBatchReader
         var rgb = ArrayPool<byte>.Shared.Rent(Preprocessor.OutputLength);
         try
         {
-            using (var image = Load(Files[index]))
+            using (var image = Load(index))
             {
                 Preprocessor.ToRgb(image, rgb);
             }
@@ -173,9 +173,9 @@ public sealed class ImageBatchReader
         }
     }
 
-    private DecodedImage Load(string file)
+    private DecodedImage Load(int index)
     {
-        var image = ImageDecoder.Load(file);
+        var image = Items.Load(index);
         if (!Options.RgbOnLoad || image.Layout == PixelLayout.Rgb)
         {
             return image;
@@ -215,7 +215,7 @@ public sealed class ImageBatchReader
                     var index = slot.IndexAt(position);
                     lock (_unreadable)
                     {
-                        _unreadable[index] = new UnreadableImage(index, Files[index], e.Message);
+                        _unreadable[index] = new UnreadableImage(index, Items.Name(index), e.Message);
                     }
 
                     break;
@@ -243,7 +243,7 @@ public sealed record ImageReaderOptions
     public long CacheBytes { get; init; }
 
     /// <summary>
-    /// Leave out files that cannot be decoded, and name them in <see cref="ImageBatchReader.Unreadable"/>, instead of
+    /// Leave out images that cannot be decoded, and name them in <see cref="ImageBatchReader.Unreadable"/>, instead of
     /// refusing the set at the first of them.
     /// </summary>
     public bool SkipBadImages { get; init; }
@@ -279,8 +279,8 @@ public sealed class PixelBatch
     public Memory<float> Pixels { get; }
 }
 
-/// <summary>An image file that was left out.</summary>
+/// <summary>An image that was left out.</summary>
 /// <param name="Index">Its index in the set.</param>
-/// <param name="Path">The file.</param>
-/// <param name="Reason">One sentence that names the file and says what is wrong with it.</param>
-public sealed record UnreadableImage(int Index, string Path, string Reason);
+/// <param name="Name">What it is called: a path, or a shard and a member.</param>
+/// <param name="Reason">One sentence that names it and says what is wrong with it.</param>
+public sealed record UnreadableImage(int Index, string Name, string Reason);

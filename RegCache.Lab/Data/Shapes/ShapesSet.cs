@@ -133,7 +133,7 @@ public sealed record ShapesSample(ShapesScene Scene, string Caption)
     public int Label => Scene.Second is null ? Scene.First.Class : -1;
 }
 
-/// <summary>The generated images as a model takes them: bytes / 255, normalised by a mean and a deviation.</summary>
+/// <summary>The generated images as the model that is trained on them takes them: bytes / 255, normalised by a mean and a deviation.</summary>
 public sealed class ShapesImageSource : IImageSource
 {
     private readonly ShapesSet _set;
@@ -186,31 +186,46 @@ public sealed class ShapesImageSource : IImageSource
     }
 }
 
-/// <summary>The generated set as image-text pairs.</summary>
-/// <param name="set">The images.</param>
-public sealed class ShapesPairSource(ShapesSet set) : IPairSource
+/// <summary>The generated set as labelled images for any model, and as image-text pairs.</summary>
+public sealed class ShapesImages : ImageSet, IPairSource
 {
-    /// <inheritdoc />
-    public int Count => set.Count;
+    private readonly ShapesSet _set;
+    private readonly string _split;
 
-    /// <inheritdoc />
-    public string Fingerprint => set.Fingerprint;
-
-    /// <inheritdoc />
-    public DataInventory Inventory => new($"the generated set, split {set.Split.ToString().ToLowerInvariant()}", $"{set.Count} image-text pairs", [], []);
-
-    /// <inheritdoc />
-    public string Name(int index) => $"shapes {set.Split.ToString().ToLowerInvariant()} {index}";
-
-    /// <inheritdoc />
-    public DecodedImage LoadImage(int index) =>
-        DecodedImage.FromPixels(ShapesScene.Side, ShapesScene.Side, PixelLayout.Rgb, set.Image(index));
-
-    /// <inheritdoc />
-    public string Caption(int index) => set.Samples[index].Caption;
-
-    /// <inheritdoc />
-    public void Dispose()
+    /// <summary>Presents a set.</summary>
+    /// <param name="set">The images.</param>
+    public ShapesImages(ShapesSet set)
     {
+        (_set, _split) = (set, set.Split.ToString().ToLowerInvariant());
+        if (set.Samples.All(sample => sample.Label >= 0))
+        {
+            ClassNames = ShapesVocabulary.Classes;
+            Labels = [.. set.Samples.Select(sample => sample.Label)];
+        }
     }
+
+    /// <inheritdoc />
+    public override int Count => _set.Count;
+
+    /// <inheritdoc />
+    public string Fingerprint => _set.Fingerprint;
+
+    /// <inheritdoc cref="ImageSet.Inventory" />
+    public override DataInventory Inventory => new($"the generated set, split {_split}", $"{Count} image-text pairs", [], []);
+
+    /// <inheritdoc cref="ImageSet.Name" />
+    public override string Name(int index) => $"shapes {_split} {index}";
+
+    /// <inheritdoc />
+    public override string SortKey(int index) => $"{index:D9}";
+
+    /// <inheritdoc cref="ImageSet.Load" />
+    public override DecodedImage Load(int index) =>
+        DecodedImage.FromPixels(ShapesScene.Side, ShapesScene.Side, PixelLayout.Rgb, _set.Image(index));
+
+    /// <inheritdoc />
+    public string Caption(int index) => _set.Samples[index].Caption;
+
+    /// <inheritdoc />
+    public override string ComputeFingerprint(bool skipUnreadable = false, CancellationToken cancellation = default) => Fingerprint;
 }

@@ -78,7 +78,7 @@ internal sealed class ClipBatchMaker(
             try
             {
                 captions[row] = pairs.Caption(indices[row]);
-                using var image = pairs.LoadImage(indices[row]);
+                using var image = pairs.Load(indices[row]);
                 var random = stream.Fork(row);
                 Fill(image, ref random, values.AsSpan(row * length, length));
             }

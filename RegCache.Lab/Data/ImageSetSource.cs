@@ -4,42 +4,41 @@ using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data;
 
-/// <summary>Image files on disk, decoded and pre-processed on all cores ahead of the model.</summary>
-public sealed class FolderImageSource : IImageSource
+/// <summary>The images of a set, decoded and pre-processed on all cores ahead of the model.</summary>
+public sealed class ImageSetSource : IImageSource
 {
     private readonly ImageBatchReader _reader;
-    private readonly DataInventory _listed;
+    private readonly ImageSet _set;
 
     /// <summary>Prepares reading; no image is decoded yet.</summary>
-    /// <param name="dataset">The files and labels.</param>
+    /// <param name="set">The images and labels. The caller disposes it when the source is no longer read.</param>
     /// <param name="preprocessor">Makes the model input.</param>
     /// <param name="order">The order in which the images are read.</param>
     /// <param name="options">Workers, cache, and what happens to unreadable images.</param>
     /// <param name="cancellation">Stops computing the fingerprint.</param>
-    /// <exception cref="UserException">A file cannot be read, unless bad images are skipped.</exception>
-    public FolderImageSource(
-        ClassFolderDataset dataset,
+    /// <exception cref="UserException">An image cannot be read, unless bad images are skipped.</exception>
+    public ImageSetSource(
+        ImageSet set,
         ImagePreprocessor preprocessor,
         ImageOrder order = ImageOrder.Class,
         ImageReaderOptions? options = null,
         CancellationToken cancellation = default)
     {
-        var byClass = Enumerable.Range(0, dataset.Count);
-        int[] sequence = order switch
+        _set = set;
+        int[]? sequence = order switch
         {
-            ImageOrder.Class => [.. byClass],
-            ImageOrder.Name => [.. byClass.OrderBy(index => Path.GetFileName(dataset.Paths[index]), StringComparer.Ordinal)],
+            ImageOrder.Class => null,
+            ImageOrder.Name => [.. Enumerable.Range(0, set.Count).OrderBy(set.SortKey, StringComparer.Ordinal)],
             _ => throw new UnreachableException(),
         };
-        _reader = new([.. sequence.Select(index => dataset.Paths[index])], preprocessor, options);
-        Labels = dataset.Labels.Count == 0 ? [] : [.. sequence.Select(index => dataset.Labels[index])];
-        _listed = dataset.Inventory;
+        _reader = new(sequence is null ? set : new ReorderedItems(set, sequence), preprocessor, options);
+        Labels = sequence is null || set.Labels.Count == 0 ? set.Labels : [.. sequence.Select(index => set.Labels[index])];
         // The model's input depends on both, and with it every result.
-        Fingerprint = $"{dataset.ComputeFingerprint(_reader.Options.SkipBadImages, cancellation)}-{order}-{preprocessor.Options}";
+        Fingerprint = $"{set.ComputeFingerprint(_reader.Options.SkipBadImages, cancellation)}-{order}-{preprocessor.Options}";
     }
 
     /// <inheritdoc />
-    public int Count => _reader.Files.Count;
+    public int Count => _reader.Items.Count;
 
     /// <inheritdoc />
     public IReadOnlyList<int> Labels { get; }
@@ -47,16 +46,19 @@ public sealed class FolderImageSource : IImageSource
     /// <inheritdoc />
     public string Fingerprint { get; }
 
-    /// <summary>The files in the order of the set.</summary>
-    public IReadOnlyList<string> Files => _reader.Files;
-
-    /// <summary>The files that passes so far have left out; empty unless bad images are skipped.</summary>
+    /// <summary>The images that passes so far have left out; empty unless bad images are skipped.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable => _reader.Unreadable;
 
-    /// <summary>What the folder held, and what was left out, unreadable images of the passes so far included.</summary>
+    /// <summary>What the set held, and what was left out, unreadable images of the passes so far included.</summary>
     public DataInventory Inventory => Unreadable is { Count: > 0 } bad
-        ? _listed with { LeftOut = [.. _listed.LeftOut, new("unreadable images", bad.Count, [.. bad.Take(3).Select(image => image.Path)])] }
-        : _listed;
+        ? _set.Inventory with { LeftOut = [.. _set.Inventory.LeftOut, new("unreadable images", bad.Count, [.. bad.Take(3).Select(image => image.Name)])] }
+        : _set.Inventory;
+
+    /// <summary>Whether classes are folders, whose names are no class names as a rule.</summary>
+    public bool IsOfFolders => _set is ClassFolderDataset;
+
+    /// <summary>What an image is called: a path, or a shard and a member.</summary>
+    public string Name(int index) => _reader.Items.Name(index);
 
     /// <inheritdoc />
     public IEnumerable<ImageBatch> ReadBatches(int batchSize, int firstBatch = 0, CancellationToken cancellation = default) =>
@@ -92,12 +94,12 @@ public sealed class FolderImageSource : IImageSource
     {
         if (Unreadable is { Count: > 0 } bad)
         {
-            progress.Message($"{bad.Count} unreadable images were left out: {string.Join(", ", bad.Select(image => image.Path))}.");
+            progress.Message($"{bad.Count} unreadable images were left out: {string.Join(", ", bad.Select(image => image.Name))}.");
         }
     }
 
     private UserException NothingReadable() =>
-        new($"No image of {_listed.Source} can be read{(Unreadable is [var first, ..] ? $": {first.Reason}" : ".")}");
+        new($"No image of {_set.Inventory.Source} can be read{(Unreadable is [var first, ..] ? $": {first.Reason}" : ".")}");
 
     // The tensor lies in the batch's memory, which is valid until the next batch is asked for.
     private ImageBatch ToImages(PixelBatch batch)
@@ -105,15 +107,24 @@ public sealed class FolderImageSource : IImageSource
         var options = _reader.Preprocessor.Options;
         return new([.. batch.Indices], torch.tensor(batch.Pixels, [batch.Count, 3, options.Height, options.Width]));
     }
+
+    private sealed class ReorderedItems(IImageItems items, int[] order) : IImageItems
+    {
+        public int Count => order.Length;
+
+        public string Name(int index) => items.Name(order[index]);
+
+        public DecodedImage Load(int index) => items.Load(order[index]);
+    }
 }
 
 /// <summary>
-/// In which order the images of class folders are read. It decides which images share a batch, and so what dynamic
+/// In which order the images of a set are read. It decides which images share a batch, and so what dynamic
 /// per-batch activation ranges are.
 /// </summary>
 public enum ImageOrder
 {
-    /// <summary>By class folder, then by file name: batches hold few classes.</summary>
+    /// <summary>As the set lies on disk; class folders by class, then by file name: batches hold few classes.</summary>
     Class,
 
     /// <summary>By file name across classes, so that a set numbered in its own order keeps that order.</summary>
