@@ -34,6 +34,7 @@ internal static class CalibrationBenchmark
         var layers = model.Vision.Blocks.Count;
         Console.WriteLine($"ViT-B/16 size, random weights, {images} images, {_bits}, {Environment.ProcessorCount} threads");
 
+        CalibrationCost.PrintHead();
         List<CalibrationCost> searches = [], ranges = [];
         var (options, clock) = (new Ptq4VitOptions(_bits), Stopwatch.StartNew());
         using (var recording = new FloatRecording(model.Vision, classifier, calibration, options, EncoderPlan.Plain(layers)))
@@ -55,10 +56,10 @@ internal static class CalibrationBenchmark
             var patches = recording.Patches();
             searches.Add(CalibrationCost.Measure(
                 "visual.conv1", 1, () => new LayerSearch(options, Memory).Patches(patches, "conv1").Indices, () => new PlainPtq4Vit(options).Patches(patches)));
-            searches.Add(new("float passes, gradients", 1, recorded, recorded, true));
+            searches.Add(new CalibrationCost("float passes, gradients", 1, recorded, recorded, true).Printed());
         }
 
-        CalibrationCost.Print("PTQ4ViT", searches, layers);
+        CalibrationCost.PrintSum("PTQ4ViT", searches, layers);
         if (isWhole)
         {
             var seconds = PairedTiming.Seconds(() => new Ptq4VitCalibrator(model.Vision, classifier, calibration, options).Calibrate(EncoderPlan.Plain(layers)));
@@ -69,10 +70,10 @@ internal static class CalibrationBenchmark
         {
             // Both sides run the images through; the published code does so twice.
             var pass = PairedTiming.Seconds(() => model.Vision.Encode(calibration.All).Dispose());
-            ranges.Add(new("passes of the images", 1, pass, 2 * pass, true));
+            ranges.Add(new CalibrationCost("passes of the images", 1, pass, 2 * pass, true).Printed());
         }
 
-        CalibrationCost.Print("RepQ-ViT", ranges, layers);
+        CalibrationCost.PrintSum("RepQ-ViT", ranges, layers);
         Sharing(model, calibration);
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace RegCache.Lab.Benchmarks;
 
 /// <summary>What one kind of layer costs a calibration.</summary>
@@ -6,7 +8,7 @@ namespace RegCache.Lab.Benchmarks;
 /// <param name="Ours">Seconds of one by this kit.</param>
 /// <param name="Plain">Seconds of one by plain operators.</param>
 /// <param name="IsSame">Whether both chose the same.</param>
-internal sealed record CalibrationCost(string Layer, int Times, double Ours, double Plain, bool IsSame)
+internal sealed partial record CalibrationCost(string Layer, int Times, double Ours, double Plain, bool IsSame)
 {
     private const double Tolerance = 1e-4;
 
@@ -18,24 +20,43 @@ internal sealed record CalibrationCost(string Layer, int Times, double Ours, dou
     public static CalibrationCost Measure(string layer, int times, Func<float[]> ours, Func<float[]> plain) => Measure(
         layer, times, ours, plain, (left, right) => left.Zip(right).All(pair => Math.Abs(pair.First - pair.Second) <= Tolerance * Math.Abs(pair.Second)));
 
-    /// <summary>Prints the table, with minutes for the whole encoder.</summary>
-    public static void Print(string method, IReadOnlyList<CalibrationCost> costs, int blocks)
-    {
-        Console.WriteLine($"{method}, seconds              this kit     plain    ratio    times   same choice");
-        foreach (var cost in costs)
-        {
-            Console.WriteLine($"  {cost.Layer,-26}{cost.Ours,8:0.00}{cost.Plain,10:0.00}{cost.Plain / cost.Ours,9:0.0}{cost.Times,9}   {(cost.IsSame ? "yes" : "no")}");
-        }
+    /// <summary>Prints the head of the table whose rows come as they are measured.</summary>
+    public static void PrintHead() =>
+        Console.WriteLine($"{"seconds",-28}{"this kit",10}{"plain",10}{"ratio",9}{"times",9}   same choice");
 
+    /// <summary>Prints the minutes for the whole encoder.</summary>
+    public static void PrintSum(string method, IReadOnlyList<CalibrationCost> costs, int blocks)
+    {
         var (ours, plain) = (costs.Sum(cost => cost.Times * cost.Ours), costs.Sum(cost => cost.Times * cost.Plain));
-        Console.WriteLine($"  minutes for {blocks} blocks: {ours / 60:0.0} by this kit, {plain / 60:0.0} by plain operators, ratio {plain / ours:0.0}");
+        Console.WriteLine($"{method}, minutes for {blocks} blocks: {ours / 60:0.0} by this kit, {plain / 60:0.0} by plain operators, ratio {plain / ours:0.0}");
+    }
+
+    /// <summary>Prints the row, and gives it back.</summary>
+    public CalibrationCost Printed()
+    {
+        Console.WriteLine($"  {Layer,-26}{Ours,10:0.00}{Plain,10:0.00}{Plain / Ours,9:0.0}{Times,9}   {(IsSame ? "yes" : "no")}");
+        return this;
     }
 
     private static CalibrationCost Measure<T>(string layer, int times, Func<T[]> ours, Func<T[]> plain, Func<T[], T[], bool> same)
     {
         T[] own = [], other = [];
         var ownSeconds = PairedTiming.Seconds(() => own = ours());
+        GiveBackMemory();
         var otherSeconds = PairedTiming.Seconds(() => other = plain());
-        return new(layer, times, ownSeconds, otherSeconds, same(own, other));
+        GiveBackMemory();
+        return new CalibrationCost(layer, times, ownSeconds, otherSeconds, same(own, other)).Printed();
     }
+
+    // glibc keeps what was freed between living blocks of its heap; the many tensors of the plain searches leave gigabytes of that.
+    private static void GiveBackMemory()
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            _ = MallocTrim(0);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int MallocTrim(nuint padding);
 }

@@ -89,7 +89,7 @@ public static class PreprocessingBenchmark
         var watch = Stopwatch.StartNew();
         var read = reader.Read(BatchSize).Sum(batch => batch.Count);
         watch.Stop();
-        return read == reader.Files.Count ? watch.Elapsed.TotalSeconds : throw new InvalidOperationException("Images are missing.");
+        return read == reader.Items.Count ? watch.Elapsed.TotalSeconds : throw new InvalidOperationException("Images are missing.");
     }
 
     private static double DecodeAndResize(string[] files, ImagePreprocessor preprocessor)

@@ -13,8 +13,8 @@ public static class ImageSetFormats
     /// <summary>All formats. A path that none recognises is taken for class folders.</summary>
     public static OpenList<ImageSetFormat> All { get; } = new(
         "format of images",
-        ShapesFormat.Entry,
-        ClassFolderFormat.Entry);
+        ShapesImageFormat.Entry,
+        ClassFolderImageFormat.Entry);
 
     /// <summary>Whether a text names a set by more than a folder: by a format, or by a path that a format recognises.</summary>
     public static bool Recognises(string address) => Split(address) is { Format: not null } || Recognise(address) is not null;
@@ -27,7 +27,7 @@ public static class ImageSetFormats
     public static ImageSet Open(string address, ImageSetRequest request)
     {
         var (format, split, path) = Split(address);
-        format ??= Recognise(address) ?? ClassFolderFormat.Entry;
+        format ??= Recognise(address) ?? ClassFolderImageFormat.Entry;
         var set = format.Open(request with { Path = path, Split = split });
         if (request.NeedsLabels && set.Labels.Count == 0)
         {
@@ -81,20 +81,21 @@ public sealed record ImageSetRequest(DataVariable? Variable = null, bool NeedsLa
 }
 
 /// <summary>Class folders as a format.</summary>
-public static class ClassFolderFormat
+public static class ClassFolderImageFormat
 {
     /// <summary>The entry in the list of formats.</summary>
     public static ImageSetFormat Entry { get; } = new(
         "folders",
         "one folder of images a class, as ImageNet lies on disk",
         _ => false,
-        request => request.Split is { } split ? throw Entry!.NoSplit(split, ["none, for the folder is the split"])
+        request => request.Split is { } split
+            ? throw new UserException($"Class folders have no split '{split}': name the folder of the split.")
             : request.NeedsLabels ? ClassFolderDataset.OpenClasses(request.Path, request.Variable)
             : ClassFolderDataset.Open(request.Path, request.Variable));
 }
 
 /// <summary>The generated pictures as a format; behind the colon there may be how many.</summary>
-public static class ShapesFormat
+public static class ShapesImageFormat
 {
     /// <summary>The entry in the list of formats.</summary>
     public static ImageSetFormat Entry { get; } = new("shapes", "generated pictures of coloured shapes, with captions", _ => false, Open);
