@@ -25,8 +25,8 @@ internal sealed class ModelInfoCommand : KitCommand
 
     private readonly Option<string?> _images = new("--images")
     {
-        Description = "Folder of images: adds a table of token norms by block, which shows outlier tokens.",
-        HelpName = "FOLDER",
+        Description = $"Images ({ImageSetFormats.AddressHelp}): adds a table of token norms by block, which shows outlier tokens.",
+        HelpName = "SET",
     };
 
     private readonly Option<int> _count = OptionOf.Number("--count", "Images that are used for the norms.", 64, 1, 1_000_000);

@@ -70,9 +70,9 @@ internal sealed class TrainClipCommand : KitCommand
             arguments.GetValue(_runDirectory) ?? DefaultDirectory(file),
             arguments.GetValue(_force),
             context.Progress);
-        using var train = Pairs(config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
+        using var train = Pairs(context, config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
         train.Inventory.Tell(directory.Progress);
-        using var validation = config.ValData is { } data ? Pairs(config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
+        using var validation = config.ValData is { } data ? Pairs(context, config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
         validation?.Inventory.Tell(directory.Progress);
         using var start = Start(config, device, directory.Progress);
         var unreadable = arguments.GetValue(_skipBadImages) ? new UnreadablePairs(directory.Progress) : null;
@@ -107,7 +107,7 @@ internal sealed class TrainClipCommand : KitCommand
         return ExitCode.Success;
     }
 
-    private static IPairSource Pairs(ClipTrainingConfig config, string data, ShapesSplit split, int count, string field)
+    private static IPairSource Pairs(CommandContext context, ClipTrainingConfig config, string data, ShapesSplit split, int count, string field)
     {
         if (data == ShapesData)
         {
@@ -125,7 +125,7 @@ internal sealed class TrainClipCommand : KitCommand
             ? files.Count == 1
                 ? new CsvPairSource(files[0], config.Csv)
                 : throw new UserException($"`{field}` names {files.Count} files with a table among them; name one table, or tar shards.")
-            : new WebDatasetSource(files);
+            : new WebDatasetSource(files, context.Progress, context.Cancellation);
     }
 
     // A pipe gives a run no name.

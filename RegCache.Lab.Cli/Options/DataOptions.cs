@@ -26,8 +26,10 @@ internal sealed class DataOptions
             var fallback = variable.DefaultFolder is { } folder ? $"${variable.Name}, else $DATA_ROOT/{folder}" : $"${variable.Name}";
             var option = new Option<string?>(variable.Option)
             {
-                Description = $"Folder: {variable.Content}. [default: {fallback}]",
-                HelpName = "FOLDER",
+                Description = variable.IsImageSet
+                    ? $"{char.ToUpperInvariant(variable.Content[0])}{variable.Content[1..]}: {ImageSetFormats.AddressHelp}. [default: {fallback}]"
+                    : $"Folder: {variable.Content}. [default: {fallback}]",
+                HelpName = variable.IsImageSet ? "SET" : "FOLDER",
             };
             _options.Add(variable, option);
             command.AddGroup(OptionGroups.Data, option);

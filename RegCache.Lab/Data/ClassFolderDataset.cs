@@ -16,9 +16,6 @@ public sealed class ClassFolderDataset : ImageSet
 {
     private const string Formats = "JPEG, PNG, WebP, GIF or BMP";
 
-    // What systems and their programs leave behind; no class has such a name.
-    private static readonly string[] _systemFolders = ["__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information"];
-
     private readonly PathList _paths;
 
     private ClassFolderDataset(
@@ -26,6 +23,7 @@ public sealed class ClassFolderDataset : ImageSet
     {
         Root = root;
         ClassNames = classNames;
+        ClassesCalledAfter = classNames.Count == 0 ? null : "their folders";
         _paths = paths.Trim();
         Labels = labels;
         var empty = EmptyClasses;
@@ -121,7 +119,7 @@ public sealed class ClassFolderDataset : ImageSet
         var leftOut = new LeftOutCounter();
         var listing = FolderListing.Read(root, Describe(root, variable));
         var images = ImageFiles.Take(listing, root, root, leftOut);
-        var system = listing.Folders.FindAll(name => _systemFolders.Contains(name, StringComparer.Ordinal));
+        var system = listing.Folders.FindAll(ImageFiles.IsOfSystem);
         system.ForEach(name => leftOut.Add("folders that the system left behind", name));
         return (images, [.. listing.Folders.Except(system)], leftOut);
     }
@@ -165,6 +163,9 @@ internal static class ImageFiles
 
     private static readonly string[] _decoded = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib"];
 
+    // What systems and their programs leave behind; no class has such a name.
+    private static readonly string[] _systemFolders = ["__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information"];
+
     private static readonly string[] _others =
     [
         ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".tga", ".ico", ".psd", ".svg",
@@ -179,11 +180,10 @@ internal static class ImageFiles
     public static List<string> Take(FolderListing listing, string folder, string root, LeftOutCounter leftOut)
     {
         string Example(string name) => Path.GetRelativePath(root, Path.Combine(folder, name));
-        bool Has(string name, string[] extensions) => extensions.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase);
         var images = new List<string>();
         foreach (var name in listing.Files)
         {
-            if (Has(name, _decoded))
+            if (IsImage(name))
             {
                 images.Add(name);
             }
@@ -196,6 +196,12 @@ internal static class ImageFiles
         listing.Hidden.ForEach(name => leftOut.Add("names that begin with a dot", Example(name)));
         return images;
     }
+
+    /// <summary>Whether a file is called like an image that the kit decodes.</summary>
+    public static bool IsImage(string name) => Has(name, _decoded);
+
+    /// <summary>Whether the system or one of its programs made a folder of that name.</summary>
+    public static bool IsOfSystem(string name) => _systemFolders.Contains(name, StringComparer.Ordinal);
 
     /// <summary>Adds the images of a folder, then those of the folders in it.</summary>
     /// <param name="paths">Receives the paths.</param>
@@ -221,6 +227,8 @@ internal static class ImageFiles
 
         enclosing.Remove(real);
     }
+
+    private static bool Has(string name, string[] extensions) => extensions.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Where a path leads when every link in it is followed.</summary>
     /// <exception cref="UserException">The links lead nowhere.</exception>

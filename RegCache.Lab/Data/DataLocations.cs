@@ -42,7 +42,7 @@ public sealed record DataLocations(
             ?? throw new UserException($"{variable.Name} ({variable.Content}) is not set: {Remedy(variable)}.");
         return Directory.Exists(folder) || ImageSetFormats.Recognises(folder)
             ? folder
-            : throw new UserException($"{variable.Name} ({variable.Content}) names the folder {folder}, which does not exist: {Remedy(variable)}.");
+            : throw new UserException($"{variable.Name} ({variable.Content}) names {folder}, which does not exist: {Remedy(variable)}.");
     }
 
     private string? Of(DataVariable variable) =>
@@ -54,7 +54,7 @@ public sealed record DataLocations(
         : throw new ArgumentException($"No location belongs to {variable.Name}.", nameof(variable));
 
     private static string Remedy(DataVariable variable) => variable.DefaultFolder is { } folder
-        ? $"set {variable.Name}, give {variable.Option} FOLDER, or set DATA_ROOT to a folder that holds {folder}"
+        ? $"set {variable.Name}, give {variable.Option} {(variable.IsImageSet ? "SET" : "FOLDER")}, or set DATA_ROOT to a folder that holds {folder}"
         : $"set {variable.Name} or give {variable.Option} FOLDER";
 }
 
@@ -65,20 +65,23 @@ public sealed record DataLocations(
 /// <param name="Content">What the folder holds, for help texts.</param>
 public sealed record DataVariable(string Name, string Option, string? DefaultFolder, string Content)
 {
+    /// <summary>Whether it names a set of images, in any format of <see cref="ImageSetFormats"/>, and not a folder that holds sets.</summary>
+    public bool IsImageSet { get; init; }
+
     /// <summary>The root of the ImageNet folders.</summary>
     public static DataVariable DataRoot { get; } = new("DATA_ROOT", "--data-root", null, "root of the ImageNet folders");
 
-    /// <summary>The validation images, one folder a class.</summary>
+    /// <summary>The validation images, with labels.</summary>
     public static DataVariable ImageNetValidation { get; } =
-        new("IMAGENET_VAL", "--imagenet-val", "val", "validation images, one folder a class");
+        new("IMAGENET_VAL", "--imagenet-val", "val", "validation images, with labels") { IsImageSet = true };
 
-    /// <summary>The training images of extraction and search, one folder a class.</summary>
+    /// <summary>The training images of extraction and search, with labels.</summary>
     public static DataVariable TrainSample { get; } =
-        new("TRAIN_SAMPLE", "--train-sample", "train_sample_50_per_class", "training images of extraction and search, one folder a class");
+        new("TRAIN_SAMPLE", "--train-sample", "train_sample_50_per_class", "training images of extraction and search, with labels") { IsImageSet = true };
 
     /// <summary>The calibration images of ptq4vit and repqvit.</summary>
     public static DataVariable Calibration { get; } =
-        new("CALIB", "--calib", "1024calib_train", "calibration images (ptq4vit and repqvit only)");
+        new("CALIB", "--calib", "1024calib_train", "calibration images (ptq4vit and repqvit only)") { IsImageSet = true };
 
     /// <summary>MS-COCO, for retrieval.</summary>
     public static DataVariable CocoRoot { get; } = new("COCO_DATA_ROOT", "--coco-root", null, "MS-COCO, for retrieval");

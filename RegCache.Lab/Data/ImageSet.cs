@@ -48,6 +48,14 @@ public abstract class ImageSet : IImageItems, IDisposable
     /// <summary>Names of the classes, in the order of the labels; empty for a set without labels.</summary>
     public IReadOnlyList<string> ClassNames { get; protected init; } = [];
 
+    /// <summary>
+    /// What classes are called after where <see cref="ClassNames"/> are no words that a prompt could use: "their folders"; null: they are words.
+    /// </summary>
+    public string? ClassesCalledAfter { get; protected init; }
+
+    /// <summary>Prompt templates that come with the set, with "{}" for the class name; empty where none do.</summary>
+    public IReadOnlyList<string> Templates { get; protected init; } = [];
+
     /// <summary>The class of every image; empty for a set without labels.</summary>
     public IReadOnlyList<int> Labels { get; protected init; } = [];
 
@@ -89,12 +97,20 @@ public abstract class ImageSet : IImageItems, IDisposable
 
     /// <summary>Refuses a set whose classes are not those of another one.</summary>
     /// <param name="expected">The class names that must be there, in order.</param>
+    /// <returns>What had to be assumed, because one set knows as many classes by numbers or WordNet ids and the other by names; null: nothing.</returns>
     /// <exception cref="UserException">They are others; the message names one that is missing or surplus.</exception>
-    public void RequireClasses(IReadOnlyList<string> expected)
+    public string? RequireClasses(IReadOnlyList<string> expected)
     {
         if (ClassNames.SequenceEqual(expected))
         {
-            return;
+            return null;
+        }
+
+        var (kind, expectedKind) = (ClassNaming.Of(ClassNames), ClassNaming.Of(expected));
+        if (ClassNames.Count == expected.Count && kind != expectedKind)
+        {
+            return $"{Inventory.Source} knows its classes by {kind} ({Some(ClassNames)}), the other set by {expectedKind} ({Some(expected)}): " +
+                "they are taken to be the same ones in the same order.";
         }
 
         var difference = expected.Except(ClassNames).FirstOrDefault() is { } missing ? $"{missing} is missing"

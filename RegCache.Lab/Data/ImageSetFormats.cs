@@ -14,7 +14,13 @@ public static class ImageSetFormats
     public static OpenList<ImageSetFormat> All { get; } = new(
         "format of images",
         ShapesImageFormat.Entry,
+        CifarImages.Entry,
+        LabelledShards.Entry,
+        LabelledFolder.Entry,
         ClassFolderImageFormat.Entry);
+
+    /// <summary>How a set is named, for help texts.</summary>
+    public static string AddressHelp => $"a path, FORMAT:PATH or FORMAT@SPLIT:PATH with a format of {string.Join(", ", All.Names)}";
 
     /// <summary>Whether a text names a set by more than a folder: by a format, or by a path that a format recognises.</summary>
     public static bool Recognises(string address) => Split(address) is { Format: not null } || Recognise(address) is not null;
@@ -73,6 +79,9 @@ public sealed record ImageSetFormat(string Name, string Help, Func<string, bool>
 /// <param name="Cancellation">Stops the listing.</param>
 public sealed record ImageSetRequest(DataVariable? Variable = null, bool NeedsLabels = false, CancellationToken Cancellation = default)
 {
+    /// <summary>Told how far the listing is, where that takes long.</summary>
+    public IWorkProgress Progress { get; init; } = SilentProgress.Instance;
+
     /// <summary>The path of the set; what it means, the format says.</summary>
     public string Path { get; init; } = "";
 
@@ -86,11 +95,11 @@ public static class ClassFolderImageFormat
     /// <summary>The entry in the list of formats.</summary>
     public static ImageSetFormat Entry { get; } = new(
         "folders",
-        "one folder of images a class, as ImageNet lies on disk",
+        "one folder of images a class, as ImageNet lies on disk; or all images in one folder with a table of their labels in it or beside it",
         _ => false,
         request => request.Split is { } split
             ? throw new UserException($"Class folders have no split '{split}': name the folder of the split.")
-            : request.NeedsLabels ? ClassFolderDataset.OpenClasses(request.Path, request.Variable)
+            : request.NeedsLabels ? LabelledFolder.OpenFlat(request) ?? (ImageSet)ClassFolderDataset.OpenClasses(request.Path, request.Variable)
             : ClassFolderDataset.Open(request.Path, request.Variable));
 }
 

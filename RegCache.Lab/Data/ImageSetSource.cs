@@ -54,8 +54,8 @@ public sealed class ImageSetSource : IImageSource
         ? _set.Inventory with { LeftOut = [.. _set.Inventory.LeftOut, new("unreadable images", bad.Count, [.. bad.Take(3).Select(image => image.Name)])] }
         : _set.Inventory;
 
-    /// <summary>Whether classes are folders, whose names are no class names as a rule.</summary>
-    public bool IsOfFolders => _set is ClassFolderDataset;
+    /// <inheritdoc cref="ImageSet.ClassesCalledAfter" />
+    public string? ClassesCalledAfter => _set.ClassesCalledAfter;
 
     /// <summary>What an image is called: a path, or a shard and a member.</summary>
     public string Name(int index) => _reader.Items.Name(index);

@@ -26,10 +26,27 @@ internal sealed class PathList : IReadOnlyList<string>
             ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Count, nameof(index));
             var folder = _firstOfFolder.BinarySearch(index);
             var first = index == 0 ? 0 : _ends[index - 1];
-            return Path.Combine(
+            return Path.Join(
                 _folders[folder >= 0 ? folder : ~folder - 1],
                 Encoding.UTF8.GetString(CollectionsMarshal.AsSpan(_names)[first.._ends[index]]));
         }
+    }
+
+    /// <summary>Adds a file; those of a folder come one behind the other.</summary>
+    /// <param name="folder">The folder, or the archive.</param>
+    /// <param name="name">The name in it.</param>
+    public void Add(string folder, string name)
+    {
+        if (_folders.Count == 0 || _folders[^1] != folder)
+        {
+            _folders.Add(folder);
+            _firstOfFolder.Add(Count);
+        }
+
+        var length = Encoding.UTF8.GetByteCount(name);
+        CollectionsMarshal.SetCount(_names, checked(_names.Count + length));
+        Encoding.UTF8.GetBytes(name, CollectionsMarshal.AsSpan(_names)[^length..]);
+        _ends.Add(_names.Count);
     }
 
     /// <summary>Adds files of a folder, in order.</summary>
@@ -37,19 +54,9 @@ internal sealed class PathList : IReadOnlyList<string>
     /// <param name="names">Their names in it.</param>
     public void Add(string folder, IReadOnlyList<string> names)
     {
-        if (names.Count == 0)
-        {
-            return;
-        }
-
-        _folders.Add(folder);
-        _firstOfFolder.Add(Count);
         foreach (var name in names)
         {
-            var length = Encoding.UTF8.GetByteCount(name);
-            CollectionsMarshal.SetCount(_names, checked(_names.Count + length));
-            Encoding.UTF8.GetBytes(name, CollectionsMarshal.AsSpan(_names)[^length..]);
-            _ends.Add(_names.Count);
+            Add(folder, name);
         }
     }
 

@@ -1,5 +1,3 @@
-using System.IO.Compression;
-using System.Security.Cryptography;
 using System.Text;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Reports;
@@ -7,40 +5,56 @@ using RegCache.Lab.Reports;
 namespace RegCache.Lab.Data;
 
 /// <summary>
-/// Image-text pairs in tar shards, as the webdataset library writes them. The shards are indexed once; samples are then read in
-/// any order. Members are grouped by their path up to the first dot of the base name; samples without an image or a text are
-/// left out, and counted in <see cref="Inventory"/>. A shard that is packed with gzip is unpacked into the folder for temporary files.
+/// Image-text pairs in tar shards, as the webdataset library writes them (<see cref="TarShards"/>): samples with an image and a member
+/// <c>.txt</c>. Samples without one of them are left out, and counted in <see cref="Inventory"/>. A pair takes 40 bytes of memory
+/// and those of its name.
 /// </summary>
 public sealed class WebDatasetSource : IPairSource
 {
     private const int LongestText = 1 << 20;
-    private static readonly string[] _imageFields = ["jpg", "png", "jpeg", "webp"];
+
+    // Names such as 000.0001.jpg have a field of their own each.
+    private const int MostExtensions = 20;
     private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private readonly List<FileStream> _shards = [];
-    private readonly List<Sample> _samples = [];
+    private readonly TarShards _shards;
+    private readonly PathList _names = new();
+    private readonly List<TarPart> _images = [];
+    private readonly List<TarPart> _texts = [];
 
-    /// <summary>Indexes shards.</summary>
+    /// <summary>Lists shards.</summary>
     /// <param name="shards">The shards' paths, in order.</param>
+    /// <param name="progress">Told of the shards that are listed; null: nobody is.</param>
+    /// <param name="cancellation">Stops the listing.</param>
     /// <exception cref="UserException">A shard is missing, is no tar file, damaged or cut off, or none of them holds a pair.</exception>
-    public WebDatasetSource(IReadOnlyList<string> shards)
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public WebDatasetSource(IReadOnlyList<string> shards, IWorkProgress? progress = null, CancellationToken cancellation = default)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var findings = new Findings();
+        _shards = new(cancellation);
+        var findings = new Findings(_shards);
         try
         {
-            foreach (var path in shards)
+            using (var listing = (progress ?? SilentProgress.Instance).Start("listing shards", shards.Count, "shards"))
             {
-                Index(path, hash, findings);
+                foreach (var (done, path) in shards.Index())
+                {
+                    var shard = new ShardFindings(Path.GetFileName(path));
+                    _shards.List(path, sample => Add(sample, shard, findings));
+                    findings.Add(shard);
+                    listing.Report(done + 1);
+                }
             }
 
-            var source = shards.Count == 1 ? $"the shard {shards[0]}" : $"the {shards.Count} shards {shards[0]} to {shards[^1]}";
-            if (_samples.Count == 0)
+            if (Count == 0)
             {
-                throw findings.NoPair(source);
+                throw findings.NoPair(TarShards.Describe(shards));
             }
 
-            Inventory = new(source, $"{_samples.Count} image-text pairs", findings.LeftOut.Reasons, [.. findings.Warnings, .. CaptionCheck.Warnings(this)]);
+            _names.Trim();
+            _images.TrimExcess();
+            _texts.TrimExcess();
+            Inventory = new(
+                TarShards.Describe(shards), $"{Count} image-text pairs", _shards.LeftOut.Reasons, [.. _shards.Warnings, .. CaptionCheck.Warnings(this)]);
         }
         catch
         {
@@ -48,11 +62,11 @@ public sealed class WebDatasetSource : IPairSource
             throw;
         }
 
-        Fingerprint = Convert.ToHexStringLower(hash.GetHashAndReset());
+        Fingerprint = _shards.Fingerprint;
     }
 
     /// <inheritdoc />
-    public int Count => _samples.Count;
+    public int Count => _images.Count;
 
     /// <inheritdoc />
     public string Fingerprint { get; }
@@ -61,17 +75,17 @@ public sealed class WebDatasetSource : IPairSource
     public DataInventory Inventory { get; }
 
     /// <inheritdoc />
-    public string Name(int index) => _samples[index].Name;
+    public string Name(int index) => _names[index];
 
     /// <inheritdoc />
-    public DecodedImage Load(int index) => ImageDecoder.Decode(Read(index, _samples[index].Image), Name(index));
+    public DecodedImage Load(int index) => _shards.Decode(_images[index], Name(index));
 
     /// <inheritdoc />
     public string Caption(int index)
     {
         try
         {
-            return _strictUtf8.GetString(Read(index, _samples[index].Text));
+            return _strictUtf8.GetString(_shards.Read(_texts[index], Name(index)));
         }
         catch (DecoderFallbackException exception)
         {
@@ -80,188 +94,37 @@ public sealed class WebDatasetSource : IPairSource
     }
 
     /// <inheritdoc />
-    public void Dispose() => _shards.ForEach(shard => shard.Dispose());
+    public void Dispose() => _shards.Dispose();
 
-    private void Index(string path, IncrementalHash hash, Findings findings)
+    private void Add(ShardSample sample, ShardFindings shard, Findings findings)
     {
-        try
+        var image = sample.ImageField;
+        var hasText = sample.Fields.TryGetValue("txt", out var text);
+        if (findings.Extensions.Count < MostExtensions)
         {
-            if (Directory.Exists(path))
-            {
-                throw new UserException($"The shard {path} is a folder: name the tar files in it, like {path.TrimEnd('/')}/{{00000..00010}}.tar.");
-            }
-
-            var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            _shards.Add(stream);
-            hash.AppendData(Encoding.UTF8.GetBytes($"{Path.GetFileName(path)} {stream.Length}\n"));
-            if (stream.Length == 0)
-            {
-                findings.Warnings.Add($"The shard {path} is empty (0 bytes): fetch it again.");
-                return;
-            }
-
-            if (IsGzip(stream))
-            {
-                _shards[^1] = Unpack(stream, path);
-                stream.Dispose();
-            }
-
-            Index(path, new TarIndex(_shards[^1].SafeFileHandle, path), findings);
-        }
-        catch (Exception exception) when (FileErrors.IsFileError(exception))
-        {
-            throw FileErrors.ToUserException(exception, $"The shard {path} cannot be read");
-        }
-    }
-
-    private static bool IsGzip(FileStream stream)
-    {
-        Span<byte> start = stackalloc byte[2];
-        return RandomAccess.Read(stream.SafeFileHandle, start, 0) == 2 && start is [0x1F, 0x8B];
-    }
-
-    private static FileStream Unpack(FileStream packed, string path)
-    {
-        var folder = Path.GetTempPath();
-        FileStream? unpacked = null;
-        try
-        {
-            var name = Path.Combine(folder, $"regcache-{Guid.NewGuid():N}.tar");
-            unpacked = new(name, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose);
-            if (!OperatingSystem.IsWindows())
-            {
-                // A killed process leaves nothing behind: without a name the file lives as long as it is open.
-                File.Delete(name);
-            }
-
-            using var gzip = new GZipStream(packed, CompressionMode.Decompress, leaveOpen: true);
-            gzip.CopyTo(unpacked);
-            unpacked.Flush();
-            return unpacked;
-        }
-        catch (Exception exception)
-        {
-            unpacked?.Dispose();
-            throw exception is InvalidDataException
-                ? new UserException($"The shard {path} is packed with gzip and damaged or cut off: fetch it again.", exception)
-                : FileErrors.IsFileError(exception)
-                    ? FileErrors.ToUserException(exception, $"The shard {path} is packed with gzip and cannot be unpacked into {folder} (TMPDIR)")
-                    : exception;
-        }
-    }
-
-    private void Index(string path, TarIndex tar, Findings findings)
-    {
-        var file = Path.GetFileName(path);
-        var shard = new ShardFindings(file);
-        string? key = null;
-        var fields = new Dictionary<string, Part>();
-        foreach (var member in tar.Members())
-        {
-            findings.Members++;
-            if (Split(member, file, findings.LeftOut) is not var (memberKey, field))
-            {
-                continue;
-            }
-
-            if (memberKey != key || fields.ContainsKey(field))
-            {
-                Add(path, key, fields, shard, findings);
-                (key, fields) = (memberKey, []);
-            }
-
-            fields[field] = new(member.Offset, member.Length);
+            findings.Extensions.UnionWith(sample.Fields.Keys.Where(field => field != image && field != "txt"));
         }
 
-        Add(path, key, fields, shard, findings);
-        findings.Add(shard);
-        findings.Warnings.AddRange(tar.Warnings);
-    }
-
-    private static (string Key, string Field)? Split(TarMember member, string shard, LeftOutCounter leftOut)
-    {
-        var name = member.Name;
-        switch (member.Kind)
-        {
-            case TarMemberKind.Folder:
-                return null;
-            case TarMemberKind.Link:
-                leftOut.Add("links to other members", $"{shard}/{name}");
-                return null;
-            case TarMemberKind.Other:
-                leftOut.Add("members that are no files", $"{shard}/{name}");
-                return null;
-        }
-
-        var slash = name.LastIndexOf('/') + 1;
-        var dot = name.IndexOf('.', slash);
-        if (name.StartsWith("__", StringComparison.Ordinal) && name.EndsWith("__", StringComparison.Ordinal))
-        {
-            return null;
-        }
-
-        if (dot <= slash)
-        {
-            leftOut.Add("members whose name has no key in front of a dot", $"{shard}/{name}");
-            return null;
-        }
-
-        return (name[..dot], name[(dot + 1)..].ToLowerInvariant());
-    }
-
-    private void Add(string path, string? key, Dictionary<string, Part> fields, ShardFindings shard, Findings findings)
-    {
-        if (key is null)
-        {
-            return;
-        }
-
-        var image = _imageFields.FirstOrDefault(fields.ContainsKey);
-        var hasText = fields.TryGetValue("txt", out var text);
-        findings.Extensions.UnionWith(fields.Keys.Where(field => field != image && field != "txt").Select(field => $".{field}"));
         switch (image, hasText)
         {
-            case ({ } found, true) when text.Length <= LongestText && fields[found].Length <= Array.MaxLength:
-                _samples.Add(new($"{path}/{key}.{found}", _shards.Count - 1, fields[found], text));
+            case ({ } found, true) when text.Length <= LongestText:
+                _names.Add(sample.Shard, $"{sample.Key}.{found}");
+                _images.Add(sample.Fields[found]);
+                _texts.Add(text);
                 break;
             case (not null, true):
-                throw new UserException($"{path}: the sample {key} is larger than this kit reads; take it out of the shard.");
+                throw new UserException($"{sample.Shard}: the text of the sample {sample.Key} is longer than a caption can be; take it out of the shard.");
             case ({ } alone, false):
-                shard.Images.Add((key, alone));
+                shard.Images.Add((sample.Key, alone));
                 break;
             case (null, true):
-                shard.Texts.Add(key);
+                shard.Texts.Add(sample.Key);
                 break;
             case (null, false):
-                findings.LeftOut.Add("samples with neither an image nor a .txt", $"{shard.File}/{key}.{fields.Keys.First()}");
+                _shards.LeftOut.Add("samples with neither an image nor a .txt", sample.ShortName(sample.Fields.Keys.First()));
                 break;
         }
     }
-
-    private byte[] Read(int index, Part part)
-    {
-        var sample = _samples[index];
-        var content = new byte[part.Length];
-        try
-        {
-            var done = 0;
-            while (done < content.Length)
-            {
-                var read = RandomAccess.Read(_shards[sample.Shard].SafeFileHandle, content.AsSpan(done), part.Offset + done);
-                done += read > 0 ? read : throw new UserException($"{sample.Name} is cut off: its shard became shorter while it was used.");
-            }
-
-            return content;
-        }
-        catch (Exception exception) when (FileErrors.IsFileError(exception))
-        {
-            throw FileErrors.ToUserException(exception, $"{sample.Name} cannot be read");
-        }
-    }
-
-    private readonly record struct Part(long Offset, long Length);
-
-    private sealed record Sample(string Name, int Shard, Part Image, Part Text);
 
     /// <summary>The halves of pairs that were found in a shard.</summary>
     private sealed record ShardFindings(string File)
@@ -272,19 +135,13 @@ public sealed class WebDatasetSource : IPairSource
     }
 
     /// <summary>What all shards held besides pairs.</summary>
-    private sealed class Findings
+    private sealed class Findings(TarShards shards)
     {
         private int _images;
         private int _texts;
         private int _apart;
 
-        public LeftOutCounter LeftOut { get; } = new();
-
-        public List<string> Warnings { get; } = [];
-
-        public int Members { get; set; }
-
-        /// <summary>Extensions of what is neither an image that is read nor a text.</summary>
+        /// <summary>Fields of what is neither an image that is read nor a text.</summary>
         public SortedSet<string> Extensions { get; } = new(StringComparer.Ordinal);
 
         public void Add(ShardFindings shard)
@@ -295,23 +152,23 @@ public sealed class WebDatasetSource : IPairSource
             foreach (var (key, field) in shard.Images)
             {
                 _apart += texts.Contains(key) ? 1 : 0;
-                LeftOut.Add(texts.Contains(key) ? "pairs whose image and text are not side by side" : "images without a .txt", $"{shard.File}/{key}.{field}");
+                shards.LeftOut.Add(texts.Contains(key) ? "pairs whose image and text are not side by side" : "images without a .txt", $"{shard.File}/{key}.{field}");
             }
 
             foreach (var key in shard.Texts.Where(key => !images.Contains(key)))
             {
-                LeftOut.Add("texts without an image", $"{shard.File}/{key}.txt");
+                shards.LeftOut.Add("texts without an image", $"{shard.File}/{key}.txt");
             }
         }
 
         /// <summary>Why there is no pair.</summary>
         public UserException NoPair(string source)
         {
-            var others = Extensions.Count == 0 ? "" : $" (there are {string.Join(", ", Extensions.Take(5))}{(Extensions.Count > 5 ? ", ..." : "")})";
-            var images = string.Join(", ", _imageFields.Select(field => $".{field}"));
+            var others = Extensions.Count == 0 ? "" : $" (there are {TarShards.InWords(Extensions)})";
+            var images = TarShards.ImageFieldsInWords;
             var why = (_images, _texts) switch
             {
-                _ when Members == 0 => $"it is empty{(Warnings.Count > 0 ? $" ({Warnings[0].TrimEnd('.')})" : "")}; fetch it again",
+                _ when shards.Members == 0 => $"it is empty{(shards.Warnings.Count > 0 ? $" ({shards.Warnings[0].TrimEnd('.')})" : "")}; fetch it again",
                 _ when _apart > 0 =>
                     $"{_images} images and {_texts} texts, {_apart} of them with the same key, are never side by side; pack them sorted by name (tar --sort=name)",
                 ( > 0, 0) => $"{_images} images have no captions, which are read from members .txt{others}; add them",
@@ -319,8 +176,8 @@ public sealed class WebDatasetSource : IPairSource
                 ( > 0, > 0) =>
                     $"{_images} images and {_texts} texts have different keys; the names of a pair differ only behind the first dot, like 000.jpg and 000.txt",
                 _ when Extensions.Count > 0 =>
-                    $"behind the first dot of a name there is {string.Join(", ", Extensions.Take(5))}; a pair has one of {images} and .txt there",
-                _ => $"all of its {Members} members are left out: {string.Join("; ", LeftOut.Reasons)}",
+                    $"behind the first dot of a name there is {TarShards.InWords(Extensions)}; a pair has one of {images} and .txt there",
+                _ => $"all of its {shards.Members} members are left out: {string.Join("; ", shards.LeftOut.Reasons)}",
             };
             return new($"There is no image-text pair in {source}: {why}.");
         }

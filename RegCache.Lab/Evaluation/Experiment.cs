@@ -50,20 +50,18 @@ public sealed class Experiment : IDisposable
             // Sets are listed before the model is loaded, for that takes longer.
             var validation = options.ValidationImages is { } last ? Open(last, DataVariable.ImageNetValidation) : null;
             var search = options.SearchImages is { } first ? Open(first, DataVariable.TrainSample) : validation;
-            if (validation is not null && search is not null)
-            {
-                search.RequireClasses(validation.ClassNames);
-            }
+            var sameClasses = validation is null ? null : search?.RequireClasses(validation.ClassNames);
 
             validation ??= search;
             _classes = validation?.ClassNames.Count ?? ShapesVocabulary.Classes.Count;
             _classesInWords = validation?.ClassesInWords ?? $"{_classes} classes";
-            _prompts = options.Classifier is null ? Prompts(options.Prompts, validation?.ClassNames) : null;
+            _prompts = options.Classifier is null ? Prompts(options.Prompts, validation) : null;
             ClassNames = _prompts?.ClassNames ?? validation?.ClassNames ?? ShapesVocabulary.Classes;
 
             SetProcess(options);
             (Model, _clip, Backend, Name, Hash, Preprocess, ModelKey, Assumptions) = OpenedModel.Load(options, progress);
             _owned.Add(Model);
+            Assumptions = sameClasses is null ? Assumptions : [.. Assumptions, sameClasses];
             _directory = OpenDirectory();
             Assumptions.ToList().ForEach(Progress.Message);
             Search = search is null
@@ -272,14 +270,19 @@ public sealed class Experiment : IDisposable
         torch.manual_seed(options.Seed);
     }
 
-    private static PromptSet Prompts(string? path, IReadOnlyList<string>? folders) =>
-        path is not null ? Named(PromptSet.Load(path), folders)
-        : folders is not null ? new() { ClassNames = folders }
-        : new() { ClassNames = ShapesVocabulary.Classes, Templates = ShapesVocabulary.Templates };
+    private static PromptSet Prompts(string? path, ImageSet? set)
+    {
+        var names = set?.ClassNames ?? ShapesVocabulary.Classes;
+        var templates = set is null ? ShapesVocabulary.Templates : set.Templates.Count > 0 ? set.Templates : PromptSet.DefaultTemplates;
+        if (path is null)
+        {
+            return new() { ClassNames = names, Templates = templates };
+        }
 
-    // A file may hold templates alone.
-    private static PromptSet Named(PromptSet prompts, IReadOnlyList<string>? folders) =>
-        prompts.ClassNames.Count > 0 ? prompts : prompts with { ClassNames = folders ?? ShapesVocabulary.Classes };
+        // A file may hold templates alone.
+        var prompts = PromptSet.Load(path);
+        return prompts.ClassNames.Count > 0 ? prompts : prompts with { ClassNames = names };
+    }
 
     // A lesson's parameters are never null.
     private static string? Given(string? text) => string.IsNullOrEmpty(text) ? null : text;
@@ -296,7 +299,7 @@ public sealed class Experiment : IDisposable
 
     private ImageSet Open(string address, DataVariable variable, bool needsLabels = true)
     {
-        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation));
+        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation) { Progress = Progress });
         _owned.Add(set);
         return set;
     }
@@ -351,9 +354,9 @@ public sealed class Experiment : IDisposable
         var text = clip.Model.Text
             ?? throw new UserException("The model has no text tower to embed class names with; give a ready classifier (--classifier FILE).");
         var tokenizer = clip.RequireTokenizer();
-        if (Options.Prompts is null && _sources.Values.Any(source => source.IsOfFolders))
+        if (Options.Prompts is null && _sources.Values.Select(source => source.ClassesCalledAfter).FirstOrDefault(after => after is not null) is { } things)
         {
-            Progress.Message("Classes are named after their folders (--prompts FILE gives names and templates).");
+            Progress.Message($"Classes are named after {things} (--prompts FILE gives names and templates).");
         }
 
         using var progress = Progress.Start("zero-shot classifier", prompts.ClassNames.Count, "classes");

@@ -200,6 +200,7 @@ public sealed class ShapesImages : ImageSet, IPairSource
         if (set.Samples.All(sample => sample.Label >= 0))
         {
             ClassNames = ShapesVocabulary.Classes;
+            Templates = ShapesVocabulary.Templates;
             Labels = [.. set.Samples.Select(sample => sample.Label)];
         }
     }

@@ -25,7 +25,11 @@ internal sealed unsafe class MappedFile : IDisposable
 
     public long Length { get; }
 
-    public static MappedFile Open(string path)
+    /// <summary>Maps a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="what">What it is, for messages.</param>
+    /// <exception cref="UserException">It is missing, empty, a pipe, or cannot be read.</exception>
+    public static MappedFile Open(string path, string what = "weight file")
     {
         FileStream? stream = null;
         MemoryMappedFile? file = null;
@@ -34,7 +38,7 @@ internal sealed unsafe class MappedFile : IDisposable
             stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
             if (!stream.CanSeek)
             {
-                throw new UserException($"{path} is a pipe, and weights must lie in a file; write them to one and name it.");
+                throw new UserException($"{path} is a pipe, and a {what} must lie on a disk; write it to one and name it.");
             }
 
             var length = stream.Length;
@@ -53,7 +57,7 @@ internal sealed unsafe class MappedFile : IDisposable
         }
         catch (Exception exception) when (FileErrors.IsFileError(exception))
         {
-            throw FileErrors.ToUserException(exception, $"The weight file {path} cannot be opened");
+            throw FileErrors.ToUserException(exception, $"The {what} {path} cannot be opened");
         }
         finally
         {

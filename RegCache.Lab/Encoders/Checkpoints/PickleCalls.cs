@@ -43,7 +43,7 @@ internal static class PickleCalls
         ("torch.jit._pickle build_intlist" or "torch.jit._pickle build_doublelist", [List<object?> items]) => items,
         ("torch.jit._pickle build_boollist" or "torch.jit._pickle build_tensorlist", [List<object?> items]) => items,
         ("torch.jit._pickle restore_type_tag", [var value, _]) => value,
-        _ => new PythonObject(function.ToString()),
+        _ => new PythonObject(function.ToString()) { Arguments = arguments },
     };
 
     private static WeightEntry Tensor(PickledStorage storage, ScalarType? elementType, object? offset, object? size, object? stride, string path)

@@ -18,12 +18,23 @@ internal sealed class PythonObject(string type)
 {
     public string Type => type;
 
+    /// <summary>What the function that would make the object would be called with.</summary>
+    public object?[] Arguments { get; init; } = [];
+
+    /// <summary>What the object would be given to restore itself from; its attributes, where it is a dict, are <see cref="Attributes"/>, too.</summary>
+    public object? State { get; set; }
+
     public PythonDict Attributes { get; } = [];
 }
 
+/// <summary>A string or bytes value of more than 64 KB, which is not copied out of its pickle.</summary>
+/// <param name="Start">The first byte, counted from the start of the pickle.</param>
+/// <param name="Length">Bytes.</param>
+internal sealed record PickledBytes(int Start, int Length);
+
 /// <summary>
 /// A dict of a checkpoint's plain Python values. Values are null, bool, long, <see cref="BigInteger"/>,
-/// double, string, byte[], lists (<see cref="List{T}"/> of object), tuples (object[]), dicts,
+/// double, string, byte[], <see cref="PickledBytes"/>, lists (<see cref="List{T}"/> of object), tuples (object[]), dicts,
 /// <see cref="WeightEntry"/> tensors, <see cref="PythonGlobal"/> names and <see cref="PythonObject"/> attribute holders. Keys are
 /// mostly strings, numbers, truth values or None (<see cref="DBNull"/> stands for it), but may be any of these: some optimizers keep
 /// their state under the tensors themselves. Tensors, tuples and objects are equal as keys only to themselves.

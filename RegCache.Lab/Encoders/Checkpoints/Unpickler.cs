@@ -7,6 +7,8 @@ namespace RegCache.Lab.Encoders.Checkpoints;
 /// </summary>
 internal ref struct Unpickler
 {
+    // Longer contents stay where they are.
+    private const ulong MostBytesCopied = 1 << 16;
     private const long MinimumCopyLimit = 1 << 20;
     private const long CopiesPerByte = 16;
 
@@ -64,11 +66,11 @@ internal ref struct Unpickler
             case PickleOpcode.BinUnicode: Push(_input.Text(_input.UInt32())); break;
             case PickleOpcode.ShortBinUnicode: Push(_input.Text(_input.Byte())); break;
             case PickleOpcode.BinUnicode8: Push(_input.Text(_input.UInt64())); break;
-            case PickleOpcode.BinString: Push(_input.Latin1(_input.UInt32())); break;
+            case PickleOpcode.BinString: PushLatin1(_input.UInt32()); break;
             case PickleOpcode.ShortBinString: Push(_input.Latin1(_input.Byte())); break;
-            case PickleOpcode.BinBytes: Push(_input.Bytes(_input.UInt32()).ToArray()); break;
-            case PickleOpcode.ShortBinBytes: Push(_input.Bytes(_input.Byte()).ToArray()); break;
-            case PickleOpcode.BinBytes8 or PickleOpcode.ByteArray8: Push(_input.Bytes(_input.UInt64()).ToArray()); break;
+            case PickleOpcode.BinBytes: PushBytes(_input.UInt32()); break;
+            case PickleOpcode.ShortBinBytes: PushBytes(_input.Byte()); break;
+            case PickleOpcode.BinBytes8 or PickleOpcode.ByteArray8: PushBytes(_input.UInt64()); break;
             case PickleOpcode.Mark: _marks.Push(_stack.Count); break;
             case PickleOpcode.Pop: PopOrUnmark(); break;
             case PickleOpcode.PopMark: PopToMark(); break;
@@ -97,11 +99,21 @@ internal ref struct Unpickler
             case PickleOpcode.NewObj: NewObject(keywords: false); break;
             case PickleOpcode.NewObjEx: NewObject(keywords: true); break;
             case PickleOpcode.Build: Build(); break;
-            default: throw _input.Damaged($"there is an instruction 0x{(byte)opcode:x2} that weight files do not use");
+            default: throw _input.Damaged($"there is an instruction 0x{(byte)opcode:x2} which this kit does not know");
         }
     }
 
     private readonly void Push(object? value) => _stack.Add(value);
+
+    private void PushBytes(ulong length) => Push(length > MostBytesCopied ? Range(length) : _input.Bytes(length).ToArray());
+
+    private void PushLatin1(ulong length) => Push(length > MostBytesCopied ? Range(length) : _input.Latin1(length));
+
+    private PickledBytes Range(ulong length)
+    {
+        var start = _input.Position;
+        return new(start, _input.Bytes(length).Length);
+    }
 
     private readonly object? Peek() => _stack.Count > Floor() ? _stack[^1] : throw Underflow();
 
@@ -252,6 +264,7 @@ internal ref struct Unpickler
 
             // A state is a dict of attributes, alone or in a tuple with one of slots, or means something to its class alone.
             case PythonObject target:
+                target.State = state;
                 foreach (var (key, value) in (state as object?[] ?? [state]).OfType<PythonDict>().SelectMany(attributes => attributes))
                 {
                     target.Attributes[key] = value;
