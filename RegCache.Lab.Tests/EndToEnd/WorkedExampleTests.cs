@@ -17,7 +17,7 @@ namespace RegCache.Lab.Tests.EndToEnd;
 public sealed partial class WorkedExampleTests : IDisposable
 {
     private const int LeastLines = 20;
-    private const int MostLines = 50;
+    private const int MostLines = 65;
 
     // What the library's files have without writing it: the implicit and the global usings.
     private static readonly string _usings = string.Concat(
@@ -97,33 +97,40 @@ public sealed partial class WorkedExampleTests : IDisposable
     }
 
     [Fact]
-    public void TheDatasetReadsImagesAndLabels()
+    public void TheFormatReadsImagesAndLabels()
     {
         using var folder = new TemporaryFolder();
-        byte[] Record(byte label, byte red, byte green, byte blue) =>
-            [label, .. new[] { red, green, blue }.SelectMany(value => Enumerable.Repeat(value, 32 * 32))];
-        File.WriteAllBytes(folder["test_batch.bin"], [.. Record(3, 255, 0, 51), .. Record(0, 0, 102, 0), .. Record(1, 0, 0, 255)]);
+        var (path, labels) = (folder["t10k-images-idx3-ubyte"], folder["t10k-labels-idx1-ubyte"]);
+        byte[] Image(params byte[] greys) => [.. greys.SelectMany(grey => Enumerable.Repeat(grey, 4 * 4))];
+        File.WriteAllBytes(path, [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 4, .. Image(255, 0, 51)]);
+        File.WriteAllBytes(labels, [0, 0, 8, 1, 0, 0, 0, 3, 3, 0, 1]);
+        var format = (ImageSetFormat)Entry("IdxImages");
+        Assert.True(format.Recognises(path));
+        Assert.False(format.Recognises(labels));
+        using var set = format.Open(new() { Path = path });
+        Assert.Equal(["0", "1", "2", "3"], set.ClassNames);
+        Assert.Equal($"{path}: 3 images in 4 classes (without images: 2).", set.Inventory.ToString());
+
         var (height, width) = Tower.Config.ImageSize;
-        var preprocess = new PreprocessOptions(height, width) { Mean = RgbValues.All(0), StandardDeviation = RgbValues.All(1) };
-        var images = (IImageSource)Activator.CreateInstance(Example("CifarImageSource"), folder["test_batch.bin"], preprocess)!;
-
-        Assert.Equal(3, images.Count);
+        var images = new ImageSetSource(set, new(new(height, width) { Mean = RgbValues.All(0), StandardDeviation = RgbValues.All(1) }));
         Assert.Equal([3, 0, 1], images.Labels);
-        var read = images.Read([1, 0]);
+        var read = images.Read([2, 0]);
         Assert.Equal([2, 3, height, width], read.shape);
-        Assert.Equal([0, 0.4, 0], Colors(read[0]));
-        Assert.Equal([1, 0, 0.2], Colors(read[1]));
-        Assert.Equal([2, 1], images.ReadBatches(2).Select(batch => batch.Count));
-        Assert.Equal([2], images.ReadBatches(2, firstBatch: 1).Single().Indices);
-
+        Assert.Equal(0, (read[0] - 0.2).abs().max().item<float>(), 1e-6);
+        Assert.Equal(0, (read[1] - 1).abs().max().item<float>(), 1e-6);
         using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(torch.randn(5, 12)).t().contiguous());
         Assert.Equal(3, PlanEvaluation.Run(Tower, classifier, images, new([Plain]), new("example", 2)).Single().Images);
 
-        static IEnumerable<double> Colors(Tensor image)
-        {
-            Assert.Equal(0, (image.amax([1, 2]) - image.amin([1, 2])).abs().max().item<float>(), 1e-6);
-            return image.mean([1, 2]).data<float>().ToArray().Select(value => Math.Round(value, 5));
-        }
+        // What is broken is named.
+        Assert.EndsWith("image 2", set.Name(2), StringComparison.Ordinal);
+        File.WriteAllBytes(labels, [0, 0, 8, 1, 0, 0, 0, 2, 3, 0]);
+        Assert.Contains("is not 2 images of 4 x 4 pixels", Refusal(), StringComparison.Ordinal);
+        File.WriteAllBytes(labels, [0, 0, 8]);
+        Assert.Contains("cut off in its header", Refusal(), StringComparison.Ordinal);
+        File.Delete(labels);
+        Assert.Contains("labels-idx1-ubyte cannot be read", Refusal(), StringComparison.Ordinal);
+
+        string Refusal() => Assert.Throws<UserException>(() => format.Open(new() { Path = path })).Message;
     }
 
     public void Dispose()

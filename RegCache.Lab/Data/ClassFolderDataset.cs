@@ -36,6 +36,15 @@ public sealed class ClassFolderDataset : ImageSet
                 : [$"{InWords(empty.Count, ClassNoun)} of {root} without images: {Some(empty)}. A class keeps its label; a folder that is no class shifts all labels behind it, so move it away."]);
     }
 
+    /// <summary>The entry in the list of formats.</summary>
+    public static ImageSetFormat Entry { get; } = new(
+        "folders",
+        "one folder of images a class, as ImageNet lies on disk; or all images in one folder with a table of their labels in it or beside it",
+        _ => false,
+        request => request.Split is { } split ? throw new UserException($"Class folders have no split '{split}': name the folder of the split.")
+            : !request.NeedsLabels ? Open(request.Path, request.Variable)
+            : (ImageSet?)LabelledFolder.OpenFlat(request) ?? OpenClasses(request.Path, request.Variable));
+
     /// <summary>The folder.</summary>
     public string Root { get; }
 

@@ -13,11 +13,11 @@ public static class ImageSetFormats
     /// <summary>All formats. A path that none recognises is taken for class folders.</summary>
     public static OpenList<ImageSetFormat> All { get; } = new(
         "format of images",
-        ShapesImageFormat.Entry,
+        ShapesImages.Entry,
         CifarImages.Entry,
         LabelledShards.Entry,
         LabelledFolder.Entry,
-        ClassFolderImageFormat.Entry);
+        ClassFolderDataset.Entry);
 
     /// <summary>How a set is named, for help texts.</summary>
     public static string AddressHelp => $"a path, FORMAT:PATH or FORMAT@SPLIT:PATH with a format of {string.Join(", ", All.Names)}";
@@ -33,7 +33,7 @@ public static class ImageSetFormats
     public static ImageSet Open(string address, ImageSetRequest request)
     {
         var (format, split, path) = Split(address);
-        format ??= Recognise(address) ?? ClassFolderImageFormat.Entry;
+        format ??= Recognise(address) ?? ClassFolderDataset.Entry;
         var set = format.Open(request with { Path = path, Split = split });
         if (request.NeedsLabels && set.Labels.Count == 0)
         {
@@ -87,33 +87,4 @@ public sealed record ImageSetRequest(DataVariable? Variable = null, bool NeedsLa
 
     /// <summary>The part of the set; null: the format's usual one.</summary>
     public string? Split { get; init; }
-}
-
-/// <summary>Class folders as a format.</summary>
-public static class ClassFolderImageFormat
-{
-    /// <summary>The entry in the list of formats.</summary>
-    public static ImageSetFormat Entry { get; } = new(
-        "folders",
-        "one folder of images a class, as ImageNet lies on disk; or all images in one folder with a table of their labels in it or beside it",
-        _ => false,
-        request => request.Split is { } split
-            ? throw new UserException($"Class folders have no split '{split}': name the folder of the split.")
-            : request.NeedsLabels ? LabelledFolder.OpenFlat(request) ?? (ImageSet)ClassFolderDataset.OpenClasses(request.Path, request.Variable)
-            : ClassFolderDataset.Open(request.Path, request.Variable));
-}
-
-/// <summary>The generated pictures as a format; behind the colon there may be how many.</summary>
-public static class ShapesImageFormat
-{
-    /// <summary>The entry in the list of formats.</summary>
-    public static ImageSetFormat Entry { get; } = new("shapes", "generated pictures of coloured shapes, with captions", _ => false, Open);
-
-    private static ShapesImages Open(ImageSetRequest request)
-    {
-        var names = Enum.GetNames<ShapesSplit>().Select(name => name.ToLowerInvariant()).ToList();
-        var split = (ShapesSplit)(names.IndexOf(request.Split ?? "test") is >= 0 and var index ? index : throw Entry.NoSplit(request.Split!, names));
-        var count = request.Path.Length == 0 ? ShapesSet.DefaultCount(split) : MethodOption.ParseNumber("The number of generated pictures behind `shapes:`", request.Path, 1, 10_000_000);
-        return new(ShapesSet.Generate(split, count, cancellation: request.Cancellation));
-    }
 }

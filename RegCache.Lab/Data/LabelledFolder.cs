@@ -108,7 +108,7 @@ public sealed class LabelledFolder : ImageSet
     {
         if (request.Split is { } split)
         {
-            throw Entry.NoSplit(split, ["none, for the folder is the split"]);
+            throw new UserException($"A folder with a table of labels has no split '{split}': name the folder of the split.");
         }
 
         var (folder, table) = request.Path.Split("::", 2) switch

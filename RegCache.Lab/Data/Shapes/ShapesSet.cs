@@ -205,6 +205,9 @@ public sealed class ShapesImages : ImageSet, IPairSource
         }
     }
 
+    /// <summary>The entry in the list of formats; behind the colon there may be how many pictures.</summary>
+    public static ImageSetFormat Entry { get; } = new("shapes", "generated pictures of coloured shapes, with captions", _ => false, Open);
+
     /// <inheritdoc />
     public override int Count => _set.Count;
 
@@ -229,4 +232,12 @@ public sealed class ShapesImages : ImageSet, IPairSource
 
     /// <inheritdoc />
     public override string ComputeFingerprint(bool skipUnreadable = false, CancellationToken cancellation = default) => Fingerprint;
+
+    private static ShapesImages Open(ImageSetRequest request)
+    {
+        var names = Enum.GetNames<ShapesSplit>().Select(name => name.ToLowerInvariant()).ToList();
+        var split = (ShapesSplit)(names.IndexOf(request.Split ?? "test") is >= 0 and var index ? index : throw Entry.NoSplit(request.Split!, names));
+        var count = request.Path.Length == 0 ? ShapesSet.DefaultCount(split) : MethodOption.ParseNumber("The number of generated pictures behind `shapes:`", request.Path, 1, 10_000_000);
+        return new(ShapesSet.Generate(split, count, cancellation: request.Cancellation));
+    }
 }
