@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
@@ -72,31 +73,50 @@ internal sealed class TarShards(CancellationToken cancellation = default) : IDis
     public byte[] Read(TarPart part, string name)
     {
         var content = new byte[part.Length];
-        try
-        {
-            for (var done = 0; done < content.Length;)
-            {
-                var read = RandomAccess.Read(_files[part.Shard].SafeFileHandle, content.AsSpan(done), part.Offset + done);
-                done += read > 0 ? read : throw new UserException($"{name} is cut off: its shard became shorter while it was used.");
-            }
-
-            return content;
-        }
-        catch (Exception exception) when (FileErrors.IsFileError(exception))
-        {
-            throw FileErrors.ToUserException(exception, $"{name} cannot be read");
-        }
+        Read(part, name, content);
+        return content;
     }
 
-    /// <summary>Decodes an image member; the caller disposes it.</summary>
+    /// <summary>Decodes an image member; the caller disposes it. May be called from several threads.</summary>
+    /// <param name="part">Where it lies.</param>
+    /// <param name="name">What messages call it.</param>
     /// <exception cref="UserException">It cannot be read or decoded.</exception>
-    public DecodedImage Decode(TarPart part, string name) => ImageDecoder.Decode(Read(part, name), name);
+    public DecodedImage Decode(TarPart part, string name)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(part.Length);
+        try
+        {
+            var content = buffer.AsSpan(0, part.Length);
+            Read(part, name, content);
+            return ImageDecoder.Decode(content, name);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
 
     /// <inheritdoc />
     public void Dispose()
     {
         _files.ForEach(file => file.Dispose());
         _hash.Dispose();
+    }
+
+    private void Read(TarPart part, string name, Span<byte> content)
+    {
+        try
+        {
+            for (var done = 0; done < content.Length;)
+            {
+                var read = RandomAccess.Read(_files[part.Shard].SafeFileHandle, content[done..], part.Offset + done);
+                done += read > 0 ? read : throw new UserException($"{name} is cut off: its shard became shorter while it was used.");
+            }
+        }
+        catch (Exception exception) when (FileErrors.IsFileError(exception))
+        {
+            throw FileErrors.ToUserException(exception, $"{name} cannot be read");
+        }
     }
 
     private FileStream? Open(string path)
