@@ -48,7 +48,7 @@ internal sealed class ModelOptions
 
     private readonly Option<string?> _prompts = new("--prompts")
     {
-        Description = "JSON file of class names and prompt templates, for models with a text tower. [default: class folder names, \"a photo of a {}.\"]",
+        Description = "JSON file of class names and prompt templates, for models with a text tower. [default: the set's names and templates; names of class folders, \"a photo of a {}.\"]",
         HelpName = "FILE",
     };
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
 using CsvHelper;
@@ -151,4 +152,145 @@ internal static partial class LabelTable
 
     [GeneratedRegex("^[0-9]+$")]
     private static partial Regex GroundTruth();
+}
+
+/// <summary>
+/// Gives the images of a folder the labels of a table, row by row. The words that stand for labels are numbered as they come; what they
+/// mean is decided when all are known.
+/// </summary>
+/// <param name="table">The table, for messages.</param>
+/// <param name="images">Names in the folder, sorted by character code.</param>
+/// <param name="root">The folder, for messages.</param>
+/// <param name="leftOut">Counts labels without an image.</param>
+internal sealed class Labelling(string table, List<string> images, string root, LeftOutCounter leftOut)
+{
+    private const int MostClasses = 1_000_000;
+    private const int LongSet = 1000;
+
+    private readonly int[] _words = Filled(images.Count);
+    private readonly OrderedDictionary<string, int> _rowOfWord = [];
+    private int _rows;
+    private bool _countsRows = true;
+
+    /// <summary>The table.</summary>
+    public string Table => table;
+
+    /// <summary>Images with a label.</summary>
+    public int Found { get; private set; }
+
+    /// <summary>Labels without an image.</summary>
+    public int Missing { get; private set; }
+
+    /// <summary>The first image that the table has and the folder has not.</summary>
+    public string? FirstMissing { get; private set; }
+
+    /// <summary>Takes a row.</summary>
+    /// <exception cref="UserException">Its image has a label already, or may be one of several.</exception>
+    public void Add(LabelRow row)
+    {
+        _rows++;
+        _countsRows &= row.Label == $"{row.Number}";
+        _rowOfWord.TryAdd(row.Label, row.Number);
+        var word = _rowOfWord.IndexOf(row.Label);
+        if (Find(row) is not { } image)
+        {
+            Missing++;
+            FirstMissing ??= row.Image;
+            leftOut.Add("labels of images that are not there", row.Image);
+            return;
+        }
+
+        if (_words[image] >= 0)
+        {
+            throw new UserException($"The table {table} labels {row.Image} again in row {row.Number}: remove one of the rows.");
+        }
+
+        _words[image] = word;
+        Found++;
+    }
+
+    /// <summary>The label of every image, -1 for those without one, and the names of the classes.</summary>
+    /// <param name="classes">The list of classes; null: the labels that occur are the classes.</param>
+    /// <exception cref="UserException">No image has a label, a label is no class, or labels only count the rows.</exception>
+    public (int[] Labels, IReadOnlyList<string> Names) Finish(ClassNameFile? classes)
+    {
+        if (Found == 0)
+        {
+            throw new UserException(_rows == 0
+                ? $"The table {table} is empty: name a table of labels."
+                : $"None of the {_rows} images that {table} labels is in {root} ({FirstMissing} is not, {(images.Count > 0 ? $"{images[0]} is" : "nor is another")}): name the folder that belongs to the table.");
+        }
+
+        // The lists of the development kit number their lines.
+        if (_countsRows && _rows > LongSet)
+        {
+            throw new UserException($"The table {table} gives every image the number of its row, which is no class: name a table of labels.");
+        }
+
+        var (numbers, names) = _rowOfWord.Keys.All(word => int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            ? ByNumber(classes)
+            : ByName(classes);
+        return ([.. _words.Select(word => word < 0 ? -1 : numbers[word])], names);
+    }
+
+    private static int[] Filled(int count)
+    {
+        var words = new int[count];
+        Array.Fill(words, -1);
+        return words;
+    }
+
+    private (int[] Numbers, IReadOnlyList<string> Names) ByNumber(ClassNameFile? classes)
+    {
+        int[] numbers = [.. _rowOfWord.Keys.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+        var count = classes?.Names.Count ?? MostClasses;
+        if (Array.FindIndex(numbers, number => number >= count) is >= 0 and var wrong)
+        {
+            throw new UserException(
+                $"The table {table} has the label {numbers[wrong]} in row {_rowOfWord.GetAt(wrong).Value}, but classes are numbered from 0 to {count - 1}" +
+                $"{(classes is null ? "" : $" ({classes.Path})")}: correct the label or the list of classes{(numbers[wrong] == count ? ", or count from 0" : "")}.");
+        }
+
+        return (numbers, classes?.Names ?? ClassNaming.Numbers(numbers.Max() + 1));
+    }
+
+    private (int[] Numbers, IReadOnlyList<string> Names) ByName(ClassNameFile? classes)
+    {
+        IReadOnlyList<string> names = classes?.Names ?? [.. _rowOfWord.Keys.Order(StringComparer.Ordinal)];
+        var number = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach (var (label, name) in names.Index())
+        {
+            number.TryAdd(name, label);
+        }
+
+        return _rowOfWord.FirstOrDefault(word => !number.ContainsKey(word.Key)) is { Key: { } unknown, Value: var row }
+            ? throw new UserException($"The table {table} has the label '{unknown}' in row {row}, which {classes!.Path} does not list: correct the label or the list of classes.")
+            : ([.. _rowOfWord.Keys.Select(word => number[word])], names);
+    }
+
+    // The names in the folder are sorted, so that no second list of them is needed.
+    private int? Find(LabelRow row)
+    {
+        var name = row.Image[(row.Image.LastIndexOfAny(['/', '\\']) + 1)..];
+        if (images.BinarySearch(name, StringComparer.Ordinal) is >= 0 and var exact)
+        {
+            return exact;
+        }
+
+        var stem = $"{name}.";
+        int? found = null;
+        for (var next = ~images.BinarySearch(stem, StringComparer.Ordinal);
+            next >= 0 && next < images.Count && images[next].StartsWith(stem, StringComparison.Ordinal);
+            next++)
+        {
+            if (images[next].LastIndexOf('.') == name.Length)
+            {
+                found = found is null
+                    ? next
+                    : throw new UserException($"The table {table} has {row.Image} in row {row.Number}, which may be {images[found.Value]} or {images[next]}: add the extension.");
+            }
+        }
+
+        return found;
+    }
 }
