@@ -20,7 +20,7 @@ public sealed class LabelledShardsTests : IDisposable
         Assert.Equal([2, 0, 1, 2], set.Labels);
         Assert.Equal(["tench", "goldfish", "great white shark"], set.ClassNames);
         Assert.Null(set.ClassesCalledAfter);
-        Assert.Equal(_scratch.Path("a-1.tar/folder/2.png"), set.Name(2));
+        Assert.Equal($"{_scratch.Path("a-1.tar")}/folder/2.png", set.Name(2));
         Assert.Empty(set.Inventory.Warnings);
         Assert.Equal("4 images in 3 classes", set.Inventory.Found);
         for (var index = 0; index < set.Count; index++)

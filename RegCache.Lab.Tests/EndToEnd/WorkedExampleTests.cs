@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
@@ -105,6 +106,11 @@ public sealed partial class WorkedExampleTests : IDisposable
         File.WriteAllBytes(path, [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 4, .. Image(255, 0, 51)]);
         File.WriteAllBytes(labels, [0, 0, 8, 1, 0, 0, 0, 3, 3, 0, 1]);
         var format = (ImageSetFormat)Entry("IdxImages");
+        var text = File.ReadAllText(Path.Combine(Goldens.RepositoryRoot, "docs", "architecture.md"));
+        using var manifest = JsonDocument.Parse(text[(text.LastIndexOf("```json", StringComparison.Ordinal) + 7)..text.LastIndexOf("```", StringComparison.Ordinal)]);
+        var split = manifest.RootElement.GetProperty("splits")[0];
+        Assert.Equal(format.Name, split.GetProperty("reader").GetString());
+        Assert.True(format.Recognises(split.GetProperty("path").GetString()!));
         Assert.True(format.Recognises(path));
         Assert.False(format.Recognises(labels));
         using var set = format.Open(new() { Path = path });

@@ -47,9 +47,12 @@ internal sealed record ClassNameFile(string Path, IReadOnlyList<string> Names)
                     .Where(known => File.Exists(known.Path))
                     .Select(known => new ClassNameFile(known.Path, known.Read(known.Path))),
             ];
-            if (found.FirstOrDefault(other => !Agree(other.Names, found[0].Names)) is { } other)
+            foreach (var (number, file) in found.Index())
             {
-                throw new UserException($"{found[0].Path} and {other.Path} name the classes differently: keep the one that belongs to the labels.");
+                if (found[..number].FirstOrDefault(other => !Agree(other.Names, file.Names)) is { } other)
+                {
+                    throw new UserException($"{other.Path} and {file.Path} name the classes differently: keep the one that belongs to the labels.");
+                }
             }
 
             if (found.Length > 0)
