@@ -6,16 +6,23 @@ namespace RegCache.Lab.Data.Images.Decoding;
 /// <summary>Decodes JPEG to the bytes that Pillow gets from the same libjpeg-turbo.</summary>
 internal static class JpegDecoder
 {
-    private const byte EndOfImage = 0xD9;
+    private const byte EndOfImage = 0xD9, StartOfScan = 0xDA;
+
+    // Huffman codes have at least one bit, and there is one for every 8x8 block of one channel, which at worst is sampled at half
+    // the width and height: a whole file is never smaller than this. With arithmetic coding there is no such bound.
+    private const int MostPixelsPerByte = 8 * 64 * 4;
 
     /// <summary>Decodes with the system's library or, where it is null, with the copy inside SkiaSharp.</summary>
+    /// <param name="library">The system's library.</param>
+    /// <param name="file">The whole file.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="options">Which files are taken.</param>
     /// <exception cref="UserException">The file is truncated, damaged or too large.</exception>
-    public static DecodedImage Decode(TurboJpeg? library, ReadOnlySpan<byte> file, string name)
+    public static DecodedImage Decode(TurboJpeg? library, ReadOnlySpan<byte> file, string name, DecodingOptions options)
     {
         if (library is null)
         {
-            // Skia does not look for the end of the image; Pillow refuses files without it.
-            return IsTruncated(file) ? throw DecodingError.Truncated(name, "JPEG") : SkiaDecoder.Decode(file, name, "JPEG");
+            return DecodeWithSkia(file, name, options);
         }
 
         if (!library.ReadHeader(file, out var width, out var height, out var space, out var error))
@@ -28,12 +35,12 @@ internal static class JpegDecoder
             throw DecodingError.Unsupported(name, "a JPEG colour space that is neither grey, RGB, YCbCr, CMYK nor YCCK");
         }
 
-        DecodingError.CheckSize(name, width, height);
+        CheckSize(file, name, width, height, options);
         var cmyk = space is TurboJpeg.SpaceCmyk or TurboJpeg.SpaceYcck;
         var image = DecodedImage.Rent(name, width, height, cmyk ? PixelLayout.Cmyk : PixelLayout.Rgb, null);
         try
         {
-            Decompress(library, file, name, image);
+            Decompress(library, file, name, image, options);
             if (cmyk)
             {
                 // By Adobe's convention inks are stored inverted; Pillow takes it as given.
@@ -49,7 +56,35 @@ internal static class JpegDecoder
         }
     }
 
-    private static void Decompress(TurboJpeg library, ReadOnlySpan<byte> file, string name, DecodedImage image)
+    private static DecodedImage DecodeWithSkia(ReadOnlySpan<byte> file, string name, DecodingOptions options)
+    {
+        // Skia does not look for the end of the image; Pillow refuses files without it.
+        if (!IsTruncated(file))
+        {
+            return SkiaDecoder.Decode(file, name, "JPEG", options);
+        }
+
+        if (!options.TruncatedImages)
+        {
+            throw DecodingError.Truncated(name, "JPEG");
+        }
+
+        // Like Pillow: at an end mark libjpeg makes do with what there was, at the end of the file Skia makes the rest black.
+        var image = SkiaDecoder.Decode([.. file, 0xFF, EndOfImage], name, "JPEG", options);
+        image.IsTruncated = true;
+        return image;
+    }
+
+    private static void CheckSize(ReadOnlySpan<byte> file, string name, int width, int height, DecodingOptions options)
+    {
+        DecodingError.CheckSize(name, width, height, options);
+        if ((long)width * height / MostPixelsPerByte > file.Length && !IsArithmetic(file))
+        {
+            throw DecodingError.Damaged(name, "JPEG", $"it is far too short for {width} x {height} pixels");
+        }
+    }
+
+    private static void Decompress(TurboJpeg library, ReadOnlySpan<byte> file, string name, DecodedImage image, DecodingOptions options)
     {
         var format = image.Layout == PixelLayout.Cmyk ? TurboJpeg.FormatCmyk : TurboJpeg.FormatRgb;
         switch (library.Decompress(file, image.Writable, image.Width, image.Height, format, out var error))
@@ -59,7 +94,8 @@ internal static class JpegDecoder
 
             // Like Pillow: odd but complete data are decoded as they are, incomplete data are refused.
             case TurboJpeg.Outcome.Warning when IsTruncated(file):
-                throw Unusable(file, name, error);
+                image.IsTruncated = options.TruncatedImages ? true : throw Unusable(file, name, error);
+                break;
         }
     }
 
@@ -91,6 +127,22 @@ internal static class JpegDecoder
         }
 
         return true;
+    }
+
+    private static bool IsArithmetic(ReadOnlySpan<byte> jpeg)
+    {
+        var position = 2;
+        while (NextMarker(jpeg, ref position, out var marker) && marker != StartOfScan)
+        {
+            if (marker is >= 0xC9 and <= 0xCB)
+            {
+                return true;
+            }
+
+            SkipSegment(jpeg, ref position, marker);
+        }
+
+        return false;
     }
 
     /// <summary>Moves behind the next marker, over the entropy-coded data and fill bytes in front of it.</summary>
