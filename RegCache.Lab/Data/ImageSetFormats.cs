@@ -1,3 +1,4 @@
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
 
@@ -29,6 +30,7 @@ public static class ImageSetFormats
         var (format, split, path) = Split(address);
         format ??= Recognise(address) ?? ClassFolderImageFormat.Entry;
         var set = format.Open(request with { Path = path, Split = split });
+        set.Decoding = request.Decoding;
         if (request.NeedsLabels && set.Labels.Count == 0)
         {
             var source = set.Inventory.Source;
@@ -78,6 +80,9 @@ public sealed record ImageSetRequest(DataVariable? Variable = null, bool NeedsLa
 
     /// <summary>The part of the set; null: the format's usual one.</summary>
     public string? Split { get; init; }
+
+    /// <summary>Which image files are taken.</summary>
+    public DecodingOptions Decoding { get; init; } = DecodingOptions.Default;
 }
 
 /// <summary>Class folders as a format.</summary>

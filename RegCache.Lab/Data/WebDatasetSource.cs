@@ -19,12 +19,15 @@ public sealed class WebDatasetSource : IPairSource
 
     private readonly List<FileStream> _shards = [];
     private readonly List<Sample> _samples = [];
+    private readonly DecodingOptions _decoding;
 
     /// <summary>Indexes shards.</summary>
     /// <param name="shards">The shards' paths, in order.</param>
+    /// <param name="decoding">Which image files are taken; null: the defaults.</param>
     /// <exception cref="UserException">A shard is missing, is no tar file, damaged or cut off, or none of them holds a pair.</exception>
-    public WebDatasetSource(IReadOnlyList<string> shards)
+    public WebDatasetSource(IReadOnlyList<string> shards, DecodingOptions? decoding = null)
     {
+        _decoding = decoding ?? DecodingOptions.Default;
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var findings = new Findings();
         try
@@ -48,7 +51,7 @@ public sealed class WebDatasetSource : IPairSource
             throw;
         }
 
-        Fingerprint = Convert.ToHexStringLower(hash.GetHashAndReset());
+        Fingerprint = Convert.ToHexStringLower(hash.GetHashAndReset()) + _decoding.Key;
     }
 
     /// <inheritdoc />
@@ -64,7 +67,7 @@ public sealed class WebDatasetSource : IPairSource
     public string Name(int index) => _samples[index].Name;
 
     /// <inheritdoc />
-    public DecodedImage Load(int index) => ImageDecoder.Decode(Read(index, _samples[index].Image), Name(index));
+    public DecodedImage Load(int index) => ImageDecoder.Decode(Read(index, _samples[index].Image), Name(index), _decoding);
 
     /// <inheritdoc />
     public string Caption(int index)

@@ -296,7 +296,7 @@ public sealed class Experiment : IDisposable
 
     private ImageSet Open(string address, DataVariable variable, bool needsLabels = true)
     {
-        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation));
+        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation) { Decoding = Options.Decoding });
         _owned.Add(set);
         return set;
     }

@@ -108,6 +108,24 @@ public sealed class DecodedImage : IDisposable
         return rgb;
     }
 
+    /// <summary>The same as <see cref="ToRgb"/>, in the same memory where there is room for it; this image is spent.</summary>
+    internal DecodedImage IntoRgb()
+    {
+        switch (Layout)
+        {
+            case PixelLayout.Rgb:
+                return this;
+            case PixelLayout.Rgba or PixelLayout.Cmyk:
+                ColorConversion.ToRgb(Layout, Pixels, [], Writable);
+                return Become(PixelLayout.Rgb);
+            default:
+                using (this)
+                {
+                    return ToRgb();
+                }
+        }
+    }
+
     /// <summary>Gives the memory back.</summary>
     public void Dispose()
     {
