@@ -10,8 +10,7 @@ namespace RegCache.Lab.Tests.Data.Images;
 /// Mutated files by the thousand, in this process: a crash of a native decoder would end the test run. Nothing else runs beside it,
 /// for it watches the memory of the process.
 /// </summary>
-[CollectionDefinition(nameof(ImageFuzzTests), DisableParallelization = true)]
-[Collection(nameof(ImageFuzzTests))]
+[Collection(ProcessWide.Name)]
 public sealed class ImageFuzzTests
 {
     private const int FilesOfAFormat = 7000;
