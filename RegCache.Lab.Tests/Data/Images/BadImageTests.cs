@@ -254,7 +254,7 @@ public sealed class BadImageTests
         var options = Make("Images.ImageReaderOptions");
         options.GetType().GetProperty(nameof(ImageReaderOptions.SkipBadImages))!.SetValue(options, true);
         string[] files = [Path.Combine(PillowCases.Folder, "webp-lossy.webp")];
-        dynamic reader = Make("Images.ImageBatchReader", Make("ImageFileItems", [files]), Make("Images.ImagePreprocessor", Make("Images.PreprocessOptions", 16)), options);
+        dynamic reader = Make("Images.ImageBatchReader", Make("ImageFileItems", [files, null!]), Make("Images.ImagePreprocessor", Make("Images.PreprocessOptions", 16)), options);
         var error = Assert.ThrowsAny<Exception>(() =>
         {
             foreach (var batch in reader.Read(1))

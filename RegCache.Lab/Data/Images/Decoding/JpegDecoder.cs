@@ -20,6 +20,7 @@ internal static class JpegDecoder
     /// <exception cref="UserException">The file is truncated, damaged or too large.</exception>
     public static DecodedImage Decode(TurboJpeg? library, ReadOnlySpan<byte> file, string name, DecodingOptions options)
     {
+        CheckFrame(file, name, options);
         if (library is null)
         {
             return DecodeWithSkia(file, name, options);
@@ -35,7 +36,7 @@ internal static class JpegDecoder
             throw DecodingError.Unsupported(name, "a JPEG colour space that is neither grey, RGB, YCbCr, CMYK nor YCCK");
         }
 
-        CheckSize(file, name, width, height, options);
+        DecodingError.CheckSize(name, width, height, options);
         var cmyk = space is TurboJpeg.SpaceCmyk or TurboJpeg.SpaceYcck;
         var image = DecodedImage.Rent(name, width, height, cmyk ? PixelLayout.Cmyk : PixelLayout.Rgb, null);
         try
@@ -75,12 +76,25 @@ internal static class JpegDecoder
         return image;
     }
 
-    private static void CheckSize(ReadOnlySpan<byte> file, string name, int width, int height, DecodingOptions options)
+    /// <summary>Refuses what the frame's header claims when it is too much, or too much for a file of this length.</summary>
+    private static void CheckFrame(ReadOnlySpan<byte> file, string name, DecodingOptions options)
     {
-        DecodingError.CheckSize(name, width, height, options);
-        if ((long)width * height / MostPixelsPerByte > file.Length && !IsArithmetic(file))
+        var position = 2;
+        while (NextMarker(file, ref position, out var marker) && marker is not (StartOfScan or EndOfImage))
         {
-            throw DecodingError.Damaged(name, "JPEG", $"it is far too short for {width} x {height} pixels");
+            // All markers of this range but three begin a frame; from 0xC9 on its coding is arithmetic.
+            if (marker is >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC) && position + 7 <= file.Length)
+            {
+                long height = BinaryPrimitives.ReadUInt16BigEndian(file[(position + 3)..]);
+                long width = BinaryPrimitives.ReadUInt16BigEndian(file[(position + 5)..]);
+                DecodingError.CheckSize(name, width, height, options);
+                if (marker < 0xC9 && width * height / MostPixelsPerByte > file.Length)
+                {
+                    throw DecodingError.Damaged(name, "JPEG", $"it is far too short for {width} x {height} pixels");
+                }
+            }
+
+            SkipSegment(file, ref position, marker);
         }
     }
 
@@ -127,22 +141,6 @@ internal static class JpegDecoder
         }
 
         return true;
-    }
-
-    private static bool IsArithmetic(ReadOnlySpan<byte> jpeg)
-    {
-        var position = 2;
-        while (NextMarker(jpeg, ref position, out var marker) && marker != StartOfScan)
-        {
-            if (marker is >= 0xC9 and <= 0xCB)
-            {
-                return true;
-            }
-
-            SkipSegment(jpeg, ref position, marker);
-        }
-
-        return false;
     }
 
     /// <summary>Moves behind the next marker, over the entropy-coded data and fill bytes in front of it.</summary>
