@@ -13,16 +13,20 @@ namespace RegCache.Lab.Tests.Data.Images;
 [Collection(ProcessWide.Name)]
 public sealed class ImageFuzzTests
 {
-    private const int FilesOfAFormat = 7000;
     private const long MostMemory = 1L << 30;
     private static readonly TimeSpan _longest = TimeSpan.FromSeconds(20);
 
     [Theory]
-    [InlineData("jpeg-")]
-    [InlineData("png-")]
-    [InlineData("webp-")]
+    [InlineData("jpeg-", 30_000)]
+    [InlineData("png-", 30_000)]
+    [InlineData("webp-", 30_000)]
+    [InlineData("gif-", 5000)]
+    [InlineData("bmp-", 5000)]
+    [InlineData("pbm-", 2000)]
+    [InlineData("pgm-", 2000)]
+    [InlineData("ppm-", 2000)]
     [Trait("Category", "Slow")]
-    public void MutatedFilesGivePixelsOrOneSentence(string format)
+    public void MutatedFilesGivePixelsOrOneSentence(string format, int count)
     {
         byte[][] files =
         [
@@ -32,9 +36,9 @@ public sealed class ImageFuzzTests
         using var memory = new MemoryWatch();
         var (decoded, refused) = (0, 0);
         var problems = new ConcurrentBag<string>();
-        Parallel.For(0, FilesOfAFormat, number =>
+        Parallel.For(0, count, number =>
         {
-            var random = CounterRandom.Of(seed: 14, purpose: format.Length, number);
+            var random = CounterRandom.Of(seed: 14, purpose: 0, number);
             var mutated = Mutation.Of(files, ref random);
             var clock = Stopwatch.StartNew();
             try
@@ -64,8 +68,8 @@ public sealed class ImageFuzzTests
         Assert.Empty(problems);
         Assert.InRange(memory.Most, 0, MostMemory);
         // The mutations are neither all fatal nor all harmless.
-        Assert.InRange(decoded, FilesOfAFormat / 50, FilesOfAFormat);
-        Assert.InRange(refused, FilesOfAFormat / 50, FilesOfAFormat);
+        Assert.InRange(decoded, count / 50, count);
+        Assert.InRange(refused, count / 50, count);
     }
 
     private static DecodedImage Decode(byte[] file, string name, ref CounterRandom random)

@@ -47,10 +47,16 @@ public sealed class PillowTests
         var start = File.ReadAllBytes(PillowCases.PathOf(item)).AsSpan(0, item.GetProperty("settings").GetProperty("kept").GetInt32());
         var options = new DecodingOptions { TruncatedImages = true };
         using var decoded = ImageDecoder.Decode(start, file, options);
-        using var withoutTurbo = JpegDecoder.Decode(null, start, file, options);
         AssertPixels(item, decoded);
-        AssertPixels(item, withoutTurbo);
-        Assert.True(decoded.IsTruncated && withoutTurbo.IsTruncated);
+        Assert.True(decoded.IsTruncated);
+
+        // Skia has a newer libjpeg-turbo, which fills the gaps of these two in another way.
+        using var withoutTurbo = JpegDecoder.Decode(null, start, file, options);
+        Assert.True(withoutTurbo.IsTruncated);
+        if (file is not ("jpeg-420-progressive.jpg" or "jpeg-restarts.jpg"))
+        {
+            AssertPixels(item, withoutTurbo);
+        }
     }
 
     [Fact]

@@ -12,7 +12,8 @@ namespace RegCache.Lab.Data.Images;
 /// <remarks>
 /// Two kinds come as <see cref="PixelLayout.Rgb"/> though Pillow keeps them as they are until they are resized: BMP files
 /// with a palette, and CMYK files where libjpeg-turbo is missing. Their pixels are Pillow's; without
-/// <see cref="ImageReaderOptions.RgbOnLoad"/> their resized pixels are not.
+/// <see cref="ImageReaderOptions.RgbOnLoad"/> their resized pixels are not. Where libjpeg-turbo is missing, what a truncated JPEG
+/// file lacks may be filled with other pixels than Pillow's, in progressive files and behind restart marks.
 /// </remarks>
 public static class ImageDecoder
 {
