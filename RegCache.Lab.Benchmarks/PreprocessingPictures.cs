@@ -7,6 +7,7 @@ internal static unsafe partial class PreprocessingPictures
 {
     private const string Library = "libturbojpeg.so.0";
     private const int Width = 500, Height = 375;
+    private const int SmallestSide = 300, LargestSide = 1200, LargePictures = 16;
     private const int FormatRgb = 0, Subsampling420 = 2, Quality = 92, NoReallocation = 1024;
 
     /// <summary>Writes <paramref name="count"/> different files of 500x375 pixels and returns their paths.</summary>
@@ -20,6 +21,31 @@ internal static unsafe partial class PreprocessingPictures
         }
 
         return files;
+    }
+
+    /// <summary>
+    /// Writes <paramref name="count"/> files of 300 to 1200 pixels a side into ten class folders: windows of a few large pictures,
+    /// because noise takes longer to make than to encode.
+    /// </summary>
+    public static void WriteClasses(string folder, int count)
+    {
+        byte[][] large = [.. Enumerable.Range(0, LargePictures).AsParallel().Select(seed => Picture(LargestSide, LargestSide, new Random(seed)))];
+        Parallel.For(0, count, number =>
+        {
+            var random = CounterRandom.Of(seed: 0, purpose: 0, number);
+            int Draw(int least, int most) => least + random.NextIndex(most - least + 1);
+            var (width, height) = (Draw(SmallestSide, LargestSide), Draw(SmallestSide, LargestSide));
+            var (left, top) = (Draw(0, LargestSide - width), Draw(0, LargestSide - height));
+            var window = new byte[width * height * 3];
+            for (var y = 0; y < height; y++)
+            {
+                large[number % LargePictures].AsSpan(3 * (((top + y) * LargestSide) + left), 3 * width).CopyTo(window.AsSpan(3 * y * width));
+            }
+
+            var path = Path.Combine(folder, $"class-{number % 10}", $"{number:D5}.jpg");
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(path, Encode(window, width, height));
+        });
     }
 
     /// <summary>One JPEG of the given size.</summary>

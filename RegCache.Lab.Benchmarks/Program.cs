@@ -29,6 +29,12 @@ switch (args.FirstOrDefault())
     case "preprocessing":
         PreprocessingBenchmark.Run(Console.Out, Number(1, 128), Number(2, 9));
         return 0;
+    case "folder":
+        FolderBenchmark.Run(Number(1, 2000), Number(2, 5));
+        return 0;
+    case "starve":
+        StarveBenchmark.Run(Number(1, 96), Number(2, 3), Number(3, Environment.ProcessorCount), Number(4, 16));
+        return 0;
     case "merging":
         MergingBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
@@ -45,6 +51,8 @@ switch (args.FirstOrDefault())
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
+            folder [IMAGES] [ROUNDS]              folder of JPEGs of 300 to 1200 pixels to 224, against torchvision with two workers
+            starve [IMAGES] [ROUNDS] [THREADS] [BATCH]  image pipeline and ViT-B/16 alone and together
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;

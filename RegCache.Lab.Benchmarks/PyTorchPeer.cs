@@ -15,13 +15,16 @@ internal sealed class PyTorchPeer : IDisposable
 
     private PyTorchPeer(Process process) => _process = process;
 
-    /// <summary>Starts a script of the folder `pytorch`; null, with the reason on the console, where PyTorch is missing.</summary>
-    public static PyTorchPeer? Start<T>(string script, T settings)
+    /// <summary>Starts a script of the folder `pytorch`; null, with the reason on the console, where its library is missing.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="settings">What it is told, as JSON.</param>
+    /// <param name="library">What it needs, as the console calls it; the module and the Debian package are named after it.</param>
+    public static PyTorchPeer? Start<T>(string script, T settings, string library = "torch")
     {
         var python = Environment.GetEnvironmentVariable("REGCACHE_PYTHON") ?? "/usr/bin/python3";
-        if (!HasTorch(python))
+        if (!Has(python, library))
         {
-            Console.WriteLine($"{python} has no PyTorch: install python3-torch (or name a Python in REGCACHE_PYTHON) to compare with it.");
+            Console.WriteLine($"{python} has no {library}: install python3-{library} (or name a Python in REGCACHE_PYTHON) to compare with it.");
             return null;
         }
 
@@ -72,11 +75,11 @@ internal sealed class PyTorchPeer : IDisposable
         _process.Dispose();
     }
 
-    private static bool HasTorch(string python)
+    private static bool Has(string python, string module)
     {
         try
         {
-            using var probe = Process.Start(new ProcessStartInfo(python, ["-c", "import torch"]) { RedirectStandardError = true })!;
+            using var probe = Process.Start(new ProcessStartInfo(python, ["-c", $"import {module}"]) { RedirectStandardError = true })!;
             probe.WaitForExit();
             return probe.ExitCode == 0;
         }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
@@ -33,6 +34,8 @@ internal sealed class ModelInfoCommand : KitCommand
 
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave unreadable images out, naming them, instead of stopping." };
 
+    private readonly DecodingOption _decoding = new();
+
     /// <inheritdoc/>
     public override string Path => "model info";
 
@@ -43,7 +46,7 @@ internal sealed class ModelInfoCommand : KitCommand
     public override void Declare(Command command)
     {
         command.Add(_model);
-        foreach (var option in new Option[] { _config, _pretrained, _heads, _key, _tensors, _images, _count, _skipBadImages })
+        foreach (var option in new Option[] { _config, _pretrained, _heads, _key, _tensors, _images, _count, _skipBadImages }.Concat(_decoding.All))
         {
             command.Add(option);
         }
@@ -72,7 +75,7 @@ internal sealed class ModelInfoCommand : KitCommand
 
         if (arguments.GetValue(_images) is { } folder)
         {
-            PrintNorms(context, clip, folder, arguments.GetValue(_count), arguments.GetValue(_skipBadImages));
+            PrintNorms(context, clip, folder, arguments.GetValue(_count), arguments.GetValue(_skipBadImages), _decoding.Read(arguments));
         }
 
         return ExitCode.Success;
@@ -104,9 +107,9 @@ internal sealed class ModelInfoCommand : KitCommand
         }
     }
 
-    private static void PrintNorms(CommandContext context, LoadedClip clip, string images, int count, bool skipBadImages)
+    private static void PrintNorms(CommandContext context, LoadedClip clip, string images, int count, bool skipBadImages, DecodingOptions decoding)
     {
-        using var set = ImageSetFormats.Open(images, new(Cancellation: context.Cancellation));
+        using var set = ImageSetFormats.Open(images, new(Cancellation: context.Cancellation) { Decoding = decoding });
         set.Inventory.Tell(context.Progress);
         var source = new ImageSetSource(
             set, new(clip.Preprocess), options: new() { SkipBadImages = skipBadImages }, cancellation: context.Cancellation);

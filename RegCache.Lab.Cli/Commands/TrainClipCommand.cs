@@ -26,6 +26,8 @@ internal sealed class TrainClipCommand : KitCommand
 
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave out pairs whose image or text cannot be read, naming them, instead of stopping." };
 
+    private readonly DecodingOption _decoding = new();
+
     private readonly Option<ComputeDevice> _device = OptionOf.Device();
 
     private readonly SharpnessOption _sharpness = new();
@@ -41,7 +43,7 @@ internal sealed class TrainClipCommand : KitCommand
     /// <inheritdoc/>
     public override void Declare(Command command)
     {
-        foreach (var option in new Option[] { _config, _schema, _threads, _runDirectory, _force, _skipBadImages, _device })
+        foreach (var option in new Option[] { _config, _schema, _threads, _runDirectory, _force, _skipBadImages, _device }.Concat(_decoding.All))
         {
             command.Add(option);
         }
@@ -70,9 +72,12 @@ internal sealed class TrainClipCommand : KitCommand
             arguments.GetValue(_runDirectory) ?? DefaultDirectory(file),
             arguments.GetValue(_force),
             context.Progress);
-        using var train = Pairs(context, config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
+        var decoding = _decoding.Read(arguments);
+        using var train = Pairs(context, config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data", decoding);
         train.Inventory.Tell(directory.Progress);
-        using var validation = config.ValData is { } data ? Pairs(context, config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
+        using var validation = config.ValData is { } data
+            ? Pairs(context, config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data", decoding)
+            : null;
         validation?.Inventory.Tell(directory.Progress);
         using var start = Start(config, device, directory.Progress);
         var unreadable = arguments.GetValue(_skipBadImages) ? new UnreadablePairs(directory.Progress) : null;
@@ -107,7 +112,8 @@ internal sealed class TrainClipCommand : KitCommand
         return ExitCode.Success;
     }
 
-    private static IPairSource Pairs(CommandContext context, ClipTrainingConfig config, string data, ShapesSplit split, int count, string field)
+    private static IPairSource Pairs(
+        CommandContext context, ClipTrainingConfig config, string data, ShapesSplit split, int count, string field, DecodingOptions decoding)
     {
         if (data == ShapesData)
         {
@@ -123,9 +129,9 @@ internal sealed class TrainClipCommand : KitCommand
 
         return files.Any(CsvPairSource.Recognises)
             ? files.Count == 1
-                ? new CsvPairSource(files[0], config.Csv)
+                ? new CsvPairSource(files[0], config.Csv, decoding)
                 : throw new UserException($"`{field}` names {files.Count} files with a table among them; name one table, or tar shards.")
-            : new WebDatasetSource(files, context.Progress, context.Cancellation);
+            : new WebDatasetSource(files, decoding, context.Progress, context.Cancellation);
     }
 
     // A pipe gives a run no name.

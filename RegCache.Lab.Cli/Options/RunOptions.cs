@@ -34,9 +34,12 @@ internal sealed class RunOptions
 
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave unreadable images out, naming them, instead of stopping." };
 
+    private readonly DecodingOption _decoding = new();
+
     /// <summary>Adds all of them to a command.</summary>
     public void AddTo(Command command) => command.AddGroup(
-        OptionGroups.Running, _device, _batch, _threads, _seed, _precision, _runDirectory, _dryRun, _force, _skipBadImages);
+        OptionGroups.Running,
+        [_device, _batch, _threads, _seed, _precision, _runDirectory, _dryRun, _force, _skipBadImages, .. _decoding.All]);
 
     /// <summary>What they say.</summary>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
@@ -49,6 +52,7 @@ internal sealed class RunOptions
         RunDirectory = arguments.GetValue(_runDirectory),
         Force = arguments.GetValue(_force),
         SkipBadImages = arguments.GetValue(_skipBadImages),
+        Decoding = _decoding.Read(arguments),
     };
 
     /// <summary>Whether only to tell what would be done.</summary>

@@ -64,14 +64,14 @@ public sealed class CommandLineTests
         var (code, output, error) = RunTestCommand(
             [
                 "test", "options", "--batch", "16", "--device", "cuda", "--threads", "2", "--seed", "7", "--precision", "bf16",
-                "--run-dir", "runs/a b", "--verbose", "--dry-run", "--force", "--skip-bad-images", "--train-sample", "/t", "--python", "python3",
+                "--run-dir", "runs/a b", "--verbose", "--dry-run", "--force", "--skip-bad-images", "--max-pixels", "1000000", "--truncated-images", "--train-sample", "/t", "--python", "python3",
             ],
             ("DATA_ROOT", "/d"), ("TRAIN_SAMPLE", "/ignored"), ("IMAGENET_VAL", ""), ("COCO_DATA_ROOT", "/c"), ("BASELINE", "ptq4vit"), ("PYTHON", "nowhere"));
         Assert.True(code == 0, error);
         foreach (var expected in new[]
         {
             "Device = Cuda", "BatchSize = 16", "Threads = 2", " Seed = 7", "Precision = Bf16", "RunDirectory = runs/a b", "Verbose = True", "DryRun = True",
-            "Force = True", "SkipBadImages = True",
+            "Force = True", "SkipBadImages = True", "MaxPixels = 1000000", "TruncatedImages = True",
         })
         {
             Assert.Contains(expected, output, StringComparison.Ordinal);

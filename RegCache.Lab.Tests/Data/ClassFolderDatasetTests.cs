@@ -69,7 +69,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     [Fact]
     public void FoldersWithoutImagesAreRefused()
     {
-        AssertRefused("no JPEG, PNG, WebP, GIF or BMP", () => ClassFolderDataset.Open(_scratch.Root));
+        AssertRefused("no JPEG, PNG, WebP, GIF, BMP or PPM", () => ClassFolderDataset.Open(_scratch.Root));
         Add("a", "notes.txt");
         AssertRefused("without a single", () => ClassFolderDataset.Open(_scratch.Root));
         AssertRefused("without a single", () => ClassFolderDataset.OpenClasses(_scratch.Root));
@@ -144,7 +144,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
     [Fact]
     public void WhatIsLeftOutIsCountedWithItsReason()
     {
-        foreach (var name in new[] { "0.JPEG", "1.jpe", "2.jfif", "3.bmp", "4.gif", "5.tif", "6.PPM", "7.heic", "notes.txt", ".DS_Store", "._0.JPEG" })
+        foreach (var name in new[] { "0.JPEG", "1.jpe", "2.jfif", "3.bmp", "4.gif", "5.tif", "6.pam", "7.heic", "notes.txt", ".DS_Store", "._0.JPEG" })
         {
             Add("n01", name);
         }
@@ -161,7 +161,7 @@ public sealed class ClassFolderDatasetTests : IDisposable
                 "files of other kinds: 2 (classes.txt, n01/notes.txt)",
                 "folders that the system left behind: 2 (__MACOSX, lost+found)",
                 "images outside class folders: 1 (loose.jpg)",
-                "images of kinds that the kit cannot decode: 3 (n01/5.tif, n01/6.PPM, n01/7.heic)",
+                "images of kinds that the kit cannot decode: 3 (n01/5.tif, n01/6.pam, n01/7.heic)",
                 "names that begin with a dot: 2 (n01/.DS_Store, n01/._0.JPEG)",
             ],
             dataset.Inventory.LeftOut.Select(reason => reason.ToString()));

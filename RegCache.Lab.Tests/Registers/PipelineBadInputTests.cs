@@ -1,4 +1,5 @@
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Tests.Data.Images;
 
 namespace RegCache.Lab.Tests.Registers;
 
@@ -82,6 +83,27 @@ public sealed class PipelineBadInputTests : IDisposable
         Assert.True(code == 0, output + error);
         Assert.Contains("1 unreadable images were left out", error, StringComparison.Ordinal);
         Assert.Contains(Path.GetFileName(victim), error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ATruncatedImageIsRefusedUnlessAskedForAndRecordedThen()
+    {
+        var victim = Directory.GetFiles(Option("--train-sample"), "*.png", SearchOption.AllDirectories).Order().First();
+        File.WriteAllBytes(Path.ChangeExtension(victim, ".jpg"), File.ReadAllBytes(Path.Combine(PillowCases.Folder, "jpeg-420.jpg"))[..800]);
+        File.Delete(victim);
+        AssertRefused("--truncated-images");
+
+        Set("--max-prefix", "1");
+        Set("--max-delete", "1");
+        var (code, output, error) = ExternalProcess.Run(ExternalProcess.Regcache, ["pipeline", .. _arguments, "--truncated-images"]);
+        Assert.True(code == 0, output + error);
+        var result = File.ReadAllText(_folder["demo", "run", "result.json"]);
+        foreach (var text in new[] { error, result })
+        {
+            Assert.Contains("1 truncated images were used as far as they go: ", text, StringComparison.Ordinal);
+        }
+
+        Assert.Contains("-truncated images, too-", result, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -14,8 +14,6 @@ namespace RegCache.Lab.Data;
 /// </summary>
 public sealed class ClassFolderDataset : ImageSet
 {
-    private const string Formats = "JPEG, PNG, WebP, GIF or BMP";
-
     private readonly PathList _paths;
 
     private ClassFolderDataset(
@@ -99,7 +97,7 @@ public sealed class ClassFolderDataset : ImageSet
         return (images.Count, folders.Count) switch
         {
             (0, 0) => throw new UserException(
-                $"{Describe(root, variable)} holds no {Formats} images: choose a folder with images{Found(leftOut)}."),
+                $"{Describe(root, variable)} holds no {ImageDecoder.Formats} images: choose a folder with images{Found(leftOut)}."),
             (0, _) => WithClasses(root, variable, folders, leftOut),
             (_, 0) => new ClassFolderDataset(root, variable, [], Flat(root, images), [], leftOut),
             _ => throw new UserException(
@@ -121,7 +119,7 @@ public sealed class ClassFolderDataset : ImageSet
     public override string Name(int index) => _paths[index];
 
     /// <inheritdoc />
-    public override DecodedImage Load(int index) => ImageDecoder.Load(_paths[index]);
+    public override DecodedImage Load(int index) => ImageDecoder.Load(_paths[index], Decoding);
 
     private static (List<string> Images, List<string> Folders, LeftOutCounter LeftOut) ListRoot(string root, DataVariable? variable)
     {
@@ -155,7 +153,7 @@ public sealed class ClassFolderDataset : ImageSet
         return paths.Count > 0
             ? new ClassFolderDataset(root, variable, folders, paths, [.. counts.SelectMany((count, label) => Enumerable.Repeat(label, count))], leftOut)
             : throw new UserException(
-                $"{Describe(root, variable)} holds {InWords(folders.Count, "class folder")} without a single {Formats} image: add images{Found(leftOut)}.");
+                $"{Describe(root, variable)} holds {InWords(folders.Count, "class folder")} without a single {ImageDecoder.Formats} image: add images{Found(leftOut)}.");
     }
 
     private static string Found(LeftOutCounter leftOut) =>
@@ -170,14 +168,14 @@ internal static class ImageFiles
 {
     private const int MostLinks = 40;
 
-    private static readonly string[] _decoded = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib"];
+    private static readonly string[] _decoded = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm"];
 
     // What systems and their programs leave behind; no class has such a name.
     private static readonly string[] _systemFolders = ["__MACOSX", "lost+found", "@eaDir", "$RECYCLE.BIN", "System Volume Information"];
 
     private static readonly string[] _others =
     [
-        ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".tga", ".ico", ".psd", ".svg",
+        ".tif", ".tiff", ".pam", ".pfm", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jpx", ".jxl", ".tga", ".ico", ".psd", ".svg",
         ".eps", ".exr", ".hdr", ".dcm", ".raw", ".dng", ".cr2", ".nef", ".arw", ".pcx", ".sgi", ".xbm", ".apng",
     ];
 

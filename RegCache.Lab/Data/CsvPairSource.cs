@@ -20,11 +20,16 @@ public sealed class CsvPairSource : IPairSource
 {
     private readonly List<(string Path, string Caption)> _pairs = [];
     private readonly string _folder;
+    private readonly DecodingOptions _decoding;
 
     /// <summary>Reads a table; no image is touched yet.</summary>
+    /// <param name="path">The table.</param>
+    /// <param name="options">How it is read.</param>
+    /// <param name="decoding">Which image files are taken; null: the defaults.</param>
     /// <exception cref="UserException">The table cannot be read, lacks a column, or has no pair.</exception>
-    public CsvPairSource(string path, CsvPairOptions options)
+    public CsvPairSource(string path, CsvPairOptions options, DecodingOptions? decoding = null)
     {
+        _decoding = decoding ?? DecodingOptions.Default;
         var leftOut = new LeftOutCounter();
         try
         {
@@ -67,7 +72,7 @@ public sealed class CsvPairSource : IPairSource
         var own = Path.GetDirectoryName(Path.GetFullPath(path))!;
         _folder = !File.Exists(_pairs[0].Path) && File.Exists(Path.Combine(own, _pairs[0].Path)) ? own : Environment.CurrentDirectory;
         Inventory = new($"the table {path}", $"{_pairs.Count} image-text pairs, images in {_folder}", leftOut.Reasons, [.. CaptionCheck.Warnings(this)]);
-        Fingerprint = $"{ContentHash.OfFile(path)}/{options.Separator}/{options.ImageKey}/{options.CaptionKey}";
+        Fingerprint = $"{ContentHash.OfFile(path)}/{options.Separator}/{options.ImageKey}/{options.CaptionKey}{_decoding.Key}";
     }
 
     /// <inheritdoc />
@@ -86,7 +91,7 @@ public sealed class CsvPairSource : IPairSource
     public string Name(int index) => Path.Combine(_folder, _pairs[index].Path);
 
     /// <inheritdoc />
-    public DecodedImage Load(int index) => ImageDecoder.Load(Name(index));
+    public DecodedImage Load(int index) => ImageDecoder.Load(Name(index), _decoding);
 
     /// <inheritdoc />
     public string Caption(int index) => _pairs[index].Caption;

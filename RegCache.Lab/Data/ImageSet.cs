@@ -22,7 +22,8 @@ public interface IImageItems
 
 /// <summary>Image files.</summary>
 /// <param name="paths">Their paths.</param>
-public sealed class ImageFileItems(IReadOnlyList<string> paths) : IImageItems
+/// <param name="decoding">Which of them are taken; null: the defaults.</param>
+public sealed class ImageFileItems(IReadOnlyList<string> paths, DecodingOptions? decoding = null) : IImageItems
 {
     /// <inheritdoc />
     public int Count => paths.Count;
@@ -31,7 +32,7 @@ public sealed class ImageFileItems(IReadOnlyList<string> paths) : IImageItems
     public string Name(int index) => paths[index];
 
     /// <inheritdoc />
-    public DecodedImage Load(int index) => ImageDecoder.Load(paths[index]);
+    public DecodedImage Load(int index) => ImageDecoder.Load(paths[index], decoding);
 }
 
 /// <summary>
@@ -75,6 +76,9 @@ public abstract class ImageSet : IImageItems, IDisposable
 
     /// <summary>What was found, and what was left out and why.</summary>
     public abstract DataInventory Inventory { get; }
+
+    /// <summary>Which image files are taken; <see cref="Load"/> hands it to <see cref="ImageDecoder"/>.</summary>
+    public DecodingOptions Decoding { get; set; } = DecodingOptions.Default;
 
     /// <summary>What a class is called: "class folder" where folders are classes.</summary>
     protected virtual string ClassNoun => "class";

@@ -1,3 +1,4 @@
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
 
@@ -35,6 +36,7 @@ public static class ImageSetFormats
         var (format, split, path) = Split(address);
         format ??= Recognise(address) ?? ClassFolderDataset.Entry;
         var set = format.Open(request with { Path = path, Split = split });
+        set.Decoding = request.Decoding;
         if (request.NeedsLabels && set.Labels.Count == 0)
         {
             var source = set.Inventory.Source;
@@ -87,4 +89,7 @@ public sealed record ImageSetRequest(DataVariable? Variable = null, bool NeedsLa
 
     /// <summary>The part of the set; null: the format's usual one.</summary>
     public string? Split { get; init; }
+
+    /// <summary>Which image files are taken.</summary>
+    public DecodingOptions Decoding { get; init; } = DecodingOptions.Default;
 }

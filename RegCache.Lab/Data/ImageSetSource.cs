@@ -7,6 +7,8 @@ namespace RegCache.Lab.Data;
 /// <summary>The images of a set, decoded and pre-processed on all cores ahead of the model.</summary>
 public sealed class ImageSetSource : IImageSource
 {
+    private const int MostExamples = 3;
+
     private readonly ImageBatchReader _reader;
     private readonly ImageSet _set;
 
@@ -33,8 +35,8 @@ public sealed class ImageSetSource : IImageSource
         };
         _reader = new(sequence is null ? set : new ReorderedItems(set, sequence), preprocessor, options);
         Labels = sequence is null || set.Labels.Count == 0 ? set.Labels : [.. sequence.Select(index => set.Labels[index])];
-        // The model's input depends on both, and with it every result.
-        Fingerprint = $"{set.ComputeFingerprint(_reader.Options.SkipBadImages, cancellation)}-{order}-{preprocessor.Options}";
+        // The model's input depends on all of it, and with it every result.
+        Fingerprint = $"{set.ComputeFingerprint(_reader.Options.SkipBadImages, cancellation)}{set.Decoding.Key}-{order}-{preprocessor.Options}";
     }
 
     /// <inheritdoc />
@@ -49,10 +51,14 @@ public sealed class ImageSetSource : IImageSource
     /// <summary>The images that passes so far have left out; empty unless bad images are skipped.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable => _reader.Unreadable;
 
-    /// <summary>What the set held, and what was left out, unreadable images of the passes so far included.</summary>
-    public DataInventory Inventory => Unreadable is { Count: > 0 } bad
-        ? _set.Inventory with { LeftOut = [.. _set.Inventory.LeftOut, new("unreadable images", bad.Count, [.. bad.Take(3).Select(image => image.Name)])] }
-        : _set.Inventory;
+    /// <summary>What the set held, and what was left out; with the unreadable and the truncated images of the passes so far.</summary>
+    public DataInventory Inventory => _set.Inventory with
+    {
+        LeftOut = Unreadable is { Count: > 0 } bad
+            ? [.. _set.Inventory.LeftOut, new("unreadable images", bad.Count, [.. bad.Take(MostExamples).Select(image => image.Name)])]
+            : _set.Inventory.LeftOut,
+        Warnings = TruncatedInWords(MostExamples) is { } truncated ? [.. _set.Inventory.Warnings, truncated] : _set.Inventory.Warnings,
+    };
 
     /// <inheritdoc cref="ImageSet.ClassesCalledAfter" />
     public string? ClassesCalledAfter => _set.ClassesCalledAfter;
@@ -89,14 +95,24 @@ public sealed class ImageSetSource : IImageSource
         return parts.Length > 0 ? torch.cat(parts) : throw NothingReadable();
     });
 
-    /// <summary>Names the images that were left out, if any.</summary>
+    /// <summary>Names the images that were left out and those that were truncated, if any.</summary>
     public void TellUnreadable(IWorkProgress progress)
     {
         if (Unreadable is { Count: > 0 } bad)
         {
             progress.Message($"{bad.Count} unreadable images were left out: {string.Join(", ", bad.Select(image => image.Name))}.");
         }
+
+        if (TruncatedInWords(Count) is { } truncated)
+        {
+            progress.Message(truncated);
+        }
     }
+
+    private string? TruncatedInWords(int most) => _reader.Truncated is { Count: > 0 } truncated
+        ? $"{truncated.Count} truncated images were used as far as they go: " +
+            $"{string.Join(", ", truncated.Take(most).Select(Name))}{(truncated.Count > most ? ", ..." : ".")}"
+        : null;
 
     private UserException NothingReadable() =>
         new($"No image of {_set.Inventory.Source} can be read{(Unreadable is [var first, ..] ? $": {first.Reason}" : ".")}");

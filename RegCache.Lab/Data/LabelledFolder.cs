@@ -94,7 +94,7 @@ public sealed class LabelledFolder : ImageSet
     public override string Name(int index) => _paths[index];
 
     /// <inheritdoc />
-    public override DecodedImage Load(int index) => ImageDecoder.Load(_paths[index]);
+    public override DecodedImage Load(int index) => ImageDecoder.Load(_paths[index], Decoding);
 
     /// <inheritdoc />
     /// <remarks>As <see cref="ClassFolderDataset.ComputeFingerprint"/>, and a hash of labels and class names.</remarks>

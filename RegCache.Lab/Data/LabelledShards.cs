@@ -92,7 +92,7 @@ public sealed class LabelledShards : ImageSet
     public override string Name(int index) => _names[index];
 
     /// <inheritdoc />
-    public override DecodedImage Load(int index) => _shards.Decode(_images[index], Name(index));
+    public override DecodedImage Load(int index) => _shards.Decode(_images[index], Name(index), Decoding);
 
     /// <inheritdoc />
     /// <remarks>SHA-256 over the shards' names and lengths, and the place and the label of every image; the images themselves are not read.</remarks>

@@ -80,15 +80,16 @@ internal sealed class TarShards(CancellationToken cancellation = default) : IDis
     /// <summary>Decodes an image member; the caller disposes it. May be called from several threads.</summary>
     /// <param name="part">Where it lies.</param>
     /// <param name="name">What messages call it.</param>
+    /// <param name="decoding">Which images are taken.</param>
     /// <exception cref="UserException">It cannot be read or decoded.</exception>
-    public DecodedImage Decode(TarPart part, string name)
+    public DecodedImage Decode(TarPart part, string name, DecodingOptions decoding)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(part.Length);
         try
         {
             var content = buffer.AsSpan(0, part.Length);
             Read(part, name, content);
-            return ImageDecoder.Decode(content, name);
+            return ImageDecoder.Decode(content, name, decoding);
         }
         finally
         {

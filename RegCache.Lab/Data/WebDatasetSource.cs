@@ -17,6 +17,7 @@ public sealed class WebDatasetSource : IPairSource
     private const int MostExtensions = 20;
     private static readonly UTF8Encoding _strictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    private readonly DecodingOptions _decoding;
     private readonly TarShards _shards;
     private readonly PathList _names = new();
     private readonly List<TarPart> _images = [];
@@ -24,12 +25,15 @@ public sealed class WebDatasetSource : IPairSource
 
     /// <summary>Lists shards.</summary>
     /// <param name="shards">The shards' paths, in order.</param>
+    /// <param name="decoding">Which image files are taken; null: the defaults.</param>
     /// <param name="progress">Told of the shards that are listed; null: nobody is.</param>
     /// <param name="cancellation">Stops the listing.</param>
     /// <exception cref="UserException">A shard is missing, is no tar file, damaged or cut off, or none of them holds a pair.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public WebDatasetSource(IReadOnlyList<string> shards, IWorkProgress? progress = null, CancellationToken cancellation = default)
+    public WebDatasetSource(
+        IReadOnlyList<string> shards, DecodingOptions? decoding = null, IWorkProgress? progress = null, CancellationToken cancellation = default)
     {
+        _decoding = decoding ?? DecodingOptions.Default;
         _shards = new(cancellation);
         var findings = new Findings(_shards);
         try
@@ -62,7 +66,7 @@ public sealed class WebDatasetSource : IPairSource
             throw;
         }
 
-        Fingerprint = _shards.Fingerprint;
+        Fingerprint = _shards.Fingerprint + _decoding.Key;
     }
 
     /// <inheritdoc />
@@ -78,7 +82,7 @@ public sealed class WebDatasetSource : IPairSource
     public string Name(int index) => _names[index];
 
     /// <inheritdoc />
-    public DecodedImage Load(int index) => _shards.Decode(_images[index], Name(index));
+    public DecodedImage Load(int index) => _shards.Decode(_images[index], Name(index), _decoding);
 
     /// <inheritdoc />
     public string Caption(int index)

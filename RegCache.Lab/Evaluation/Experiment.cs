@@ -299,7 +299,7 @@ public sealed class Experiment : IDisposable
 
     private ImageSet Open(string address, DataVariable variable, bool needsLabels = true)
     {
-        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation) { Progress = Progress });
+        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation) { Progress = Progress, Decoding = Options.Decoding });
         _owned.Add(set);
         return set;
     }

@@ -61,6 +61,9 @@ public sealed record ExperimentOptions
     /// <summary>Leave unreadable images out instead of refusing them.</summary>
     public bool SkipBadImages { get; init; }
 
+    /// <summary>Which image files are taken besides those that are whole and of a usual size.</summary>
+    public DecodingOptions Decoding { get; init; } = DecodingOptions.Default;
+
     /// <summary>Seed of the generated pictures.</summary>
     public long ShapesSeed { get; init; }
 

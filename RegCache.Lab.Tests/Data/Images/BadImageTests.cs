@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Reflection;
 using System.Runtime.Loader;
+using System.Text;
+using System.Text.RegularExpressions;
 using FsCheck;
 using FsCheck.Fluent;
 using RegCache.Lab.Data.Images;
@@ -19,6 +21,9 @@ public sealed class BadImageTests
     [InlineData("png-grey-16-interlaced.png")]
     [InlineData("gif-palette.gif")]
     [InlineData("bmp-rgb.bmp")]
+    [InlineData("pbm-bytes.pbm")]
+    [InlineData("pgm-bytes-1000.pgm")]
+    [InlineData("ppm-bytes-255.ppm")]
     [InlineData("webp-lossy.webp")]
     [InlineData("webp-lossless-alpha.webp")]
     [InlineData("webp-animated.webp")]
@@ -46,7 +51,7 @@ public sealed class BadImageTests
         {
             Assert.Contains(
                 "is truncated",
-                Assert.Throws<UserException>(() => JpegDecoder.Decode(null, whole.AsSpan(0, length), "bad").Dispose()).Message,
+                Assert.Throws<UserException>(() => JpegDecoder.Decode(null, whole.AsSpan(0, length), "bad", DecodingOptions.Default).Dispose()).Message,
                 StringComparison.Ordinal);
         }
     }
@@ -69,10 +74,10 @@ public sealed class BadImageTests
     {
         AssertMessage("Truncated.jpg is truncated: fetch", Content("jpeg-420.jpg")[..600], "Truncated.jpg");
         AssertMessage("Empty.png is empty: fetch", [], "Empty.png");
-        AssertMessage("notes.jpg is not a JPEG, PNG, WebP, GIF or BMP image but a text file", "These are notes."u8.ToArray(), "notes.jpg");
+        AssertMessage("notes.jpg is not a JPEG, PNG, WebP, GIF, BMP or PPM image but a text file", "These are notes."u8.ToArray(), "notes.jpg");
         AssertMessage("but an HTML page", "\n<!doctype HTML><html>"u8.ToArray(), "404.jpg");
         AssertMessage("but a TIFF image", [(byte)'I', (byte)'I', 42, 0, 8, 0, 0, 0], "x.tif");
-        AssertMessage("but a PPM, PGM or PBM image", "P6\n1 1\n255\nabc"u8.ToArray(), "x.ppm");
+        AssertMessage("but a PAM image", "P7\nWIDTH 1\n"u8.ToArray(), "x.pam");
         AssertMessage("but nothing but zero bytes", new byte[100], "zeros.jpg");
         AssertMessage("uses 16 bits a pixel", SixteenBits(), "high.bmp");
         AssertMessage("Half.png is truncated", Content("png-rgb-8.png")[..1500], "Half.png");
@@ -134,6 +139,100 @@ public sealed class BadImageTests
     }
 
     [Theory]
+    [InlineData("jpeg-420.jpg")]
+    [InlineData("jpeg-arithmetic.jpg")]
+    [InlineData("png-rgb-8.png")]
+    [InlineData("png-palette-8.png")]
+    [InlineData("png-grey-16.png")]
+    [InlineData("gif-palette.gif")]
+    [InlineData("bmp-rgb.bmp")]
+    [InlineData("pbm-bytes.pbm")]
+    [InlineData("ppm-text-255.ppm")]
+    [InlineData("webp-lossy.webp")]
+    [InlineData("webp-lossless-alpha.webp")]
+    [InlineData("webp-animated.webp")]
+    public void TheLimitOfPixelsHoldsForEveryFormat(string file)
+    {
+        var whole = Content(file);
+        using var image = ImageDecoder.Decode(whole, file, new() { MaxPixels = 45 * 35 });
+        Assert.Equal((45, 35), (image.Width, image.Height));
+        var message = Assert.Throws<UserException>(() => ImageDecoder.Decode(whole, file, new() { MaxPixels = (45 * 35) - 1 }).Dispose()).Message;
+        Assert.Contains($"{file} claims 45 x 35 pixels, more than the 1574 that are accepted", message, StringComparison.Ordinal);
+        Assert.Contains("--max-pixels", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheUsualLimitIsPillows()
+    {
+        // PIL.Image.MAX_IMAGE_PIXELS is what fits into 256 MiB of RGB; twice as many are an error.
+        Assert.Equal(2 * (1024L * 1024 * 1024 / 4 / 3), DecodingOptions.Default.MaxPixels);
+        Assert.Throws<UserException>(() => new DecodingOptions { MaxPixels = 0 });
+        Assert.Throws<UserException>(() => new DecodingOptions { MaxPixels = DecodingOptions.MostMaxPixels + 1 });
+    }
+
+    [Theory]
+    [InlineData("jpeg-420.jpg", false)]
+    [InlineData("jpeg-420-progressive.jpg", false)]
+    [InlineData("jpeg-420.jpg", true)]
+    public void ASmallJPEGFileThatClaimsALargeImageIsRefusedBeforeMemoryIsTaken(string name, bool truncatedImages)
+    {
+        var file = Content(name);
+        var frame = file.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xC0]) is >= 0 and var baseline
+            ? baseline
+            : file.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xC2]);
+        BinaryPrimitives.WriteUInt16BigEndian(file.AsSpan(frame + 5), 13000);
+        BinaryPrimitives.WriteUInt16BigEndian(file.AsSpan(frame + 7), 13000);
+        var before = Environment.WorkingSet;
+        var message = Assert.Throws<UserException>(
+            () => ImageDecoder.Decode(file, name, new() { TruncatedImages = truncatedImages }).Dispose()).Message;
+        Assert.Contains("far too short for 13000 x 13000 pixels", message, StringComparison.Ordinal);
+        Assert.InRange(Environment.WorkingSet - before, long.MinValue, 200L << 20);
+    }
+
+    [Theory]
+    [InlineData("gif-animated.gif")]
+    [InlineData("webp-animated.webp")]
+    [InlineData("webp-animated-alpha.webp")]
+    public void AnimationsGiveTheirFirstFrame(string file)
+    {
+        var whole = Content(file);
+        var count = file.EndsWith(".gif", StringComparison.Ordinal) ? Regex.Count(Encoding.Latin1.GetString(whole), "\x21\xF9\x04") : Regex.Count(Encoding.Latin1.GetString(whole), "ANMF");
+        Assert.Equal(2, count);
+        using var image = ImageDecoder.Decode(whole, file);
+        // Without most of the second frame, which is incomplete then.
+        using var first = ImageDecoder.Decode(whole.AsSpan(0, whole.Length - 200), file);
+        Assert.Equal(first.Pixels, image.Pixels);
+    }
+
+    [Fact]
+    public void LargeImagesTakeNoMemoryBeforeTheyAreDecodedAndGiveItBackAtOnce()
+    {
+        var before = Environment.WorkingSet;
+        var image = DecodedImage.Rent("large", 12000, 12000, PixelLayout.Rgba, null);
+        Assert.True(image.IsZeroed);
+        Assert.InRange(Environment.WorkingSet - before, long.MinValue, 100L << 20);
+        image.Writable.Fill(1);
+        Assert.InRange(Environment.WorkingSet - before, 400L << 20, long.MaxValue);
+        image.Dispose();
+        Assert.InRange(Environment.WorkingSet - before, long.MinValue, 200L << 20);
+        Assert.Throws<ObjectDisposedException>(() => image.Pixels.Length);
+    }
+
+    [Theory]
+    [InlineData("P5\n2 2\n0\nabcd", "its largest value is 0")]
+    [InlineData("P5\n2 2\n70000\nabcdefgh", "its largest value is 70000")]
+    [InlineData("P2\n2 2\n9\n1 2 3 10", "10 is above its largest value 9")]
+    [InlineData("P2\n2 2\n9\n1 2 x 4", "truncated or damaged")]
+    [InlineData("P1\n2 2\n01 12", "truncated or damaged")]
+    [InlineData("P6\n2 2\n255\nabcdefghijk", "The PPM file bad is truncated")]
+    [InlineData("P6\n2", "truncated or damaged")]
+    [InlineData("P6\n-2 2\n255\n", "truncated or damaged")]
+    [InlineData("P4\n0 2\n", "has the size 0 x 2")]
+    [InlineData("P3 100000 100000 255 1 2 3", "claims 100000 x 100000 pixels")]
+    public void ImpossiblePPMFilesAreRefused(string file, string reason) =>
+        Assert.Contains(reason, AssertRefused(Encoding.ASCII.GetBytes(file)), StringComparison.Ordinal);
+
+    [Theory]
     [MemberData(nameof(Files))]
     public void DamagedFilesGivePixelsOrOneSentence(string file)
     {
@@ -141,7 +240,7 @@ public sealed class BadImageTests
         if (file.StartsWith("jpeg-", StringComparison.Ordinal))
         {
             AssertRobust(file, damaged => damaged.AsSpan().StartsWith((ReadOnlySpan<byte>)[0xFF, 0xD8, 0xFF])
-                ? JpegDecoder.Decode(null, damaged, "damaged")
+                ? JpegDecoder.Decode(null, damaged, "damaged", DecodingOptions.Default)
                 : ImageDecoder.Decode(damaged, "damaged"));
         }
     }
@@ -155,7 +254,7 @@ public sealed class BadImageTests
         var options = Make("Images.ImageReaderOptions");
         options.GetType().GetProperty(nameof(ImageReaderOptions.SkipBadImages))!.SetValue(options, true);
         string[] files = [Path.Combine(PillowCases.Folder, "webp-lossy.webp")];
-        dynamic reader = Make("Images.ImageBatchReader", Make("ImageFileItems", [files]), Make("Images.ImagePreprocessor", Make("Images.PreprocessOptions", 16)), options);
+        dynamic reader = Make("Images.ImageBatchReader", Make("ImageFileItems", [files, null!]), Make("Images.ImagePreprocessor", Make("Images.PreprocessOptions", 16)), options);
         var error = Assert.ThrowsAny<Exception>(() =>
         {
             foreach (var batch in reader.Read(1))
@@ -215,7 +314,7 @@ public sealed class BadImageTests
     }
 
     /// <summary>CRC-32.</summary>
-    private static uint CheckSum(ReadOnlySpan<byte> bytes)
+    internal static uint CheckSum(ReadOnlySpan<byte> bytes)
     {
         var sum = uint.MaxValue;
         foreach (var value in bytes)

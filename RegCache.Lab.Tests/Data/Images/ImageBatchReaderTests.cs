@@ -199,6 +199,57 @@ public sealed class ImageBatchReaderTests
         Assert.Throws<UserException>(() => new ImageSetSource(ClassFolderDataset.Open(scratch.Root), Preprocessor));
     }
 
+    [Fact]
+    public void TruncatedImagesAreNamedAndMakeAnotherSet()
+    {
+        using var scratch = new ScratchFolder();
+        scratch.Copy("jpeg-420.jpg", "0.jpg");
+        scratch.Write(File.ReadAllBytes(Path.Combine(PillowCases.Folder, "jpeg-420.jpg"))[..800], "1.jpg");
+        ImageSetSource Open(DecodingOptions decoding) =>
+            new(ImageSetFormats.Open(scratch.Root, new() { Decoding = decoding }), Preprocessor, options: new() { CacheBytes = 1 << 20 });
+
+        var strict = Open(DecodingOptions.Default);
+        Assert.Contains("--truncated-images", Assert.Throws<UserException>(() => strict.ReadBatches(2).Count()).Message, StringComparison.Ordinal);
+
+        var lenient = Open(new() { TruncatedImages = true });
+        Assert.Empty(lenient.Inventory.Warnings);
+        for (var pass = 0; pass < 2; pass++)
+        {
+            Assert.Equal([0, 1], lenient.ReadBatches(2).SelectMany(batch => batch.Indices).ToArray());
+            Assert.Equal(
+                $"1 truncated images were used as far as they go: {scratch.Path("1.jpg")}.", Assert.Single(lenient.Inventory.Warnings));
+        }
+
+        var messages = new Messages();
+        lenient.TellUnreadable(messages);
+        Assert.Equal(lenient.Inventory.Warnings, messages.Texts);
+        Assert.Equal(3, new[] { strict, lenient, Open(new() { MaxPixels = 5000 }) }.Select(source => source.Fingerprint).Distinct().Count());
+        Assert.Contains(strict.Fingerprint.Split('-')[0], lenient.Fingerprint, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheLimitOfPixelsReachesEveryReader()
+    {
+        using var scratch = new ScratchFolder();
+        scratch.Copy("jpeg-420.jpg", "a", "0.jpg");
+        scratch.Write("filepath\ttitle\na/0.jpg\ta caption\n"u8.ToArray(), "pairs.tsv");
+        File.WriteAllBytes(
+            scratch.Path("shard.tar"), new TarBytes().Add("0.jpg", File.ReadAllBytes(scratch.Path("a", "0.jpg"))).Add("0.txt", "a caption").Ended);
+        var small = new DecodingOptions { MaxPixels = 100 };
+        using var folders = ImageSetFormats.Open(scratch.Path("a"), new() { Decoding = small });
+        using var table = new CsvPairSource(scratch.Path("pairs.tsv"), new(), small);
+        using var shard = new WebDatasetSource([scratch.Path("shard.tar")], small);
+        foreach (var items in new IImageItems[] { folders, table, shard, new ImageFileItems([scratch.Path("a", "0.jpg")], small) })
+        {
+            Assert.Contains("more than the 100 that are accepted", Assert.Throws<UserException>(() => items.Load(0)).Message, StringComparison.Ordinal);
+        }
+
+        using var otherTable = new CsvPairSource(scratch.Path("pairs.tsv"), new());
+        using var otherShard = new WebDatasetSource([scratch.Path("shard.tar")]);
+        Assert.NotEqual(otherTable.Fingerprint, table.Fingerprint);
+        Assert.NotEqual(otherShard.Fingerprint, shard.Fingerprint);
+    }
+
     private static float[] Expected(string file)
     {
         using var image = ImageDecoder.Load(file);

@@ -13,6 +13,8 @@ public sealed class PillowTests
 
     public static TheoryData<int, string> Jpegs => Of("decode", "jpeg-");
 
+    public static TheoryData<int, string> Truncated => Of("truncated", "");
+
     public static TheoryData<int, string> Preprocessings => Of("preprocess", "");
 
     [Theory]
@@ -32,8 +34,41 @@ public sealed class PillowTests
     {
         Assert.NotEmpty(file);
         var item = PillowCases.All[number];
-        using var decoded = JpegDecoder.Decode(null, File.ReadAllBytes(PillowCases.PathOf(item)), file);
+        using var decoded = JpegDecoder.Decode(null, File.ReadAllBytes(PillowCases.PathOf(item)), file, DecodingOptions.Default);
         AssertPixels(item, decoded);
+    }
+
+    [Theory]
+    [MemberData(nameof(Truncated))]
+    public void WhatIsThereOfATruncatedJPEGFileIsPillows(int number, string file)
+    {
+        Assert.NotEmpty(file);
+        var item = PillowCases.All[number];
+        var start = File.ReadAllBytes(PillowCases.PathOf(item)).AsSpan(0, item.GetProperty("settings").GetProperty("kept").GetInt32());
+        var options = new DecodingOptions { TruncatedImages = true };
+        using var decoded = ImageDecoder.Decode(start, file, options);
+        AssertPixels(item, decoded);
+        Assert.True(decoded.IsTruncated);
+
+        // Skia has a newer libjpeg-turbo, which fills the gaps of these two in another way.
+        using var withoutTurbo = JpegDecoder.Decode(null, start, file, options);
+        Assert.True(withoutTurbo.IsTruncated);
+        if (file is not ("jpeg-420-progressive.jpg" or "jpeg-restarts.jpg"))
+        {
+            AssertPixels(item, withoutTurbo);
+        }
+    }
+
+    [Fact]
+    public void ConversionInTheSameMemoryMakesTheSamePixels()
+    {
+        foreach (var file in PillowCases.Files.Select(file => Path.Combine(PillowCases.Folder, file)))
+        {
+            using var image = ImageDecoder.Load(file);
+            using var expected = image.ToRgb();
+            using var rgb = ImageDecoder.Load(file).IntoRgb();
+            Assert.Equal(expected.Pixels, rgb.Pixels);
+        }
     }
 
     [Theory]

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Data.Images;
 /// <summary>Conversions between pixel layouts with the integer arithmetic of Pillow's <c>convert</c>.</summary>
 internal static class ColorConversion
 {
-    /// <summary>Converts pixels of any layout to red, green, blue.</summary>
+    /// <summary>Converts pixels of any layout to red, green, blue; those of four bytes also into the memory where they begin.</summary>
     public static void ToRgb(PixelLayout layout, ReadOnlySpan<byte> source, ReadOnlySpan<byte> palette, Span<byte> rgb)
     {
         switch (layout)

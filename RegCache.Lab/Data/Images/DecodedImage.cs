@@ -4,30 +4,32 @@ using System.Runtime.InteropServices;
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
-/// The pixels of one image file before any resizing, rows from top to bottom without gaps. The memory comes from a
-/// pool: dispose the image when it is no longer needed.
+/// The pixels of one image file before any resizing, rows from top to bottom without gaps. Dispose the image when it is no
+/// longer needed: its memory comes from a pool or, if it is large, from the system, which gets it back at once.
 /// </summary>
 public sealed class DecodedImage : IDisposable
 {
-    /// <summary>The most pixels an image may have: where Pillow, too, refuses a file as a decompression bomb.</summary>
-    public const long MaximumPixels = 178_956_970;
-
     /// <summary>The most columns or rows of an image file, which bounds the tables of a resize.</summary>
     public const int MaximumSide = 1 << 18;
 
     /// <summary>Bytes that vector loads may touch behind the last pixel.</summary>
     internal const int Padding = 64;
 
+    // A pool would keep arrays of this size, rounded up to a power of two, when nobody needs them any more.
+    private const int LeastFromSystem = 1 << 26;
+
     private readonly byte[]? _palette;
     private byte[]? _buffer;
+    private SystemMemory? _large;
 
-    private DecodedImage(string name, int width, int height, PixelLayout layout, byte[] buffer, byte[]? palette)
+    private DecodedImage(string name, int width, int height, PixelLayout layout, byte[]? buffer, SystemMemory? large, byte[]? palette)
     {
         Name = name;
         Width = width;
         Height = height;
         Layout = layout;
         _buffer = buffer;
+        _large = large;
         _palette = palette;
     }
 
@@ -43,6 +45,11 @@ public sealed class DecodedImage : IDisposable
     /// <summary>How the pixels are stored.</summary>
     public PixelLayout Layout { get; }
 
+    /// <summary>
+    /// Whether the file ends early, so that what is missing is grey or coarse; only with <see cref="DecodingOptions.TruncatedImages"/>.
+    /// </summary>
+    public bool IsTruncated { get; internal set; }
+
     /// <summary>Bytes a pixel.</summary>
     public int BytesPerPixel => BytesOf(Layout);
 
@@ -56,7 +63,10 @@ public sealed class DecodedImage : IDisposable
     internal Span<byte> Writable => Padded[..(Width * Height * BytesPerPixel)];
 
     /// <summary>The pixels and at least <see cref="Padding"/> bytes behind them.</summary>
-    internal Span<byte> Padded => _buffer ?? throw new ObjectDisposedException(nameof(DecodedImage));
+    internal Span<byte> Padded => _large is { } large ? large.Span : _buffer ?? throw new ObjectDisposedException(nameof(DecodedImage));
+
+    /// <summary>Whether the pixels are zero, and take no memory, until they are written.</summary>
+    internal bool IsZeroed => _large is not null;
 
     /// <summary>Copies pixels that are already in memory.</summary>
     /// <param name="width">Columns, at least 1.</param>
@@ -93,13 +103,33 @@ public sealed class DecodedImage : IDisposable
     public DecodedImage ToRgb()
     {
         var rgb = Rent(Name, Width, Height, PixelLayout.Rgb, null);
+        rgb.IsTruncated = IsTruncated;
         ColorConversion.ToRgb(Layout, Pixels, Palette, rgb.Writable);
         return rgb;
     }
 
-    /// <summary>Gives the memory back to the pool.</summary>
+    /// <summary>The same as <see cref="ToRgb"/>, in the same memory where there is room for it; this image is spent.</summary>
+    internal DecodedImage IntoRgb()
+    {
+        switch (Layout)
+        {
+            case PixelLayout.Rgb:
+                return this;
+            case PixelLayout.Rgba or PixelLayout.Cmyk:
+                ColorConversion.ToRgb(Layout, Pixels, [], Writable);
+                return Become(PixelLayout.Rgb);
+            default:
+                using (this)
+                {
+                    return ToRgb();
+                }
+        }
+    }
+
+    /// <summary>Gives the memory back.</summary>
     public void Dispose()
     {
+        Interlocked.Exchange(ref _large, null)?.Dispose();
         if (Interlocked.Exchange(ref _buffer, null) is { } buffer)
         {
             ArrayPool<byte>.Shared.Return(buffer);
@@ -109,13 +139,18 @@ public sealed class DecodedImage : IDisposable
     /// <summary>An image whose pixels are still to be written.</summary>
     internal static DecodedImage Rent(string name, int width, int height, PixelLayout layout, byte[]? palette)
     {
-        var length = checked(width * height * BytesOf(layout));
-        return new DecodedImage(name, width, height, layout, ArrayPool<byte>.Shared.Rent(length + Padding), palette);
+        var length = checked((width * height * BytesOf(layout)) + Padding);
+        return length < LeastFromSystem
+            ? new(name, width, height, layout, ArrayPool<byte>.Shared.Rent(length), null, palette)
+            : new(name, width, height, layout, null, new SystemMemory(length), palette);
     }
 
     /// <summary>The same memory as an image whose pixels the caller has moved to another layout; this image is spent.</summary>
     internal DecodedImage Become(PixelLayout layout, byte[]? palette = null) =>
-        new(Name, Width, Height, layout, Interlocked.Exchange(ref _buffer, null)!, palette);
+        new(Name, Width, Height, layout, Interlocked.Exchange(ref _buffer, null), Interlocked.Exchange(ref _large, null), palette)
+        {
+            IsTruncated = IsTruncated,
+        };
 
     internal ReadOnlySpan<ushort> Grey16() => MemoryMarshal.Cast<byte, ushort>(Pixels);
 
@@ -127,6 +162,29 @@ public sealed class DecodedImage : IDisposable
         PixelLayout.Grey16 => 2,
         _ => throw new ArgumentOutOfRangeException(nameof(layout)),
     };
+
+    /// <summary>Pages of the system, zero until they are written.</summary>
+    private sealed unsafe class SystemMemory : SafeHandle
+    {
+        private readonly int _length;
+
+        public SystemMemory(int length)
+            : base(0, ownsHandle: true)
+        {
+            _length = length;
+            SetHandle((nint)NativeMemory.AllocZeroed((nuint)length));
+        }
+
+        public override bool IsInvalid => handle == 0;
+
+        public Span<byte> Span => IsClosed ? throw new ObjectDisposedException(nameof(DecodedImage)) : new((void*)handle, _length);
+
+        protected override bool ReleaseHandle()
+        {
+            NativeMemory.Free((void*)handle);
+            return true;
+        }
+    }
 }
 
 /// <summary>

@@ -13,6 +13,7 @@ public sealed class ImageBatchReader
     private readonly CropCache _cache;
     private readonly ConcurrentBag<float[]> _buffers = [];
     private readonly SortedDictionary<int, UnreadableImage> _unreadable = [];
+    private readonly SortedSet<int> _truncated = [];
 
     /// <summary>Prepares reading; no image is touched yet.</summary>
     /// <param name="items">The images, in order.</param>
@@ -51,6 +52,21 @@ public sealed class ImageBatchReader
             lock (_unreadable)
             {
                 return [.. _unreadable.Values];
+            }
+        }
+    }
+
+    /// <summary>
+    /// The images so far that end early and were decoded as far as they go, by index; empty unless
+    /// <see cref="DecodingOptions.TruncatedImages"/> allows that.
+    /// </summary>
+    public IReadOnlyList<int> Truncated
+    {
+        get
+        {
+            lock (_truncated)
+            {
+                return [.. _truncated];
             }
         }
     }
@@ -176,15 +192,15 @@ public sealed class ImageBatchReader
     private DecodedImage Load(int index)
     {
         var image = Items.Load(index);
-        if (!Options.RgbOnLoad || image.Layout == PixelLayout.Rgb)
+        if (image.IsTruncated)
         {
-            return image;
+            lock (_truncated)
+            {
+                _truncated.Add(index);
+            }
         }
 
-        using (image)
-        {
-            return image.ToRgb();
-        }
+        return Options.RgbOnLoad ? image.IntoRgb() : image;
     }
 
     private void ThrowIfKnownBad(int index)

@@ -5,35 +5,42 @@ using RegCache.Lab.Reports;
 namespace RegCache.Lab.Data.Images;
 
 /// <summary>
-/// Decodes JPEG, PNG, WebP, GIF and BMP files, told apart by their content, to the bytes that Pillow 9.4 gives for them;
-/// of animations the first frame. SkiaSharp decodes all of them; where the system has libjpeg-turbo, that decodes JPEG to
+/// Decodes JPEG, PNG, WebP, GIF, BMP and PPM files, told apart by their content, to the bytes that Pillow 9.4 gives for them;
+/// of animations the first frame. SkiaSharp decodes all but PPM; where the system has libjpeg-turbo, that decodes JPEG to
 /// the same bytes in less time. The EXIF orientation is ignored, as in the published pipelines.
 /// </summary>
 /// <remarks>
 /// Two kinds come as <see cref="PixelLayout.Rgb"/> though Pillow keeps them as they are until they are resized: BMP files
 /// with a palette, and CMYK files where libjpeg-turbo is missing. Their pixels are Pillow's; without
-/// <see cref="ImageReaderOptions.RgbOnLoad"/> their resized pixels are not.
+/// <see cref="ImageReaderOptions.RgbOnLoad"/> their resized pixels are not. Where libjpeg-turbo is missing, what a truncated JPEG
+/// file lacks may be filled with other pixels than Pillow's, in progressive files and behind restart marks.
 /// </remarks>
 public static class ImageDecoder
 {
+    /// <summary>The formats, as messages name them.</summary>
+    internal const string Formats = "JPEG, PNG, WebP, GIF, BMP or PPM";
+
     /// <summary>Reads and decodes a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="options">Which files are taken; null: the defaults.</param>
     /// <exception cref="UserException">
     /// The file cannot be read, is empty, truncated, damaged, too large or none of the formats.
     /// </exception>
-    public static DecodedImage Load(string path)
+    public static DecodedImage Load(string path, DecodingOptions? options = null)
     {
         using var file = FileContent.Read(path);
-        return Decode(file.Bytes, path);
+        return Decode(file.Bytes, path, options);
     }
 
     /// <summary>Decodes a file that is in memory.</summary>
     /// <param name="file">The whole file.</param>
     /// <param name="name">What errors call it: a path, or a shard and a member.</param>
+    /// <param name="options">Which files are taken; null: the defaults.</param>
     /// <exception cref="UserException">
     /// The file is empty, truncated, damaged, too large or none of the formats, or the decoder is missing
     /// (<see cref="UserException.ConcernsAllInput"/>).
     /// </exception>
-    public static DecodedImage Decode(ReadOnlySpan<byte> file, string name)
+    public static DecodedImage Decode(ReadOnlySpan<byte> file, string name, DecodingOptions? options = null)
     {
         if (file.IsEmpty)
         {
@@ -42,7 +49,7 @@ public static class ImageDecoder
 
         try
         {
-            return DecodeKnown(file, name);
+            return DecodeKnown(file, name, options ?? DecodingOptions.Default);
         }
         catch (Exception e) when (e is not (UserException or OutOfMemoryException or TypeLoadException or TypeInitializationException))
         {
@@ -50,26 +57,61 @@ public static class ImageDecoder
         }
     }
 
-    private static DecodedImage DecodeKnown(ReadOnlySpan<byte> file, string name) => file switch
+    private static DecodedImage DecodeKnown(ReadOnlySpan<byte> file, string name, DecodingOptions options) => file switch
     {
-        [0xFF, 0xD8, 0xFF, ..] => JpegDecoder.Decode(TurboJpeg.Instance, file, name),
-        [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => SampleDecoder.DecodePng(file, name),
-        [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => SampleDecoder.DecodeGif(file, name),
+        [0xFF, 0xD8, 0xFF, ..] => JpegDecoder.Decode(TurboJpeg.Instance, file, name, options),
+        [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => SampleDecoder.DecodePng(file, name, options),
+        [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] => SampleDecoder.DecodeGif(file, name, options),
         [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] =>
-            SkiaDecoder.Decode(file, name, "WebP"),
+            SkiaDecoder.Decode(file, name, "WebP", options),
         // Of 5 bits a colour Skia makes other bytes than Pillow.
         [(byte)'B', (byte)'M', ..] when file.Length > 28 && file[14] >= 40 && file[28] == 16 =>
             throw DecodingError.Unsupported(name, "16 bits a pixel"),
-        [(byte)'B', (byte)'M', ..] => SkiaDecoder.Decode(file, name, "BMP"),
+        [(byte)'B', (byte)'M', ..] => SkiaDecoder.Decode(file, name, "BMP", options),
+        [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)' ' or (>= (byte)'\t' and <= (byte)'\r'), ..] =>
+            NetpbmDecoder.Decode(file, name, options),
         _ => throw DecodingError.OtherKind(name, file),
     };
+}
+
+/// <summary>Which image files are taken besides those that are whole and of a usual size. Options compare by value.</summary>
+public sealed record DecodingOptions
+{
+    /// <summary>The largest <see cref="MaxPixels"/>: the pixels that fit into 2 GB.</summary>
+    public const long MostMaxPixels = 500_000_000;
+
+    /// <summary>The options that hold unless others are given.</summary>
+    public static DecodingOptions Default { get; } = new();
+
+    /// <summary>
+    /// The most pixels, columns times rows, that an image may have, from 1 to <see cref="MostMaxPixels"/>. Larger ones are refused as
+    /// decompression bombs before memory is taken for them. Where Pillow refuses them, too, unless told otherwise.
+    /// </summary>
+    /// <exception cref="UserException">The number is out of its range.</exception>
+    public long MaxPixels
+    {
+        get;
+        init => field = value is >= 1 and <= MostMaxPixels
+            ? value
+            : throw new UserException($"Images cannot be limited to {value} pixels: choose a number from 1 to {MostMaxPixels}.");
+    } = 178_956_970;
+
+    /// <summary>
+    /// Decode JPEG files that end early as far as they go, like Pillow with <c>LOAD_TRUNCATED_IMAGES</c>, instead of refusing them.
+    /// What is missing is grey, or coarse in a progressive file.
+    /// </summary>
+    public bool TruncatedImages { get; init; }
+
+    /// <summary>What these options add to a data set's fingerprint, for they decide what a model sees; empty for the defaults.</summary>
+    internal string Key =>
+        (MaxPixels == Default.MaxPixels ? "" : $"-at most {MaxPixels} pixels") + (TruncatedImages ? "-truncated images, too" : "");
 }
 
 /// <summary>The messages about image files that cannot be used.</summary>
 internal static class DecodingError
 {
     public static UserException Truncated(string name, string format) =>
-        new($"The {format} file {name} is truncated: fetch it again or remove it.");
+        new($"The {format} file {name} is truncated: fetch it again or remove it{(format == "JPEG" ? ", or take what there is of it (--truncated-images)" : "")}.");
 
     public static UserException Damaged(string name, string format, string reason) =>
         new($"The {format} file {name} is damaged ({reason.TrimEnd('.')}): fetch it again or remove it.");
@@ -81,7 +123,7 @@ internal static class DecodingError
         new($"The image {name} uses {what}, which is not supported: convert it to RGB.");
 
     public static UserException OtherKind(string name, ReadOnlySpan<byte> file) => new(
-        $"{name} is not a JPEG, PNG, WebP, GIF or BMP image{(ContentKind.Of(file) is { } kind ? $" but {kind}" : "")}: convert it or remove it.");
+        $"{name} is not a {ImageDecoder.Formats} image{(ContentKind.Of(file) is { } kind ? $" but {kind}" : "")}: convert it or remove it.");
 
     /// <summary>What the system says about a file that cannot be opened or read.</summary>
     public static UserException CannotBeRead(Exception error, string path)
@@ -101,18 +143,25 @@ internal static class DecodingError
     }
 
     /// <summary>Refuses sizes of decompression bombs before memory is taken for them.</summary>
-    public static void CheckSize(string name, long width, long height)
+    public static void CheckSize(string name, long width, long height, DecodingOptions options)
     {
         if (width < 1 || height < 1)
         {
             throw new UserException($"The image {name} has the size {width} x {height}: fetch it again or remove it.");
         }
 
-        if (width * height > DecodedImage.MaximumPixels || Math.Max(width, height) > DecodedImage.MaximumSide)
+        if (width * height > options.MaxPixels)
         {
             throw new UserException(
-                $"The image {name} claims {width} x {height} pixels, more than the {DecodedImage.MaximumPixels} " +
-                $"in all and {DecodedImage.MaximumSide} a side that are accepted: make it smaller or remove it.");
+                $"The image {name} claims {width} x {height} pixels, more than the {options.MaxPixels} that are accepted: " +
+                "make it smaller or remove it, or accept more (--max-pixels).");
+        }
+
+        if (Math.Max(width, height) > DecodedImage.MaximumSide)
+        {
+            throw new UserException(
+                $"The image {name} claims {width} x {height} pixels, more than the {DecodedImage.MaximumSide} a side that are accepted: " +
+                "make it smaller or remove it.");
         }
     }
 }

@@ -13,7 +13,7 @@ import subprocess
 import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 RANDOM = np.random.default_rng(20240607)
@@ -228,6 +228,36 @@ def write_bmps():
     save("bmp-black-white.bmp", Image.fromarray(picture(channels=1)[..., 0]).convert("1"))
 
 
+def netpbm(name, samples, kind, largest, header=None):
+    """samples: [height, width, channels] integers; kinds 1 to 3 are text, 4 to 6 bytes."""
+    height, width, _ = samples.shape
+    head = header or (f"P{kind}\n{width} {height}\n" + (f"{largest}\n" if kind not in (1, 4) else ""))
+    if kind == 4:
+        data = np.packbits(samples[..., 0].astype(np.uint8), axis=1).tobytes()
+    elif kind in (5, 6):
+        data = samples.astype(">u2" if largest > 255 else np.uint8).tobytes()
+    else:
+        data = "".join(" ".join(map(str, row.reshape(-1))) + "\n" for row in samples).encode()
+    (FOLDER / name).write_bytes(head.encode() + data)
+
+
+def write_netpbms():
+    grey, rgb = picture(channels=1).astype(np.int64), picture().astype(np.int64)
+    black = (grey > 120).astype(np.int64)
+    netpbm("pbm-bytes.pbm", black, 4, 1)
+    netpbm("pbm-text.pbm", black, 1, 1)
+    netpbm("pgm-bytes-255.pgm", grey, 5, 255)
+    netpbm("pgm-bytes-100.pgm", grey * 100 // 255, 5, 100)
+    netpbm("pgm-bytes-65535.pgm", grey * 3, 5, 65535)
+    netpbm("pgm-bytes-1000.pgm", grey * 3, 5, 1000)
+    netpbm("pgm-text-15.pgm", grey // 16, 2, 15)
+    netpbm("pgm-text-1000.pgm", grey * 3, 2, 1000)
+    netpbm("ppm-bytes-255.ppm", rgb, 6, 255)
+    netpbm("ppm-bytes-31.ppm", rgb // 8, 6, 31)
+    netpbm("ppm-bytes-4095.ppm", rgb * 16, 6, 4095)
+    netpbm("ppm-text-255.ppm", rgb, 3, 255, header=f"P3 # a comment\n{WIDTH}\t{HEIGHT}\r\n# another one\n255 ")
+
+
 def center_crop(image, height, width):
     left = int(round((image.width - width) / 2.0))
     top = int(round((image.height - height) / 2.0))
@@ -258,6 +288,15 @@ def preprocess(image, height, width, mode, interpolation, fill):
     return center_crop(image.resize(size, filter_), height, width).convert("RGB")
 
 
+def truncated(data):
+    """What Pillow makes of a file that ends early, where that is allowed."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    return image.convert("RGB")
+
+
 SETTINGS = [
     {"height": 24, "width": 24, "mode": "shortest", "interpolation": "bicubic", "fill": 0},
     {"height": 35, "width": 35, "mode": "shortest", "interpolation": "bicubic", "fill": 0},
@@ -277,7 +316,7 @@ def write_expected():
         blob += image.tobytes()
 
     for path in sorted(FOLDER.iterdir()):
-        if path.suffix not in (".jpg", ".png", ".webp", ".gif", ".bmp"):
+        if path.suffix not in (".jpg", ".png", ".webp", ".gif", ".bmp", ".pbm", ".pgm", ".ppm"):
             continue
         with Image.open(path) as image:
             image.load()
@@ -290,6 +329,12 @@ def write_expected():
                 if image.mode == "RGB" and path.name not in ("jpeg-420.jpg", "png-1x1.png", "png-rgb-8.png"):
                     continue
                 add(path.name, "preprocess", preprocess(image, **settings), **settings)
+    for name in ("jpeg-420.jpg", "jpeg-420-progressive.jpg", "jpeg-grey.jpg", "jpeg-cmyk-adobe.jpg", "jpeg-restarts.jpg"):
+        whole = (FOLDER / name).read_bytes()
+        start = whole.index(b"\xff\xda")
+        # Right behind the scan's header, in the middle of the data, and before the end mark.
+        for kept in (start + 30, (start + len(whole)) // 2, len(whole) * 9 // 10, len(whole) - 2):
+            add(name, "truncated", truncated(whole[:kept]), height=HEIGHT, width=WIDTH, kept=kept)
     (FOLDER / "expected.bin").write_bytes(zlib.compress(blob, 9))
     (FOLDER / "expected.json").write_text(json.dumps(cases, indent=0) + "\n")
 
@@ -302,4 +347,5 @@ if __name__ == "__main__":
     write_gifs()
     write_small_webp_frames()
     write_bmps()
+    write_netpbms()
     write_expected()

@@ -6,16 +6,24 @@ namespace RegCache.Lab.Data.Images.Decoding;
 /// <summary>Decodes JPEG to the bytes that Pillow gets from the same libjpeg-turbo.</summary>
 internal static class JpegDecoder
 {
-    private const byte EndOfImage = 0xD9;
+    private const byte EndOfImage = 0xD9, StartOfScan = 0xDA;
+
+    // Huffman codes have at least one bit, and there is one for every 8x8 block of one channel, which at worst is sampled at half
+    // the width and height: a whole file is never smaller than this. With arithmetic coding there is no such bound.
+    private const int MostPixelsPerByte = 8 * 64 * 4;
 
     /// <summary>Decodes with the system's library or, where it is null, with the copy inside SkiaSharp.</summary>
+    /// <param name="library">The system's library.</param>
+    /// <param name="file">The whole file.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="options">Which files are taken.</param>
     /// <exception cref="UserException">The file is truncated, damaged or too large.</exception>
-    public static DecodedImage Decode(TurboJpeg? library, ReadOnlySpan<byte> file, string name)
+    public static DecodedImage Decode(TurboJpeg? library, ReadOnlySpan<byte> file, string name, DecodingOptions options)
     {
+        CheckFrame(file, name, options);
         if (library is null)
         {
-            // Skia does not look for the end of the image; Pillow refuses files without it.
-            return IsTruncated(file) ? throw DecodingError.Truncated(name, "JPEG") : SkiaDecoder.Decode(file, name, "JPEG");
+            return DecodeWithSkia(file, name, options);
         }
 
         if (!library.ReadHeader(file, out var width, out var height, out var space, out var error))
@@ -28,12 +36,12 @@ internal static class JpegDecoder
             throw DecodingError.Unsupported(name, "a JPEG colour space that is neither grey, RGB, YCbCr, CMYK nor YCCK");
         }
 
-        DecodingError.CheckSize(name, width, height);
+        DecodingError.CheckSize(name, width, height, options);
         var cmyk = space is TurboJpeg.SpaceCmyk or TurboJpeg.SpaceYcck;
         var image = DecodedImage.Rent(name, width, height, cmyk ? PixelLayout.Cmyk : PixelLayout.Rgb, null);
         try
         {
-            Decompress(library, file, name, image);
+            Decompress(library, file, name, image, options);
             if (cmyk)
             {
                 // By Adobe's convention inks are stored inverted; Pillow takes it as given.
@@ -49,7 +57,48 @@ internal static class JpegDecoder
         }
     }
 
-    private static void Decompress(TurboJpeg library, ReadOnlySpan<byte> file, string name, DecodedImage image)
+    private static DecodedImage DecodeWithSkia(ReadOnlySpan<byte> file, string name, DecodingOptions options)
+    {
+        // Skia does not look for the end of the image; Pillow refuses files without it.
+        if (!IsTruncated(file))
+        {
+            return SkiaDecoder.Decode(file, name, "JPEG", options);
+        }
+
+        if (!options.TruncatedImages)
+        {
+            throw DecodingError.Truncated(name, "JPEG");
+        }
+
+        // Like Pillow: at an end mark libjpeg makes do with what there was, at the end of the file Skia makes the rest black.
+        var image = SkiaDecoder.Decode([.. file, 0xFF, EndOfImage], name, "JPEG", options);
+        image.IsTruncated = true;
+        return image;
+    }
+
+    /// <summary>Refuses what the frame's header claims when it is too much, or too much for a file of this length.</summary>
+    private static void CheckFrame(ReadOnlySpan<byte> file, string name, DecodingOptions options)
+    {
+        var position = 2;
+        while (NextMarker(file, ref position, out var marker) && marker is not (StartOfScan or EndOfImage))
+        {
+            // All markers of this range but three begin a frame; from 0xC9 on its coding is arithmetic.
+            if (marker is >= 0xC0 and <= 0xCF and not (0xC4 or 0xC8 or 0xCC) && position + 7 <= file.Length)
+            {
+                long height = BinaryPrimitives.ReadUInt16BigEndian(file[(position + 3)..]);
+                long width = BinaryPrimitives.ReadUInt16BigEndian(file[(position + 5)..]);
+                DecodingError.CheckSize(name, width, height, options);
+                if (marker < 0xC9 && width * height / MostPixelsPerByte > file.Length)
+                {
+                    throw DecodingError.Damaged(name, "JPEG", $"it is far too short for {width} x {height} pixels");
+                }
+            }
+
+            SkipSegment(file, ref position, marker);
+        }
+    }
+
+    private static void Decompress(TurboJpeg library, ReadOnlySpan<byte> file, string name, DecodedImage image, DecodingOptions options)
     {
         var format = image.Layout == PixelLayout.Cmyk ? TurboJpeg.FormatCmyk : TurboJpeg.FormatRgb;
         switch (library.Decompress(file, image.Writable, image.Width, image.Height, format, out var error))
@@ -59,7 +108,8 @@ internal static class JpegDecoder
 
             // Like Pillow: odd but complete data are decoded as they are, incomplete data are refused.
             case TurboJpeg.Outcome.Warning when IsTruncated(file):
-                throw Unusable(file, name, error);
+                image.IsTruncated = options.TruncatedImages ? true : throw Unusable(file, name, error);
+                break;
         }
     }
 

@@ -24,7 +24,7 @@ internal static class SampleDecoder
 
     /// <summary>Decodes PNG of every colour type and depth: no gamma, no background, no transparency table.</summary>
     /// <exception cref="UserException">The file is truncated, damaged or too large.</exception>
-    public static DecodedImage DecodePng(ReadOnlySpan<byte> file, string name)
+    public static DecodedImage DecodePng(ReadOnlySpan<byte> file, string name, DecodingOptions options)
     {
         if (file.Length < PngHeaderEnd)
         {
@@ -32,22 +32,22 @@ internal static class SampleDecoder
         }
 
         int depth = file[PngDepth], color = file[PngColor];
-        CheckPngSize(file, name, depth, color);
+        CheckPngSize(file, name, depth, color, options);
         switch (color, depth)
         {
             case (PngPalette, 1 or 2 or 4 or 8):
                 // Skia spreads grey of few bits over 0 to 255.
-                var indices = DecodePngAs(file, name, PngGrey, depth, PaletteToGreySum);
+                var indices = DecodePngAs(file, name, PngGrey, depth, PaletteToGreySum, options);
                 return Indexed(indices, 255 / ((1 << depth) - 1), PngColors(file));
             case (PngGrey, 16):
-                return Grey16(DecodePngAs(file, name, PngGreyAlpha, 8, Grey16ToGreyAlphaSum));
+                return Grey16(DecodePngAs(file, name, PngGreyAlpha, 8, Grey16ToGreyAlphaSum, options));
         }
 
-        var image = SkiaDecoder.DecodeRgba(file, name, "PNG", out _);
+        var image = SkiaDecoder.DecodeRgba(file, name, "PNG", options, out _);
         return (color, depth) switch
         {
             // Black and white is resized like palette indices.
-            (PngGrey, 1) => Indexed(image, 1, [0, 0, 0, .. Enumerable.Repeat(byte.MaxValue, 765)]),
+            (PngGrey, 1) => Indexed(image, 1, BlackAndWhite()),
             (PngGrey or PngRgb, _) => SkiaDecoder.DropAlpha(image),
             (PngGreyAlpha or PngRgba, _) => image,
             _ => throw DecodingError.TruncatedOrDamaged(name, "PNG"),
@@ -56,7 +56,7 @@ internal static class SampleDecoder
 
     /// <summary>Decodes the first frame of a GIF; what it leaves of the canvas has the transparent colour, or the first.</summary>
     /// <exception cref="UserException">The file is truncated, damaged or too large.</exception>
-    public static DecodedImage DecodeGif(ReadOnlySpan<byte> file, string name)
+    public static DecodedImage DecodeGif(ReadOnlySpan<byte> file, string name, DecodingOptions options)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(file.Length);
         try
@@ -64,7 +64,7 @@ internal static class SampleDecoder
             var changed = buffer.AsSpan(0, file.Length);
             file.CopyTo(changed);
             var colors = TakeGifColors(changed, out var transparent);
-            var image = SkiaDecoder.DecodeRgba(changed, name, "GIF", out _);
+            var image = SkiaDecoder.DecodeRgba(changed, name, "GIF", options, out _);
             var pixels = image.Writable;
             for (var i = 0; i < pixels.Length; i += 4)
             {
@@ -83,11 +83,14 @@ internal static class SampleDecoder
         }
     }
 
-    private static void CheckPngSize(ReadOnlySpan<byte> file, string name, int depth, int color)
+    /// <summary>The palette of images of one bit: black, and white for every other index.</summary>
+    public static byte[] BlackAndWhite() => [0, 0, 0, .. Enumerable.Repeat(byte.MaxValue, 765)];
+
+    private static void CheckPngSize(ReadOnlySpan<byte> file, string name, int depth, int color, DecodingOptions options)
     {
         long width = BinaryPrimitives.ReadInt32BigEndian(file[PngWidth..]);
         long height = BinaryPrimitives.ReadInt32BigEndian(file[PngHeight..]);
-        DecodingError.CheckSize(name, width, height);
+        DecodingError.CheckSize(name, width, height, options);
         var channels = color switch
         {
             PngGrey or PngPalette => 1,
@@ -102,7 +105,8 @@ internal static class SampleDecoder
         }
     }
 
-    private static DecodedImage DecodePngAs(ReadOnlySpan<byte> file, string name, int color, int depth, uint sumChange)
+    private static DecodedImage DecodePngAs(
+        ReadOnlySpan<byte> file, string name, int color, int depth, uint sumChange, DecodingOptions options)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(file.Length);
         try
@@ -113,7 +117,7 @@ internal static class SampleDecoder
             changed[PngColor] = (byte)color;
             var sum = changed[PngHeaderSum..];
             BinaryPrimitives.WriteUInt32BigEndian(sum, BinaryPrimitives.ReadUInt32BigEndian(sum) ^ sumChange);
-            return SkiaDecoder.DecodeRgba(changed, name, "PNG", out _);
+            return SkiaDecoder.DecodeRgba(changed, name, "PNG", options, out _);
         }
         finally
         {

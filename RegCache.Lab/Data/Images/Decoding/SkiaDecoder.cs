@@ -12,10 +12,11 @@ internal static unsafe class SkiaDecoder
     /// <param name="file">The whole file.</param>
     /// <param name="name">What errors call it.</param>
     /// <param name="format">The format that its first bytes name.</param>
+    /// <param name="options">Which files are taken.</param>
     /// <exception cref="UserException">The file is truncated, damaged or too large, or SkiaSharp's library is missing.</exception>
-    public static DecodedImage Decode(ReadOnlySpan<byte> file, string name, string format)
+    public static DecodedImage Decode(ReadOnlySpan<byte> file, string name, string format, DecodingOptions options)
     {
-        var image = DecodeRgba(file, name, format, out var opaque);
+        var image = DecodeRgba(file, name, format, options, out var opaque);
         return opaque ? DropAlpha(image) : image;
     }
 
@@ -23,22 +24,26 @@ internal static unsafe class SkiaDecoder
     /// <param name="file">The whole file.</param>
     /// <param name="name">What errors call it.</param>
     /// <param name="format">The format that its first bytes name.</param>
+    /// <param name="options">Which files are taken.</param>
     /// <param name="opaque">Whether the file has no alpha.</param>
     /// <exception cref="UserException">The file is truncated, damaged or too large, or SkiaSharp's library is missing.</exception>
-    public static DecodedImage DecodeRgba(ReadOnlySpan<byte> file, string name, string format, out bool opaque)
+    public static DecodedImage DecodeRgba(ReadOnlySpan<byte> file, string name, string format, DecodingOptions options, out bool opaque)
     {
         fixed (byte* content = file)
         {
             using var codec = Open(content, file.Length, format) ?? throw DecodingError.TruncatedOrDamaged(name, format);
             var (width, height) = (codec.Info.Width, codec.Info.Height);
-            DecodingError.CheckSize(name, width, height);
+            DecodingError.CheckSize(name, width, height, options);
             opaque = codec.Info.IsOpaque;
             var image = DecodedImage.Rent(name, width, height, PixelLayout.Rgba, null);
             SKCodecResult result;
             fixed (byte* pixels = image.Writable)
             {
                 result = codec.GetPixels(
-                    new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul), (nint)pixels);
+                    new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Unpremul),
+                    (nint)pixels,
+                    // Otherwise Skia writes to all of an incomplete image, and only then does it take memory.
+                    new SKCodecOptions(image.IsZeroed ? SKZeroInitialized.Yes : SKZeroInitialized.No));
             }
 
             if (result == SKCodecResult.Success)
