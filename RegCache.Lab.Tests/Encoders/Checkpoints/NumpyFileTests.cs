@@ -21,7 +21,8 @@ public sealed class NumpyFileTests : IDisposable
     {
         using var scope = torch.NewDisposeScope();
         var values = torch.randn([.. sizes.Select(size => (long)size)]);
-        NumpyFile.Write(_folder["a.npy"], WeightEntry.FromTensor("a", values));
+        var entry = WeightEntry.FromTensor("a", values);
+        NumpyFile.Write(_folder["a.npy"], entry);
         var bytes = File.ReadAllBytes(_folder["a.npy"]);
         Assert.Equal([0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', 1, 0], bytes[..8]);
         var start = 10 + BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(8));
@@ -29,7 +30,7 @@ public sealed class NumpyFileTests : IDisposable
         var header = Encoding.ASCII.GetString(bytes[10..start]);
         Assert.EndsWith("\n", header, StringComparison.Ordinal);
         Assert.Equal($"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}", header.TrimEnd());
-        Assert.Equal(values.data<float>().ToArray(), MemoryMarshal.Cast<byte, float>(bytes.AsSpan(start)).ToArray());
+        Assert.Equal(entry.ToArray<float>(), MemoryMarshal.Cast<byte, float>(bytes.AsSpan(start)).ToArray());
     }
 
     [Theory]
