@@ -29,6 +29,9 @@ switch (args.FirstOrDefault())
     case "preprocessing":
         PreprocessingBenchmark.Run(Console.Out, Number(1, 128), Number(2, 9));
         return 0;
+    case "listing":
+        ListingBenchmark.Run(Number(1, 100_000), Number(2, 5));
+        return 0;
     case "merging":
         MergingBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
@@ -45,6 +48,7 @@ switch (args.FirstOrDefault())
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
+            listing [FILES] [ROUNDS]              listing, checking and drawing from a tree of small files, and the memory of its list
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;
