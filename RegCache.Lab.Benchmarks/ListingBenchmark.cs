@@ -90,7 +90,7 @@ internal static class ListingBenchmark
         HomePage = "docs/data.md",
         Licence = new("none"),
         Layout = ["n00000000/n00000000_00000.JPEG"],
-        Splits = [new("all", "measurement", "class-folders", new Dictionary<string, long> { ["images"] = files })],
+        Splits = [new("all", "measurement", "folders", new Dictionary<string, long> { ["images"] = files })],
     };
 
     // Seconds to make something, and the memory that it holds afterwards.

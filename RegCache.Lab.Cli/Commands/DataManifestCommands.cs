@@ -52,7 +52,7 @@ internal sealed class DataListCommand : KitCommand
         var table = new Table().AddColumns("name", "data set", "splits", "variable", "on this machine");
         foreach (var manifest in _manifests.Read(context.Arguments))
         {
-            var here = manifest.Splits.Where(split => DatasetReaders.All.Find(split.Reader).IsGenerated
+            var here = manifest.Splits.Where(split => DatasetReaders.Find(split).IsGenerated
                 || DatasetPlace.Find(manifest, split, root: null, Environment.GetEnvironmentVariable) is { Exists: true });
             table.AddRow(new[]
             {
@@ -123,7 +123,7 @@ internal sealed class DataShowCommand : KitCommand
         var table = new Table().AddColumns("split", "purpose", "reader", "where", "expected");
         foreach (var split in manifest.Splits)
         {
-            var generated = DatasetReaders.All.Find(split.Reader).IsGenerated;
+            var generated = DatasetReaders.Find(split).IsGenerated;
             var place = DatasetPlace.Find(manifest, split, root: null, Environment.GetEnvironmentVariable);
             var where = generated ? "generated"
                 : place is { } known ? known.Exists ? known.Path : $"{known.Path} (not there)"

@@ -115,7 +115,7 @@ public sealed class DatasetCheckTests : IDisposable
     public void WhatASplitNeedsMustBeThere()
     {
         var sentence = Assert.Single(Sentences(Check(manifest => Split(manifest)["needs"] = new JsonArray("captions.json|texts.json", "a"))));
-        Assert.Contains("captions.json does not exist (any of captions.json, texts.json will do)", sentence, StringComparison.Ordinal);
+        Assert.Contains("data has no captions.json or texts.json", sentence, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -149,7 +149,7 @@ public sealed class DatasetCheckTests : IDisposable
     {
         AssertRefused("has no split 'test'", () => Check(splits: ["test"]));
         AssertRefused("The reader 'parquet' is unknown", () => Check(manifest => Split(manifest)["reader"] = "parquet"));
-        AssertRefused("7 captions, which the reader class-folders does not count", () => Check(manifest => Split(manifest)["counts"]!["captions"] = 7));
+        AssertRefused("7 captions, which the reader folders does not count", () => Check(manifest => Split(manifest)["counts"]!["captions"] = 7));
     }
 
     [Fact]

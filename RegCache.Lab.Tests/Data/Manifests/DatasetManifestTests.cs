@@ -38,7 +38,7 @@ public sealed class DatasetManifestTests : IDisposable
     [Theory]
     [MemberData(nameof(Names))]
     public void EverySplitHasAReader(string name) =>
-        Assert.All(DatasetManifests.OfTheKit.Find(name).Splits, split => Assert.Contains(split.Reader, DatasetReaders.All.Names));
+        Assert.All(DatasetManifests.OfTheKit.Find(name).Splits, split => Assert.NotNull(DatasetReaders.Find(split)));
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -81,12 +81,12 @@ public sealed class DatasetManifestTests : IDisposable
     [InlineData("layout", "[]", "`layout` is empty")]
     [InlineData("layout", "\"x\"", "`layout`")]
     [InlineData("splits", "[]", "`splits` is empty")]
-    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"images"}]""", "`counts`")]
-    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"images","counts":{"images":-1}}]""", "negative")]
-    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"images","counts":{"images":"many"}}]""", "wrong type")]
-    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"images","counts":{},"path":"../a"}]""", "below the root")]
-    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"images","counts":{},"path":"x|/etc"}]""", "below the root")]
-    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"images","counts":{},"needs":["C:/x"]}]""", "below the root")]
+    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"folders"}]""", "`counts`")]
+    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"folders","counts":{"images":-1}}]""", "negative")]
+    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"folders","counts":{"images":"many"}}]""", "wrong type")]
+    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"folders","counts":{},"path":"../a"}]""", "below the root")]
+    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"folders","counts":{},"path":"x|/etc"}]""", "below the root")]
+    [InlineData("splits", """[{"name":"a","purpose":"p","reader":"folders","counts":{},"needs":["C:/x"]}]""", "below the root")]
     [InlineData("checksums", """[{"path":"a.zip","md5":"12"}]""", "checksum of 'a.zip'")]
     [InlineData("checksums", """[{"path":"a.zip"}]""", "checksum of 'a.zip'")]
     public void WhatIsBrokenIsRefusedByTheKitAndByTheSchema(string field, string? value, string expected)
@@ -166,7 +166,7 @@ public sealed class DatasetManifestTests : IDisposable
     internal static JsonObject Sound() => JsonNode.Parse("""
         {
           "name": "own", "title": "Own pictures", "purpose": "tests", "home_page": "https://example.org/", "licence": {"name": "none"}, "layout": ["a/1.png"],
-          "splits": [{"name": "all", "purpose": "tests", "reader": "class-folders", "counts": {"classes": 2, "images": 4}}]
+          "splits": [{"name": "all", "purpose": "tests", "reader": "folders", "counts": {"classes": 2, "images": 4}}]
         }
         """)!.AsObject();
 

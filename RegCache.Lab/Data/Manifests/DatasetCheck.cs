@@ -102,7 +102,7 @@ public static class DatasetCheck
         var places = (named.Count > 0 ? named : manifest.Splits)
             .Select(split => (
                 Split: split,
-                Reader: DatasetReaders.All.Find(split.Reader),
+                Reader: DatasetReaders.Find(split),
                 Place: DatasetPlace.Find(manifest, split, options.Root, options.GetVariable)))
             .ToList();
         if (places.All(part => part.Place is null && !part.Reader.IsGenerated))
@@ -128,7 +128,7 @@ public static class DatasetCheck
 
     private static SplitCheck NotThere(DatasetManifest manifest, DatasetSplit split, DatasetPlace? place, bool mayPassOver)
     {
-        var reason = place is null ? $"nothing says where it is ({DatasetPlace.Remedy(manifest, split)})" : $"{place.Path} does not exist";
+        var reason = place is null ? $"nothing says where it is ({DatasetPlace.Remedy(manifest, split)})" : place.Missing;
         return split.Optional && mayPassOver
             ? new(split, place?.Path, [], [], []) { PassedOver = reason }
             : new(split, place?.Path, [], [], [$"The split {split.Name} of {manifest.Name} is missing: {reason}; `regcache data show {manifest.Name}` shows how it should lie."]);
@@ -138,16 +138,6 @@ public static class DatasetCheck
         DatasetPlace place, DatasetReader reader, DatasetCheckOptions options, IWorkProgress progress, CancellationToken cancellation)
     {
         var split = place.Split;
-        var missing = split.Needs
-            .Select(need => (Need: need, Path: DatasetPlace.Choose(place.Path, need)))
-            .Where(need => !Path.Exists(need.Path))
-            .Select(need => $"{need.Path} does not exist{(need.Need.Contains('|', StringComparison.Ordinal) ? $" (any of {need.Need.Replace("|", ", ", StringComparison.Ordinal)} will do)" : "")}: put it there.")
-            .ToList();
-        if (missing.Count > 0)
-        {
-            return new(split, place.Path, [], [], missing);
-        }
-
         DatasetContent content;
         try
         {

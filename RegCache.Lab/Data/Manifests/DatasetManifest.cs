@@ -172,7 +172,7 @@ public sealed record PublishedChecksum(string Path, string? Md5 = null, string? 
 /// <summary>A part of a data set.</summary>
 /// <param name="Name">Its name: "val".</param>
 /// <param name="Purpose">What the kit uses it for.</param>
-/// <param name="Reader">The name of what reads it, of <see cref="DatasetReaders"/>.</param>
+/// <param name="Reader">What reads it: a name of <see cref="DatasetReaders"/>, with the reader's own name of the split behind <c>@</c>.</param>
 /// <param name="Counts">How much of what there should be, by the names that the reader counts.</param>
 public sealed record DatasetSplit(string Name, string Purpose, string Reader, IReadOnlyDictionary<string, long> Counts)
 {
@@ -182,7 +182,7 @@ public sealed record DatasetSplit(string Name, string Purpose, string Reader, IR
     /// <summary>An environment variable that names the folder itself.</summary>
     public string? Variable { get; init; }
 
-    /// <summary>Files and folders below the split that must be there; <c>|</c> as in <see cref="Path"/>.</summary>
+    /// <summary>Files below the split without which it is not there; <c>|</c> as in <see cref="Path"/>.</summary>
     public IReadOnlyList<string> Needs { get; init; } = [];
 
     /// <summary>Whether it is no mistake when this split is not there but another one is.</summary>

@@ -84,6 +84,9 @@ public sealed class DatasetManifests : IReadOnlyList<DatasetManifest>
 /// <param name="Path">The split's folder, file or shards.</param>
 public sealed record DatasetPlace(DatasetManifest Manifest, DatasetSplit Split, string? Root, string Path)
 {
+    /// <summary>What the reader calls the split; null: its usual one.</summary>
+    public string? ReaderSplit => Split.Reader.Split('@', 2) is [_, var name] ? name : null;
+
     /// <summary>Finds a split: below a given root, else where its own variable says, else below the data set's variable.</summary>
     /// <param name="manifest">The data set.</param>
     /// <param name="split">The part of it.</param>
@@ -111,8 +114,23 @@ public sealed record DatasetPlace(DatasetManifest Manifest, DatasetSplit Split, 
         return paths.FirstOrDefault(System.IO.Path.Exists) ?? paths[0];
     }
 
-    /// <summary>Whether something is there. Of shards with braces the first counts.</summary>
-    public bool Exists => System.IO.Path.Exists(Path) || ShardNames.Expand(Path) is [var first, ..] && System.IO.Path.Exists(first);
+    /// <summary>Whether the split is there: its path, and all that it needs.</summary>
+    public bool Exists => Missing is null;
+
+    /// <summary>What is not there of the split, as a clause: "/data/coco does not exist"; null: nothing is missing. Of shards with braces the first counts.</summary>
+    public string? Missing
+    {
+        get
+        {
+            if (!System.IO.Path.Exists(Path) && !(ShardNames.Expand(Path) is [var first, ..] && System.IO.Path.Exists(first)))
+            {
+                return $"{Path} does not exist";
+            }
+
+            var need = Split.Needs.FirstOrDefault(need => !System.IO.Path.Exists(Choose(Path, need)));
+            return need is null ? null : $"{Path} has no {need.Replace("|", " or ", StringComparison.Ordinal)}";
+        }
+    }
 
     /// <summary>What to do when nothing says where a split is: "set DATA_ROOT or give --root FOLDER".</summary>
     public static string Remedy(DatasetManifest manifest, DatasetSplit split)

@@ -1,54 +1,46 @@
-using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data.Manifests;
 
 /// <summary>
-/// What reads the splits that manifests describe. A new kind of data set is a new file with its reader, one line here, and a
-/// manifest that names it.
+/// What reads the splits that manifests describe: every format of images (<see cref="ImageSetFormats"/>), image-text pairs, and
+/// texts. So a new format is known to manifests, and a new data set in a known format is a manifest alone.
 /// </summary>
 public static class DatasetReaders
 {
     /// <summary>All readers.</summary>
     public static OpenList<DatasetReader> All { get; } = new(
         "reader",
-        new DatasetReader(
-            "class-folders",
-            "one folder of images a class; counts classes, images, smallest_class, largest_class",
-            (place, _) => DatasetContent.Of(ClassFolderDataset.OpenClasses(place.Path))),
-        new DatasetReader(
-            "images",
-            "images in class folders or in the folder itself; counts images, and classes where there are some",
-            (place, _) => DatasetContent.Of(ClassFolderDataset.Open(place.Path))),
-        new DatasetReader(
-            "webdataset",
-            "image-text pairs in tar shards; counts shards, images, captions",
-            (place, _) =>
-            {
-                var shards = ShardNames.Expand(place.Path);
-                var content = DatasetContent.Of(new WebDatasetSource(shards));
-                return content with { Counts = new Dictionary<string, long>(content.Counts) { ["shards"] = shards.Count } };
-            }),
-        LetterText.Entry,
-        new DatasetReader(
-            "shapes",
-            "the kit's generated pictures; counts images, captions, and classes where each picture has one",
-            (place, cancellation) =>
-            {
-                var split = Enum.Parse<ShapesSplit>(place.Split.Name, ignoreCase: true);
-                var images = new ShapesImages(ShapesSet.Generate(split, ShapesSet.DefaultCount(split), cancellation: cancellation));
-                var content = DatasetContent.Of(images);
-                return content with { Counts = new Dictionary<string, long>(content.Counts) { ["captions"] = images.Count } };
-            })
-        {
-            IsGenerated = true,
-        });
+        [
+            .. ImageSetFormats.All.Select(Of),
+            new DatasetReader("pairs", "image-text pairs in tar shards, whose path may have braces; counts shards, images, captions", ReadPairs),
+            LetterText.Entry,
+        ]);
+
+    /// <summary>The reader of a split.</summary>
+    /// <exception cref="UserException">There is none of that name; the message gives the names that there are.</exception>
+    public static DatasetReader Find(DatasetSplit split) => All.Find(split.Reader.Split('@')[0]);
+
+    private static DatasetReader Of(ImageSetFormat format) => new(format.Name, format.Help, (place, cancellation) =>
+    {
+        var needsLabels = place.Split.Counts.ContainsKey("classes");
+        return DatasetContent.Of(format.Open(new(NeedsLabels: needsLabels, Cancellation: cancellation) { Path = place.Path, Split = place.ReaderSplit }));
+    })
+    {
+        IsGenerated = format == ShapesFormat.Entry,
+    };
+
+    private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)
+    {
+        var shards = ShardNames.Expand(place.Path);
+        var pairs = new WebDatasetSource(shards);
+        return new(new Dictionary<string, long> { ["shards"] = shards.Count, ["images"] = pairs.Count, ["captions"] = pairs.Count }, pairs.Inventory) { Images = pairs };
+    }
 }
 
 /// <summary>A reader of splits.</summary>
 /// <param name="Name">The name that manifests give.</param>
-/// <param name="Help">What it reads and counts, in one line.</param>
+/// <param name="Help">What it reads, in one line.</param>
 /// <param name="Open">
 /// Lists a split without decoding images; the result is disposed. Throws <see cref="UserException"/> for one that is missing or broken.
 /// </param>
@@ -66,13 +58,16 @@ public sealed record DatasetReader(string Name, string Help, Func<DatasetPlace, 
 /// <param name="Inventory">What was found, left out, and looks wrong.</param>
 public sealed record DatasetContent(IReadOnlyDictionary<string, long> Counts, DataInventory Inventory) : IDisposable
 {
+    private const int MostNamesTried = 16;
+
     /// <summary>The images, if it has some.</summary>
     public IImageItems? Images { get; init; }
 
-    /// <summary>Whether names of images are paths of files, so that a glance at them is cheap.</summary>
-    public bool ImagesAreFiles { get; init; }
+    /// <summary>Whether images are files by themselves, so that a glance at each is cheap.</summary>
+    public bool ImagesAreFiles =>
+        Images is { } images && Enumerable.Range(0, Math.Min(MostNamesTried, images.Count)).Any(index => File.Exists(images.Name(index)));
 
-    /// <summary>What a set of images holds: images, and of its classes their number and the sizes of the smallest and the largest.</summary>
+    /// <summary>What a set of images holds: images, of its classes their number and the sizes of the smallest and the largest, and captions.</summary>
     public static DatasetContent Of(ImageSet set)
     {
         var counts = new Dictionary<string, long> { ["images"] = set.Count };
@@ -84,17 +79,16 @@ public sealed record DatasetContent(IReadOnlyDictionary<string, long> Counts, Da
                 sizes[label]++;
             }
 
-            counts["classes"] = sizes.Length;
-            counts["smallest_class"] = sizes.Min();
-            counts["largest_class"] = sizes.Max();
+            (counts["classes"], counts["smallest_class"], counts["largest_class"]) = (sizes.Length, sizes.Min(), sizes.Max());
         }
 
-        return new(counts, set.Inventory) { Images = set, ImagesAreFiles = set is ClassFolderDataset };
-    }
+        if (set is IPairSource pairs)
+        {
+            counts["captions"] = pairs.Count;
+        }
 
-    /// <summary>What image-text pairs hold: as many images as captions.</summary>
-    public static DatasetContent Of(IPairSource pairs) =>
-        new(new Dictionary<string, long> { ["images"] = pairs.Count, ["captions"] = pairs.Count }, pairs.Inventory) { Images = pairs };
+        return new(counts, set.Inventory) { Images = set };
+    }
 
     /// <inheritdoc />
     public void Dispose() => (Images as IDisposable)?.Dispose();
