@@ -1,8 +1,6 @@
 using System.CommandLine;
-using CsvHelper;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data.Manifests;
-using RegCache.Lab.Reports;
 using Spectre.Console;
 
 namespace RegCache.Lab.Cli.Commands;
@@ -76,7 +74,7 @@ internal sealed class DataCheckCommand : KitCommand
         var problems = report.Problems;
         if (arguments.GetValue(_report) is { } path)
         {
-            CsvTable.Write(path, problems.Select(problem => new ProblemCsv(manifest.Name, problem.Split, problem.Sentence)));
+            report.WriteProblems(path);
         }
 
         foreach (var problem in problems.Take(MostProblems))
@@ -143,7 +141,3 @@ internal sealed class DataCheckCommand : KitCommand
         }
     }
 }
-
-/// <summary>A row of the list of problems.</summary>
-[CsvRecord]
-internal sealed partial record ProblemCsv(string Dataset, string Split, string Problem);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using CsvHelper;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Reports;
 
@@ -37,7 +38,16 @@ public sealed record DatasetCheckReport(DatasetManifest Manifest, IReadOnlyList<
         .. Checksums.Where(sum => !sum.IsRight).Select(sum => new DatasetProblem(
             "", $"{sum.File} is not the published file: its checksum is {sum.Found} instead of {sum.Expected}; fetch it again.")),
     ];
+
+    /// <summary>Writes all problems as CSV: data set, split, sentence.</summary>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    public void WriteProblems(string path) =>
+        CsvTable.Write(path, Problems.Select(problem => new ProblemCsv(Manifest.Name, problem.Split, problem.Sentence)));
 }
+
+/// <summary>A row of the list of problems.</summary>
+[CsvRecord]
+internal sealed partial record ProblemCsv(string Dataset, string Split, string Problem);
 
 /// <summary>Something that is wrong with a data set.</summary>
 /// <param name="Split">The split, or empty for the whole set.</param>

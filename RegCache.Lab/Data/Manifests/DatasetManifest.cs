@@ -162,11 +162,8 @@ public sealed record DatasetClassNames(int Count, string Source, IReadOnlyList<s
 /// <param name="Sha256">SHA-256 as 64 hexadecimal digits.</param>
 public sealed record PublishedChecksum(string Path, string? Md5 = null, string? Sha256 = null)
 {
-    internal bool IsUsable => (Md5, Sha256) switch
-    {
-        ({ Length: 32 } digits, null) or (null, { Length: 64 } digits) => digits.All(char.IsAsciiHexDigitLower),
-        _ => false,
-    };
+    internal bool IsUsable => (Md5 is null) != (Sha256 is null)
+        && (Md5 ?? Sha256!) is var digits && digits.Length == (Md5 is null ? 64 : 32) && digits.All(char.IsAsciiHexDigitLower);
 }
 
 /// <summary>A part of a data set.</summary>
