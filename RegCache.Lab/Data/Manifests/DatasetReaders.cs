@@ -27,7 +27,7 @@ public static class DatasetReaders
         return DatasetContent.Of(format.Open(new(NeedsLabels: needsLabels, Cancellation: cancellation) { Path = place.Path, Split = place.ReaderSplit }));
     })
     {
-        IsGenerated = format == ShapesFormat.Entry,
+        IsGenerated = format == ShapesImageFormat.Entry,
     };
 
     private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)
