@@ -52,7 +52,7 @@ internal sealed class DataListCommand : KitCommand
         var table = new Table().AddColumns("name", "data set", "splits", "variable", "on this machine");
         foreach (var manifest in _manifests.Read(context.Arguments))
         {
-            var here = manifest.Splits.Where(split => DatasetReaders.Find(split).IsGenerated
+            var here = manifest.Splits.Where(split => DatasetReaders.Generates(split)
                 || DatasetPlace.Find(manifest, split, root: null, Environment.GetEnvironmentVariable) is { Exists: true });
             table.AddRow(new[]
             {
@@ -123,9 +123,8 @@ internal sealed class DataShowCommand : KitCommand
         var table = new Table().AddColumns("split", "purpose", "reader", "where", "expected");
         foreach (var split in manifest.Splits)
         {
-            var generated = DatasetReaders.Find(split).IsGenerated;
             var place = DatasetPlace.Find(manifest, split, root: null, Environment.GetEnvironmentVariable);
-            var where = generated ? "generated"
+            var where = DatasetReaders.Generates(split) ? "generated"
                 : place is { } known ? known.Exists ? known.Path : $"{known.Path} (not there)"
                 : $"{(split.Variable is { } variable ? $"${variable}, else " : "")}{(manifest.Variable is { } root ? $"${root}" : "--root")}{(split.Path is { } path ? $"/{path}" : "")}";
             table.AddRow(new[]

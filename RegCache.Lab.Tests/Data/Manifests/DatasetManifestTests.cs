@@ -37,11 +37,6 @@ public sealed class DatasetManifestTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void EverySplitHasAReader(string name) =>
-        Assert.All(DatasetManifests.OfTheKit.Find(name).Splits, split => Assert.NotNull(DatasetReaders.Find(split)));
-
-    [Theory]
-    [MemberData(nameof(Names))]
     public void PagesOfTheKitExist(string name)
     {
         var page = DatasetManifests.OfTheKit.Find(name).HomePage;

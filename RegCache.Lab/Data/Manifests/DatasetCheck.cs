@@ -110,22 +110,20 @@ public static class DatasetCheck
     {
         var named = options.Splits.Select(manifest.Split).ToList();
         var places = (named.Count > 0 ? named : manifest.Splits)
-            .Select(split => (
-                Split: split,
-                Reader: DatasetReaders.Find(split),
-                Place: DatasetPlace.Find(manifest, split, options.Root, options.GetVariable)))
+            .Select(split => (Split: split, Place: DatasetPlace.Find(manifest, split, options.Root, options.GetVariable)))
             .ToList();
-        if (places.All(part => part.Place is null && !part.Reader.IsGenerated))
+        if (places.All(part => part.Place is null && !DatasetReaders.Generates(part.Split)))
         {
             throw new UserException($"Nothing says where {manifest.Name} is: {DatasetPlace.Remedy(manifest, places[0].Split)}.");
         }
 
         // Where one of several alternatives is there, the others need not be.
-        var mayPassOver = named.Count == 0 && places.Any(part => part.Reader.IsGenerated || part.Place is { Exists: true });
+        var mayPassOver = named.Count == 0 && places.Any(part => DatasetReaders.Generates(part.Split) || part.Place is { Exists: true });
         var checks = new List<SplitCheck>();
-        foreach (var (split, reader, place) in places)
+        foreach (var (split, place) in places)
         {
             cancellation.ThrowIfCancellationRequested();
+            var reader = DatasetReaders.Find(split);
             checks.Add(
                 reader.IsGenerated ? Check(new(manifest, split, null, ""), reader, options, progress, cancellation) with { Path = null }
                 : place is { Exists: true } ? Check(place, reader, options, progress, cancellation)

@@ -19,7 +19,12 @@ public static class DatasetReaders
 
     /// <summary>The reader of a split.</summary>
     /// <exception cref="UserException">There is none of that name; the message gives the names that there are.</exception>
-    public static DatasetReader Find(DatasetSplit split) => All.Find(split.Reader.Split('@')[0]);
+    public static DatasetReader Find(DatasetSplit split) => All.Find(NameIn(split));
+
+    /// <summary>Whether a split is made when it is needed and lies nowhere.</summary>
+    public static bool Generates(DatasetSplit split) => All.Any(reader => reader.IsGenerated && reader.Name == NameIn(split));
+
+    private static string NameIn(DatasetSplit split) => split.Reader.Split('@')[0];
 
     private static DatasetReader Of(ImageSetFormat format) => new(format.Name, format.Help, (place, cancellation) =>
     {
