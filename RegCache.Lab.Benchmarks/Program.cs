@@ -35,6 +35,9 @@ switch (args.FirstOrDefault())
     case "starve":
         StarveBenchmark.Run(Number(1, 96), Number(2, 3), Number(3, Environment.ProcessorCount), Number(4, 16));
         return 0;
+    case "listing":
+        ListingBenchmark.Run(Number(1, 100_000), Number(2, 5));
+        return 0;
     case "merging":
         MergingBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
@@ -53,6 +56,7 @@ switch (args.FirstOrDefault())
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
             folder [IMAGES] [ROUNDS]              folder of JPEGs of 300 to 1200 pixels to 224, against torchvision with two workers
             starve [IMAGES] [ROUNDS] [THREADS] [BATCH]  image pipeline and ViT-B/16 alone and together
+            listing [FILES] [ROUNDS]              listing, checking and drawing from a tree of small files, and the memory of its list
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;

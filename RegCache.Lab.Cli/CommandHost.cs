@@ -172,6 +172,9 @@ internal static class ExitCode
     /// <summary>Something the user can mend: an option, a file, a full disk.</summary>
     public const int UserError = 2;
 
+    /// <summary>The command did what it should, and what it checked is not in order.</summary>
+    public const int ProblemsFound = 3;
+
     /// <summary>Ctrl-C (128 + SIGINT).</summary>
     public const int Interrupted = 130;
 

@@ -11,7 +11,7 @@ internal static class CommandTree
 
     private static readonly Dictionary<string, string> GroupDescriptions = new()
     {
-        ["data"] = "Makes data sets.",
+        ["data"] = "Tells about data sets, checks them, draws samples and makes pictures.",
         ["data make"] = "Generates a data set and writes it to files.",
         ["eval"] = "Evaluates a model.",
         ["model"] = "Tells about model files.",

@@ -5,6 +5,9 @@ internal sealed class ScratchFolder : IDisposable
 {
     public ScratchFolder() => Root = Directory.CreateTempSubdirectory("regcache-images-").FullName;
 
+    /// <summary>A small JPEG file.</summary>
+    public static byte[] Jpeg { get; } = File.ReadAllBytes(System.IO.Path.Combine(PillowCases.Folder, "jpeg-420.jpg"));
+
     public string Root { get; }
 
     public string Path(params string[] parts)
