@@ -144,6 +144,8 @@ internal static class OptionGroups
     public const string Quantizer = "Quantizer";
     public const string Search = "RegCache's search";
     public const string Setting = "RegCache's setting";
+    public const string Merging = "Merging";
+    public const string Results = "Results";
     public const string Running = "Running";
 
     private static readonly ConditionalWeakTable<Option, string> _groups = [];

@@ -7,17 +7,20 @@ namespace RegCache.Lab.Cli.Options;
 /// The family of quantizers: <c>--baseline</c>, else the environment variable BASELINE, else <c>naive</c>. An unknown one is
 /// refused while the command line is parsed, before anything is loaded.
 /// </summary>
-internal sealed class BaselineOption
+/// <param name="none">Whether the command also runs without a quantizer: <c>--baseline none</c>.</param>
+internal sealed class BaselineOption(NoQuantizer none = NoQuantizer.Refused)
 {
     private const string Variable = "BASELINE";
+    private const string None = "none";
 
-    private readonly Option<QuantizerFamily> _baseline = new("--baseline")
+    // A parsed `none` is no family; an option that is not given has no result at all.
+    private readonly Option<QuantizerFamily?> _baseline = new("--baseline")
     {
-        Description = "Quantizer that RegCache is applied to. "
+        Description = (none == NoQuantizer.Refused ? "Quantizer that RegCache is applied to. " : "Quantizer of the image encoder. none: it runs in float. ")
             + string.Join(' ', QuantizerFamilies.All.Select(family => family.Help))
-            + $" [default: ${Variable}, else {NaiveFamily.Name}]",
-        HelpName = string.Join('|', QuantizerFamilies.All.Names),
-        CustomParser = result => OptionOf.Parse(result, Find),
+            + (none == NoQuantizer.Usual ? $" [default: {None}]" : $" [default: ${Variable}, else {NaiveFamily.Name}]"),
+        HelpName = string.Join('|', Names(none)),
+        CustomParser = result => OptionOf.Parse(result, name => Find(name, none)),
     };
 
     // The published scripts read PYTHON; there is no Python here.
@@ -26,7 +29,7 @@ internal sealed class BaselineOption
     /// <summary>Adds the option to a command.</summary>
     public void AddTo(Command command)
     {
-        _baseline.CompletionSources.Add([.. QuantizerFamilies.All.Names]);
+        _baseline.CompletionSources.Add([.. Names(none)]);
         command.Add(_baseline);
         command.Add(_python);
         command.Validators.Add(result =>
@@ -35,7 +38,7 @@ internal sealed class BaselineOption
             {
                 if (result.GetResult(_baseline) is null)
                 {
-                    FromEnvironment();
+                    WhenAbsent();
                 }
             }
             catch (UserException exception)
@@ -46,13 +49,38 @@ internal sealed class BaselineOption
     }
 
     /// <summary>The family that was chosen.</summary>
-    public QuantizerFamily Read(ParseResult arguments) => arguments.GetValue(_baseline) ?? FromEnvironment();
+    /// <exception cref="InvalidOperationException">None was, in a command that runs without one, too.</exception>
+    public QuantizerFamily Read(ParseResult arguments) =>
+        ReadOrNone(arguments) ?? throw new InvalidOperationException("The command runs without a quantizer, too.");
 
-    private static QuantizerFamily FromEnvironment() =>
-        Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } name ? Find(name) : NaiveFamily.Entry;
+    /// <summary>The family that was chosen; null: the encoder runs in float.</summary>
+    public QuantizerFamily? ReadOrNone(ParseResult arguments) =>
+        arguments.GetResult(_baseline) is null ? WhenAbsent() : arguments.GetValue(_baseline);
+
+    private static IEnumerable<string> Names(NoQuantizer none) =>
+        none == NoQuantizer.Refused ? QuantizerFamilies.All.Names : [None, .. QuantizerFamilies.All.Names];
 
     // The message says where the name can have come from.
-    private static QuantizerFamily Find(string name) => QuantizerFamilies.All.FirstOrDefault(family => family.Name == name)
-        ?? throw new UserException(
-            $"The baseline '{name}' (--baseline, {Variable}) is unknown: it must be exactly one of {string.Join(", ", QuantizerFamilies.All.Names)}.");
+    private static QuantizerFamily? Find(string name, NoQuantizer none) => name == None && none != NoQuantizer.Refused
+        ? null
+        : QuantizerFamilies.All.FirstOrDefault(family => family.Name == name) ?? throw new UserException(
+            $"The baseline '{name}' (--baseline, {Variable}) is unknown: it must be exactly one of {string.Join(", ", Names(none))}.");
+
+    private QuantizerFamily? WhenAbsent() =>
+        none == NoQuantizer.Usual ? null
+        : Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } name ? Find(name, none)
+        : NaiveFamily.Entry;
+}
+
+/// <summary>What a command makes of <c>--baseline none</c>.</summary>
+internal enum NoQuantizer
+{
+    /// <summary>It needs a quantizer.</summary>
+    Refused,
+
+    /// <summary>It runs in float then.</summary>
+    Allowed,
+
+    /// <summary>It runs in float then, and when nothing is said, whatever the environment says.</summary>
+    Usual,
 }

@@ -43,7 +43,7 @@ internal sealed class MethodOptions(string chooser, IReadOnlyList<IListed> metho
             if (!chosen.Any(method => method.Options.Contains(option)))
             {
                 throw new UserException(
-                    $"{option.Name} belongs to {Owners(option, methods)}, not to {string.Join(", ", chosen.Select(method => method.Name))}; leave it out, or choose another method by {chooser}.");
+                    $"{option.Name} belongs to {Owners(option, methods)}, not to {(chosen.Count == 0 ? "none" : string.Join(", ", chosen.Select(method => method.Name)))}; leave it out, or choose another method by {chooser}.");
             }
         }
 

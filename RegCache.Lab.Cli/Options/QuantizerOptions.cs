@@ -5,9 +5,10 @@ using RegCache.Lab.Quantization;
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>The quantizer: its family, its bit-widths and what can be set about it.</summary>
-internal sealed class QuantizerOptions
+/// <param name="none">Whether the command also runs without a quantizer.</param>
+internal sealed class QuantizerOptions(NoQuantizer none = NoQuantizer.Refused)
 {
-    private readonly BaselineOption _baseline = new();
+    private readonly BaselineOption _baseline = new(none);
 
     private readonly MethodOptions _values = new("--baseline", QuantizerFamilies.All, OptionGroups.Quantizer);
 
@@ -34,9 +35,21 @@ internal sealed class QuantizerOptions
     /// <exception cref="UserException">An option belongs to a family that does not run.</exception>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, params IReadOnlyList<QuantizerFamily> instead)
     {
-        var family = _baseline.Read(arguments);
-        return options with { Quantizer = family, QuantizerValues = _values.Read(arguments, instead.Count > 0 ? instead : [family]) };
+        var family = ReadFamily(arguments);
+        if (family is null && arguments.GetResult(_bits) is { Implicit: false })
+        {
+            throw new UserException("--bits is for a quantizer, and there is none; choose one by --baseline, or leave --bits out.");
+        }
+
+        return options with
+        {
+            Quantizer = family ?? options.Quantizer,
+            QuantizerValues = _values.Read(arguments, instead.Count > 0 ? instead : family is null ? [] : [family]),
+        };
     }
+
+    /// <summary>The family of the run; null: it is in float.</summary>
+    public QuantizerFamily? ReadFamily(ParseResult arguments) => _baseline.ReadOrNone(arguments);
 
     /// <summary>The bit-widths of the run.</summary>
     public QuantizationBits ReadBits(ParseResult arguments) => arguments.GetRequiredValue(_bits);

@@ -127,6 +127,16 @@ internal sealed class PrefixSettingOptions
     {
         var (layers, deleteCount) = (tower.Blocks.Count, arguments.GetValue(_deleteCount));
         var deleteBlock = arguments.GetValue(_deleteBlock);
+        if (cache is null && arguments.GetResult(_prefixCount) is { Implicit: false })
+        {
+            throw new UserException($"--prefix-count {arguments.GetValue(_prefixCount)}: say which prefix (--prefix FILE).");
+        }
+
+        if (deleteBlock is not null && arguments.GetResult(_deleteCount) is null or { Implicit: true })
+        {
+            throw new UserException($"--delete-block {deleteBlock}: say how many tokens (--delete-count N).");
+        }
+
         if (deleteCount > 0 && deleteBlock is null)
         {
             throw new UserException($"--delete-count {deleteCount}: say before which block (--delete-block K, 0 to {layers - 1}).");

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
@@ -7,7 +8,8 @@ namespace RegCache.Lab.Evaluation;
 /// <summary>Zero-shot accuracy of many plans in one pass over the images: each image is decoded once for all plans.</summary>
 public static class PlanEvaluation
 {
-    private const int TopClasses = 5;
+    /// <summary>How many of the most likely classes count for the top-5 accuracy.</summary>
+    internal const int TopClasses = 5;
 
     /// <summary>Runs the plans over a labelled set.</summary>
     /// <param name="tower">The float encoder.</param>
@@ -17,6 +19,7 @@ public static class PlanEvaluation
     /// <param name="run">Batch size, progress, resumption.</param>
     /// <param name="reference">Index of the plan that features are compared with, or null.</param>
     /// <param name="pruning">Drops plans that can no longer win, or null to run all to the end.</param>
+    /// <param name="confidence">How sure plans are of a class: the scores then have <see cref="PlanScore.Counts"/>. Null: they have none.</param>
     /// <returns>One score for each plan, in the tree's order.</returns>
     /// <exception cref="UserException">A label has no class in the classifier.</exception>
     public static IReadOnlyList<PlanScore> Run(
@@ -26,10 +29,11 @@ public static class PlanEvaluation
         PlanTree tree,
         EvaluationRun run,
         int? reference = null,
-        Func<IReadOnlyList<PlanScore>, int, int, bool>? pruning = null)
+        Func<IReadOnlyList<PlanScore>, int, int, bool>? pruning = null,
+        ConfidenceRule? confidence = null)
     {
         RequireLabels(images, classifier);
-        var (done, scores) = Resume(run, tree);
+        var (done, scores) = Resume(run, tree, confidence is null ? null : ClassificationCounts.None(classifier.Classes));
         using var runner = new PlanRunner(tower);
         using var progress = run.Progress.Start(run.Title, images.Count, "images", Math.Min(images.Count, done * run.BatchSize));
         foreach (var batch in images.ReadBatches(run.BatchSize, done, run.Cancellation))
@@ -40,15 +44,27 @@ public static class PlanEvaluation
             var active = Enumerable.Range(0, scores.Length)
                 .Where(plan => pruning is null || plan == reference || !pruning(scores, plan, remaining))
                 .ToHashSet();
-            var features = new SortedDictionary<int, Tensor>();
+            var (features, lengths) = (new SortedDictionary<int, Tensor>(), new SortedDictionary<int, Tensor>());
             var (device, type) = tower.Placement;
             runner.Run(
                 batch.Images.to(type, device),
                 tree,
-                (plan, feature) => features[plan] = ZeroShotClassifier.Normalize(feature).DetachFromDisposeScope(),
+                (plan, feature) =>
+                {
+                    features[plan] = ZeroShotClassifier.Normalize(feature).DetachFromDisposeScope();
+                    if (confidence is not null)
+                    {
+                        lengths[plan] = feature.to(torch.ScalarType.Float32).norm(dim: 1).DetachFromDisposeScope();
+                    }
+                },
                 active.Contains);
-            scope.Attach(features.Values);
+            scope.Attach(features.Values.Concat(lengths.Values));
             int[] labels = [.. batch.Indices.Select(index => images.Labels[index])];
+            if (confidence is not null)
+            {
+                AddCounts(scores, features, lengths, classifier, confidence, labels);
+            }
+
             AddScores(scores, features, classifier, labels, reference);
 
             done++;
@@ -59,10 +75,33 @@ public static class PlanEvaluation
         return scores;
     }
 
-    private static (int Batches, PlanScore[] Scores) Resume(EvaluationRun run, PlanTree tree) =>
+    private static (int Batches, PlanScore[] Scores) Resume(EvaluationRun run, PlanTree tree, ClassificationCounts? counts) =>
         run.Checkpoint is not null && run.Checkpoint.TryLoad(out var state) && state.Scores.Count == tree.Plans.Count
             ? (state.Batches, [.. state.Scores])
-            : (0, [.. Enumerable.Repeat(PlanScore.None, tree.Plans.Count)]);
+            : (0, [.. Enumerable.Repeat(PlanScore.None with { Counts = counts }, tree.Plans.Count)]);
+
+    // Only final evaluations look at classes and confidences; a search does without the logits of all classes.
+    private static void AddCounts(
+        PlanScore[] scores,
+        SortedDictionary<int, Tensor> features,
+        SortedDictionary<int, Tensor> lengths,
+        ZeroShotClassifier classifier,
+        ConfidenceRule confidence,
+        int[] labels)
+    {
+        using var scope = torch.NewDisposeScope();
+        var similarities = torch.stack([.. features.Values]).matmul(classifier.Weights);
+        var depth = Math.Min(TopClasses, classifier.Classes);
+        var top = similarities.topk(depth, -1).indexes.cpu().data<long>().ToArray();
+        var confidences = confidence.Of(similarities, torch.stack([.. lengths.Values])).cpu().data<double>().ToArray();
+        foreach (var (position, plan) in features.Keys.Index())
+        {
+            var first = position * labels.Length;
+            var counts = scores[plan].Counts!.Plus(
+                labels, top.AsSpan(first * depth, labels.Length * depth), confidences.AsSpan(first, labels.Length));
+            scores[plan] = scores[plan] with { Counts = counts };
+        }
+    }
 
     // All plans together: one matrix product and one transfer from the device a batch.
     private static void AddScores(
@@ -85,11 +124,13 @@ public static class PlanEvaluation
             }
 
             var score = scores[plan];
-            scores[plan] = new(
-                score.Images + labels.Length,
-                score.Correct + correct,
-                score.CorrectTop5 + correctTop5,
-                score.SquaredError + (errors?[position] ?? 0));
+            scores[plan] = score with
+            {
+                Images = score.Images + labels.Length,
+                Correct = score.Correct + correct,
+                CorrectTop5 = score.CorrectTop5 + correctTop5,
+                SquaredError = score.SquaredError + (errors?[position] ?? 0),
+            };
         }
     }
 
@@ -133,6 +174,10 @@ public sealed record PlanScore(int Images, long Correct, long CorrectTop5, doubl
 {
     /// <summary>Nothing run yet.</summary>
     public static PlanScore None { get; } = new(0, 0, 0, 0);
+
+    /// <summary>What happened on each class, and how sure the plan was; null where nobody asked for it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ClassificationCounts? Counts { get; init; }
 
     /// <summary>Top-1 accuracy in percent.</summary>
     public double Accuracy => 100.0 * Correct / Images;
