@@ -13,14 +13,17 @@ internal sealed class BaselineOption(NoQuantizer none = NoQuantizer.Refused)
     private const string Variable = "BASELINE";
     private const string None = "none";
 
-    // A parsed `none` is no family; an option that is not given has no result at all.
-    private readonly Option<QuantizerFamily?> _baseline = new("--baseline")
+    private readonly Option<string?> _baseline = new("--baseline")
     {
         Description = (none == NoQuantizer.Refused ? "Quantizer that RegCache is applied to. " : "Quantizer of the image encoder. none: it runs in float. ")
             + string.Join(' ', QuantizerFamilies.All.Select(family => family.Help))
             + (none == NoQuantizer.Usual ? $" [default: {None}]" : $" [default: ${Variable}, else {NaiveFamily.Name}]"),
         HelpName = string.Join('|', Names(none)),
-        CustomParser = result => OptionOf.Parse(result, name => Find(name, none)),
+        CustomParser = result => OptionOf.Parse(result, name =>
+        {
+            Find(name, none);
+            return name;
+        }),
     };
 
     // The published scripts read PYTHON; there is no Python here.
@@ -38,7 +41,7 @@ internal sealed class BaselineOption(NoQuantizer none = NoQuantizer.Refused)
             {
                 if (result.GetResult(_baseline) is null)
                 {
-                    WhenAbsent();
+                    Find(WhenAbsent(), none);
                 }
             }
             catch (UserException exception)
@@ -54,8 +57,7 @@ internal sealed class BaselineOption(NoQuantizer none = NoQuantizer.Refused)
         ReadOrNone(arguments) ?? throw new InvalidOperationException("The command runs without a quantizer, too.");
 
     /// <summary>The family that was chosen; null: the encoder runs in float.</summary>
-    public QuantizerFamily? ReadOrNone(ParseResult arguments) =>
-        arguments.GetResult(_baseline) is null ? WhenAbsent() : arguments.GetValue(_baseline);
+    public QuantizerFamily? ReadOrNone(ParseResult arguments) => Find(arguments.GetValue(_baseline) ?? WhenAbsent(), none);
 
     private static IEnumerable<string> Names(NoQuantizer none) =>
         none == NoQuantizer.Refused ? QuantizerFamilies.All.Names : [None, .. QuantizerFamilies.All.Names];
@@ -66,10 +68,10 @@ internal sealed class BaselineOption(NoQuantizer none = NoQuantizer.Refused)
         : QuantizerFamilies.All.FirstOrDefault(family => family.Name == name) ?? throw new UserException(
             $"The baseline '{name}' (--baseline, {Variable}) is unknown: it must be exactly one of {string.Join(", ", Names(none))}.");
 
-    private QuantizerFamily? WhenAbsent() =>
-        none == NoQuantizer.Usual ? null
-        : Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } name ? Find(name, none)
-        : NaiveFamily.Entry;
+    private string WhenAbsent() =>
+        none == NoQuantizer.Usual ? None
+        : Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } name ? name
+        : NaiveFamily.Name;
 }
 
 /// <summary>What a command makes of <c>--baseline none</c>.</summary>

@@ -53,7 +53,7 @@ internal sealed class MergingOptions
             (null, null) when arguments.GetValue(_unweighted) =>
                 throw new UserException("--no-proportional-attention is about merged tokens, and none merge; choose a method by --merging."),
             (null, null) => null,
-            _ => new(method, schedule) { Options = options.Of(method), ProportionalAttention = !arguments.GetValue(_unweighted), Seed = seed },
+            ({ } chosen, { } counts) => new(chosen, counts) { Options = options.Of(chosen), ProportionalAttention = !arguments.GetValue(_unweighted), Seed = seed },
         };
     }
 }

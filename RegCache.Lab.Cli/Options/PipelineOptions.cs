@@ -8,11 +8,12 @@ namespace RegCache.Lab.Cli.Options;
 
 /// <summary>The options of the commands that open a model and quantize it.</summary>
 /// <param name="searches">Whether the command reads the search set and searches, or only evaluates.</param>
-internal sealed class PipelineOptions(bool searches = true)
+/// <param name="none">Whether the command also runs without a quantizer.</param>
+internal sealed class PipelineOptions(bool searches = true, NoQuantizer none = NoQuantizer.Refused)
 {
     private readonly DataOptions _data = new();
     private readonly ModelOptions _model = new();
-    private readonly QuantizerOptions _quantizer = new();
+    private readonly QuantizerOptions _quantizer = new(none);
     private readonly RegCacheSearchOptions _search = new();
     private readonly ExecutionOption _execution = new();
     private readonly RunOptions _run = new();
@@ -41,9 +42,18 @@ internal sealed class PipelineOptions(bool searches = true)
     /// <param name="context">The command.</param>
     /// <param name="instead">Families of quantizers that the command runs instead of that of <c>--baseline</c>; empty: that one.</param>
     /// <exception cref="UserException">Something is missing, or does not fit.</exception>
-    public Experiment Open(CommandContext context, params IReadOnlyList<QuantizerFamily> instead)
+    public Experiment Open(CommandContext context, params IReadOnlyList<QuantizerFamily> instead) => Open(context, "", static options => options, instead);
+
+    /// <summary>Opens what they name.</summary>
+    /// <param name="context">The command.</param>
+    /// <param name="prefix">What the name of the usual run directory begins with.</param>
+    /// <param name="change">Adds what the command's other options say.</param>
+    /// <param name="instead">Families of quantizers that the command runs instead of that of <c>--baseline</c>; empty: that one.</param>
+    /// <exception cref="UserException">Something is missing, or does not fit.</exception>
+    public Experiment Open(
+        CommandContext context, string prefix, Func<ExperimentOptions, ExperimentOptions> change, params IReadOnlyList<QuantizerFamily> instead)
     {
-        var (arguments, bits) = (context.Arguments, ReadBits(context.Arguments));
+        var (arguments, quantizer) = (context.Arguments, ReadQuantizer(context.Arguments));
         var locations = _data.Read(arguments);
         var options = _run.Read(arguments, new()
         {
@@ -52,12 +62,13 @@ internal sealed class PipelineOptions(bool searches = true)
             CalibrationImages = () => locations.Require(DataVariable.Calibration),
             Order = _data.ReadOrder(arguments),
         });
-        options = _execution.Read(arguments, _quantizer.Read(arguments, _model.Read(arguments, options), instead), bits);
+        options = _quantizer.Read(arguments, change(_model.Read(arguments, options)), instead);
+        options = _execution.Read(arguments, options, quantizer?.Bits);
         return Experiment.Open(
             options with
             {
-                DefaultRunDirectory = model =>
-                    Path.Combine("runs", $"{model}_{options.Quantizer.Name}_{bits}".ToLowerInvariant()),
+                DefaultRunDirectory = model => Path.Combine(
+                    "runs", $"{prefix}{model}_{(quantizer is var (family, bits) ? $"{family}_{bits}" : PlanOptions.Float)}".ToLowerInvariant()),
             },
             context.Progress,
             context.Cancellation);
@@ -66,6 +77,10 @@ internal sealed class PipelineOptions(bool searches = true)
     /// <summary>What to search, and how.</summary>
     public RegCacheOptions ReadSearch(ParseResult arguments) =>
         _search.Read(arguments) with { Bits = ReadBits(arguments) };
+
+    /// <summary>The quantizer of the run; null: it is in float.</summary>
+    public (QuantizerFamily Family, QuantizationBits Bits)? ReadQuantizer(ParseResult arguments) =>
+        _quantizer.ReadFamily(arguments) is { } family ? (family, ReadBits(arguments)) : null;
 
     /// <summary>The bit-widths of the run.</summary>
     public QuantizationBits ReadBits(ParseResult arguments) => _quantizer.ReadBits(arguments);

@@ -46,7 +46,8 @@ internal sealed class PlanOptions
 /// <param name="Merging">How tokens merge; null: they do not.</param>
 internal sealed record PlanRequest(int Layers, string Quantizer, RegCacheSetting Setting, RegisterPrefix? Prefix, MergingSetting? Merging)
 {
-    private bool IsFloat => Quantizer == PlanOptions.Float;
+    /// <summary>Whether nothing is quantized.</summary>
+    public bool IsFloat => Quantizer == PlanOptions.Float;
 
     /// <summary>Everything that was asked for, in one plan.</summary>
     /// <param name="calibrate">Finds the quantizer of a plan; not called in float.</param>

@@ -6,7 +6,8 @@ using RegCache.Lab.Quantization.Integer;
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>The options that every command has that runs a model.</summary>
-internal sealed class RunOptions
+/// <param name="keepsRuns">Whether the command has a run directory, or only computes.</param>
+internal sealed class RunOptions(bool keepsRuns = true)
 {
     private const int MostImagesPerBatch = 65536;
 
@@ -36,7 +37,10 @@ internal sealed class RunOptions
 
     /// <summary>Adds all of them to a command.</summary>
     public void AddTo(Command command) => command.AddGroup(
-        OptionGroups.Running, _device, _batch, _threads, _seed, _precision, _runDirectory, _dryRun, _force, _skipBadImages);
+        OptionGroups.Running,
+        [
+            _device, _batch, _threads, _seed, _precision, .. keepsRuns ? new Option[] { _runDirectory, _dryRun, _force } : [], _skipBadImages,
+        ]);
 
     /// <summary>What they say.</summary>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
@@ -78,12 +82,31 @@ internal sealed class ExecutionOption
     /// <summary>What it says: integers when they are asked for, and at W8A8 where they can run.</summary>
     /// <param name="arguments">The command line.</param>
     /// <param name="options">Device and precision.</param>
-    /// <param name="bits">Bit-widths of the run.</param>
-    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, QuantizationBits bits) => options with
+    /// <param name="bits">Bit-widths of the run; null: nothing is quantized.</param>
+    /// <exception cref="UserException">Integers are asked for, and nothing is quantized.</exception>
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options, QuantizationBits? bits) => options with
     {
-        Execution = arguments.GetValue(_execution)
-            ?? (bits == _eight && options is { Device: ComputeDevice.Cpu, Precision: ComputePrecision.Fp32 }
-                ? ExecutionMode.Integer
-                : ExecutionMode.Simulated),
+        Execution = bits is null && arguments.GetValue(_execution) is not null
+            ? throw new UserException("--execution is about quantized layers, and there are none; choose a quantizer by --baseline, or leave --execution out.")
+            : arguments.GetValue(_execution)
+                ?? (bits == _eight && options is { Device: ComputeDevice.Cpu, Precision: ComputePrecision.Fp32 }
+                    ? ExecutionMode.Integer
+                    : ExecutionMode.Simulated),
+    };
+}
+
+/// <summary><c>--checkpoint-seconds</c>, for commands that do one long pass.</summary>
+internal sealed class CheckpointOption
+{
+    private readonly Option<int?> _seconds = OptionOf.OptionalNumber(
+        "--checkpoint-seconds", "Seconds between two checkpoints, from which a killed run goes on; 0: after every batch. [default: 30]", 0, 86400);
+
+    /// <summary>Adds it to a command.</summary>
+    public void AddTo(Command command) => command.AddGroup(OptionGroups.Running, _seconds);
+
+    /// <summary>What it says.</summary>
+    public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
+    {
+        CheckpointInterval = arguments.GetValue(_seconds) is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
     };
 }

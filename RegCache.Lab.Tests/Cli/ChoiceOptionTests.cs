@@ -30,7 +30,7 @@ public sealed class ChoiceOptionTests
         using var classifier = new ZeroShotClassifier(torch.randn(12, 5));
         using var images = new CalibrationImages(torch.randn(2, 3, 32, 24), "random");
         var asked = 0;
-        ICalibrator Create(params string[] words) => NaiveFamily.Entry.Create(new(model.Vision, classifier, new(6, 4), 2, () =>
+        ICalibrator Create(params string[] words) => NaiveFamily.Entry.Create(new(model.Vision, () => classifier, new(6, 4), 2, () =>
         {
             asked++;
             return images;

@@ -78,7 +78,7 @@ public sealed partial class WorkedExampleTests : IDisposable
         using var images = new MemoryImageSource(
             torch.randn(6, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width), [0, 1, 2, 3, 4, 0]);
         IQuantizer Quantizer(int bits) => family.Create(
-            new(Tower, classifier, new(bits, 8), 3, () => throw new InvalidOperationException("Weights need no images."))).Calibrate(Plain);
+            new(Tower, () => classifier, new(bits, 8), 3, () => throw new InvalidOperationException("Weights need no images."))).Calibrate(Plain);
         EncoderPlan[] plans = [Plain, .. new[] { 8, 5, 3 }.Select(bits => Quantizer(bits).ApplyTo(Plain))];
         var scores = PlanEvaluation.Run(Tower, classifier, images, new(plans), new("example", 3), reference: 0);
         Assert.Equal(0, scores[0].FeatureMse);

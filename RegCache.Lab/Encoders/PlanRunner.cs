@@ -69,17 +69,21 @@ public sealed class PlanRunner : IDisposable
     /// <param name="plan">The plan.</param>
     /// <param name="blocks">How many blocks to run; null runs all.</param>
     /// <param name="probe">Observer of the activations, or null.</param>
-    public TokenBatch Forward(Tensor images, EncoderPlan plan, int? blocks = null, IActivationProbe? probe = null)
+    /// <param name="passed">Shown the stream that leaves each block, after -1 for the one that enters block 0, or null.</param>
+    public TokenBatch Forward(
+        Tensor images, EncoderPlan plan, int? blocks = null, IActivationProbe? probe = null, Action<int, TokenBatch>? passed = null)
     {
         using var noGradient = torch.no_grad();
         return TensorScope.Run(() =>
         {
             var stream = _tower.Embed(images, plan.Embedding);
+            passed?.Invoke(-1, stream);
             for (var block = 0; block < (blocks ?? plan.Blocks.Count); block++)
             {
                 var next = RunBlock(stream, block, plan.Blocks[block], probe);
                 stream.Tokens.Dispose();
                 stream = next;
+                passed?.Invoke(block, stream);
             }
 
             return stream;

@@ -56,7 +56,8 @@ public sealed record ClassificationCounts(
         var depth = top.Length / labels.Length;
         for (var image = 0; image < labels.Length; image++)
         {
-            var (label, likely) = (labels[image], top.Slice(image * depth, depth));
+            var label = labels[image];
+            var likely = top.Slice(image * depth, depth);
             var isCorrect = likely[0] == label;
             images[label]++;
             correct[label] += isCorrect ? 1 : 0;
@@ -111,9 +112,13 @@ public sealed record ConfidenceBin(long Images, long Correct, double Confidence)
 /// </param>
 public sealed record ConfidenceRule(double? LogitScale)
 {
+    /// <summary>Whether the weights have no logit scale, so that the usual one is taken.</summary>
+    public bool IsAssumed { get; init; }
+
     /// <summary>What the confidences are taken from, for tables and results.</summary>
     public string InWords => LogitScale is { } scale
-        ? FormattableString.Invariant($"softmax of {scale:0.##} times the similarities (the model's logit scale)")
+        ? FormattableString.Invariant(
+            $"softmax of {scale:0.##} times the similarities ({(IsAssumed ? "the usual logit scale; the weights have none" : "the model's logit scale")})")
         : "softmax of the logits";
 
     /// <summary>The confidences [..,B], float64.</summary>

@@ -26,7 +26,9 @@ public sealed class Experiment : IDisposable
     private readonly LoadedClip? _clip;
     private readonly RunDirectory? _directory;
     private readonly PromptSet? _prompts;
-    private readonly int _classes;
+    private readonly IImageSource? _search;
+    private readonly IImageSource? _validation;
+    private readonly int? _classes;
     private readonly string _classesInWords;
     private readonly Dictionary<string, ImageSetSource> _sources = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
@@ -56,20 +58,27 @@ public sealed class Experiment : IDisposable
             }
 
             validation ??= search;
-            _classes = validation?.ClassNames.Count ?? ShapesVocabulary.Classes.Count;
-            _classesInWords = validation?.ClassesInWords ?? $"{_classes} classes";
-            _prompts = options.Classifier is null ? Prompts(options.Prompts, validation?.ClassNames) : null;
-            ClassNames = _prompts?.ClassNames ?? validation?.ClassNames ?? ShapesVocabulary.Classes;
+            var names = options.WithoutImages ? [] : validation?.ClassNames ?? ShapesVocabulary.Classes;
+            _classes = options.WithoutImages ? null : names.Count;
+            _classesInWords = validation?.ClassesInWords ?? $"{names.Count} classes";
+            _prompts = options.Classifier is not null || (options.WithoutImages && options.Prompts is null) ? null
+                : Prompts(options.Prompts, names, validation is null);
+            ClassNames = _prompts?.ClassNames ?? names;
 
             SetProcess(options);
             (Model, _clip, Backend, Name, Hash, Preprocess, ModelKey, Assumptions) = OpenedModel.Load(options, progress);
             _owned.Add(Model);
             _directory = OpenDirectory();
             Assumptions.ToList().ForEach(Progress.Message);
-            Search = search is null
+            if (options.WithoutImages)
+            {
+                return;
+            }
+
+            _search = search is null
                 ? Shapes(ShapesSplit.Validation, options.SearchCount)
                 : Some(Source(options.SearchImages ?? options.ValidationImages!, search), options.SearchCount);
-            Validation = validation is null
+            _validation = validation is null
                 ? Shapes(ShapesSplit.Test, options.ValidationCount)
                 : Some(Source(options.ValidationImages ?? options.SearchImages!, validation), options.ValidationCount);
         }
@@ -118,11 +127,19 @@ public sealed class Experiment : IDisposable
     /// <exception cref="UserException">It does not fit the model or the classes, or the model has no text tower.</exception>
     public ZeroShotClassifier Classifier => _classifier ??= MakeClassifier();
 
+    /// <summary>How sure plans are of a class; a vision tower alone has no logit scale, and takes the usual one.</summary>
+    public ConfidenceRule Confidence =>
+        _clip is null && Options.Classifier is null ? new(null)
+        : Model.LogitScale is { } logarithm ? new(Math.Exp(logarithm.to(torch.ScalarType.Float64).cpu().item<double>()))
+        : new(ZeroShotClassifier.LogitScale) { IsAssumed = true };
+
     /// <summary>Images that every choice is made on.</summary>
-    public IImageSource Search { get; }
+    /// <exception cref="InvalidOperationException">It was opened without images.</exception>
+    public IImageSource Search => _search ?? throw WithoutImages();
 
     /// <summary>Images of the final numbers, used for no choice.</summary>
-    public IImageSource Validation { get; }
+    /// <exception cref="InvalidOperationException">It was opened without images.</exception>
+    public IImageSource Validation => _validation ?? throw WithoutImages();
 
     /// <summary>The folder of the results.</summary>
     /// <exception cref="InvalidOperationException">The options name none.</exception>
@@ -157,7 +174,7 @@ public sealed class Experiment : IDisposable
     public T Stage<T>(string stage, StageKey key, string title, Func<EvaluationRun, T> compute)
         where T : notnull =>
         Directory.Stages.GetOrCompute(
-            stage, key, () => compute(Pass(title) with { Checkpoint = Directory.Stages.Checkpoint<PassState>(stage, key) }));
+            stage, key, () => compute(Pass(title) with { Checkpoint = Directory.Stages.Checkpoint<PassState>(stage, key, Options.CheckpointInterval) }));
 
     /// <summary>Evaluates plans on the validation images, all in one pass.</summary>
     /// <returns>One score a plan, in the order of the plans.</returns>
@@ -196,7 +213,7 @@ public sealed class Experiment : IDisposable
     {
         if (!_calibrators.TryGetValue((family, bits), out var calibrator))
         {
-            var made = family.Create(new(Tower, Classifier, bits, Options.BatchSize, ImagesToCalibrateOn) { Values = Options.QuantizerValues });
+            var made = family.Create(new(Tower, () => Classifier, bits, Options.BatchSize, ImagesToCalibrateOn) { Values = Options.QuantizerValues });
             if (made is IDisposable disposable)
             {
                 _owned.Add(disposable);
@@ -272,14 +289,18 @@ public sealed class Experiment : IDisposable
         torch.manual_seed(options.Seed);
     }
 
-    private static PromptSet Prompts(string? path, IReadOnlyList<string>? folders) =>
-        path is not null ? Named(PromptSet.Load(path), folders)
-        : folders is not null ? new() { ClassNames = folders }
-        : new() { ClassNames = ShapesVocabulary.Classes, Templates = ShapesVocabulary.Templates };
+    private static PromptSet Prompts(string? path, IReadOnlyList<string> names, bool areShapes) =>
+        path is not null ? Named(PromptSet.Load(path), path, names)
+        : areShapes ? new() { ClassNames = names, Templates = ShapesVocabulary.Templates }
+        : new() { ClassNames = names };
 
     // A file may hold templates alone.
-    private static PromptSet Named(PromptSet prompts, IReadOnlyList<string>? folders) =>
-        prompts.ClassNames.Count > 0 ? prompts : prompts with { ClassNames = folders ?? ShapesVocabulary.Classes };
+    private static PromptSet Named(PromptSet prompts, string path, IReadOnlyList<string> names) =>
+        prompts.ClassNames.Count > 0 ? prompts
+        : names.Count > 0 ? prompts with { ClassNames = names }
+        : throw new UserException($"{path} has no `classnames`, and there are no class folders to name classes after; add them.");
+
+    private static InvalidOperationException WithoutImages() => new("The experiment was opened without images.");
 
     // A lesson's parameters are never null.
     private static string? Given(string? text) => string.IsNullOrEmpty(text) ? null : text;
@@ -326,7 +347,8 @@ public sealed class Experiment : IDisposable
     {
         var classifier = Options.Classifier is { } path ? LoadClassifier(path)
             : _clip is null ? ClassifierOfLogits()
-            : ClassifierFromPrompts(_clip, _prompts!);
+            : _prompts is not null ? ClassifierFromPrompts(_clip, _prompts)
+            : throw new UserException("There are no classes to score: give class names (--prompts FILE) or a ready classifier (--classifier FILE).");
         _owned.Add(classifier);
         return classifier;
     }
@@ -373,7 +395,7 @@ public sealed class Experiment : IDisposable
 
     private void RequireClasses(int classes, string? source)
     {
-        if (classes != _classes)
+        if (_classes is not null && classes != _classes)
         {
             throw new UserException(
                 $"There are {_classesInWords}, but {source} has {classes} classes; use the one that belongs to these images.");

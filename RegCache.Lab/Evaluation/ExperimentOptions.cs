@@ -55,6 +55,12 @@ public sealed record ExperimentOptions
     /// <summary>Most validation images, spread over the set; null: all, or the usual number of generated ones.</summary>
     public int? ValidationCount { get; init; }
 
+    /// <summary>
+    /// Open the model alone, without search and validation images. Prompts and classifiers may then have any classes, and
+    /// <see cref="CalibrationImages"/> is needed by quantizers that calibrate.
+    /// </summary>
+    public bool WithoutImages { get; init; }
+
     /// <summary>The order of the images, which decides what shares a batch.</summary>
     public ImageOrder Order { get; init; } = ImageOrder.Class;
 
@@ -96,6 +102,9 @@ public sealed record ExperimentOptions
 
     /// <summary>The folder of the results by the model's name; null: nothing is kept.</summary>
     public Func<string, string>? DefaultRunDirectory { get; init; }
+
+    /// <summary>Least time between two checkpoints of a pass; null: the usual one.</summary>
+    public TimeSpan? CheckpointInterval { get; init; }
 
     /// <summary>Ignore what the run directory holds.</summary>
     public bool Force { get; init; }

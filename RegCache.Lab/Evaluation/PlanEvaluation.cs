@@ -54,7 +54,7 @@ public static class PlanEvaluation
                     features[plan] = ZeroShotClassifier.Normalize(feature).DetachFromDisposeScope();
                     if (confidence is not null)
                     {
-                        lengths[plan] = feature.to(torch.ScalarType.Float32).norm(dim: 1).DetachFromDisposeScope();
+                        lengths[plan] = TensorScope.Run(() => feature.to(torch.ScalarType.Float32).square().sum([1]).sqrt()).DetachFromDisposeScope();
                     }
                 },
                 active.Contains);

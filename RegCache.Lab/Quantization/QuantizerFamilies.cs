@@ -37,12 +37,12 @@ public sealed record QuantizerFamily(
 
 /// <summary>What a calibrator is made for.</summary>
 /// <param name="Tower">The float encoder.</param>
-/// <param name="Classifier">Turns features into class scores, for families whose search has a loss.</param>
+/// <param name="Classifier">Gives what turns features into class scores. Called only by families whose search has a loss.</param>
 /// <param name="Bits">Bit-widths.</param>
 /// <param name="BatchSize">Images in a batch of the run, for families whose ranges come from batches.</param>
 /// <param name="Images">Gives the calibration images. Called only by families that need them; the caller disposes of them.</param>
 public sealed record CalibrationRequest(
-    VisionTower Tower, ZeroShotClassifier Classifier, QuantizationBits Bits, int BatchSize, Func<CalibrationImages> Images)
+    VisionTower Tower, Func<ZeroShotClassifier> Classifier, QuantizationBits Bits, int BatchSize, Func<CalibrationImages> Images)
 {
     /// <summary>The family's options that were given.</summary>
     public MethodValues Values { get; init; } = MethodValues.None;

@@ -156,7 +156,7 @@ public static class Ptq4VitFamily
         [
             CalibrationImages.CountOption, CalibrationImages.MemoryOption, Preset, Metric, Loss, Temperature, BackwardBatch, SoftmaxTwins, PostGeluTwin, Rounds, Candidates, Range,
         ],
-        request => new Ptq4VitCalibrator(request.Tower, request.Classifier, request.Images(), Read(request.Values, request.Bits)))
+        request => new Ptq4VitCalibrator(request.Tower, request.Classifier(), request.Images(), Read(request.Values, request.Bits)))
     {
         Formats = [PostGeluQuantizer.Format, .. SoftmaxTwinQuantizer.Formats],
     };
