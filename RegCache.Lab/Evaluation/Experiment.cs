@@ -31,6 +31,7 @@ public sealed class Experiment : IDisposable
     private readonly int? _classes;
     private readonly string _classesInWords;
     private readonly Dictionary<string, ImageSetSource> _sources = [];
+    private readonly Dictionary<string, ImageSetSource> _added = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _stored = [];
     private readonly List<IDisposable> _owned = [];
@@ -225,6 +226,17 @@ public sealed class Experiment : IDisposable
         return calibrator;
     }
 
+    /// <summary>Adds a set that is read once, such as one for retrieval; remarks and result files tell of it, too.</summary>
+    /// <param name="set">The set. The caller disposes it after the experiment's last use of it.</param>
+    /// <exception cref="UserException">An image cannot be read, unless bad images are skipped.</exception>
+    public ImageSetSource Add(ImageSet set)
+    {
+        var name = set.Inventory.Source;
+        var source = Source(name, set, cacheBytes: 0);
+        _added[name] = source;
+        return source;
+    }
+
     /// <summary>Names the images that were left out, and says how many layers ran in integers where any should have.</summary>
     public void TellRemarks()
     {
@@ -249,8 +261,13 @@ public sealed class Experiment : IDisposable
     {
         var execution = Backend is null ? "execution by tensor operators"
             : $"execution {Backend.Mode.ToString().ToLowerInvariant()}{(Backend.Describe() is { } layers ? $": {layers}" : "")}";
-        var data = new Dictionary<string, string> { [DataVariable.ImageNetValidation.Name] = Validation.Fingerprint };
-        if (Search != Validation)
+        var data = _added.ToDictionary(set => set.Key, set => set.Value.Fingerprint);
+        if (_validation is not null)
+        {
+            data[DataVariable.ImageNetValidation.Name] = Validation.Fingerprint;
+        }
+
+        if (_search is not null && Search != Validation)
         {
             data[DataVariable.TrainSample.Name] = Search.Fingerprint;
         }
@@ -326,7 +343,7 @@ public sealed class Experiment : IDisposable
         $"{split}",
         new ShapesImages(ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), Options.ShapesSeed, cancellation: Cancellation)));
 
-    private ImageSetSource Source(string address, ImageSet set)
+    private ImageSetSource Source(string address, ImageSet set, long cacheBytes = CropCacheBytes)
     {
         if (!_sources.TryGetValue(address, out var source))
         {
@@ -335,7 +352,7 @@ public sealed class Experiment : IDisposable
                 set,
                 new(Preprocess),
                 Options.Order,
-                new() { SkipBadImages = Options.SkipBadImages, CacheBytes = CropCacheBytes },
+                new() { SkipBadImages = Options.SkipBadImages, CacheBytes = cacheBytes },
                 Cancellation);
             _sources.Add(address, source);
         }

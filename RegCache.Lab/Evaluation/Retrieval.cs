@@ -79,7 +79,7 @@ public sealed record RetrievalRanks(RankList ImageToText, RankList TextToImage)
     /// <summary>Some images, their captions, and the scores of their own pairs.</summary>
     private sealed record Block(int FirstImage, int FirstCaption, Tensor Images, Tensor Captions, Tensor Best, Tensor Own, Tensor Larger)
     {
-        public static IReadOnlyList<Block> Divide(int[] owners, int imageCount, Tensor images, Tensor captions)
+        public static List<Block> Divide(int[] owners, int imageCount, Tensor images, Tensor captions)
         {
             var blocks = new List<Block>();
             for (int image = 0, caption = 0; image < imageCount;)

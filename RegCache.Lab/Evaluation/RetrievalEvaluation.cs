@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using CsvHelper;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Retrieval;
 using RegCache.Lab.Encoders;
@@ -33,6 +34,7 @@ public static class RetrievalEvaluation
         var images = experiment.Add(set);
         using var captions = CaptionFeatures(experiment, tokens, store);
         var tables = ImageFeatures(experiment, images, plans, store);
+        TellMissing(experiment, images, tables);
         try
         {
             using var progress = experiment.Progress.Start("ranking", plans.Count, "plans");
@@ -58,6 +60,16 @@ public static class RetrievalEvaluation
         var captions = texts.index_select(0, torch.tensor(kept.Select(caption => (long)textOf[caption]).ToArray()));
         var ranks = RetrievalRanks.Of(images.Features, captions, [.. kept.Select(caption => places[set.Captions[caption].Image])], cancellation);
         return new(plan, RetrievalScore.Of("image to text", ranks.ImageToText), RetrievalScore.Of("text to image", ranks.TextToImage));
+    }
+
+    // Images that an earlier run left out: this one has not tried to read them.
+    private static void TellMissing(Experiment experiment, ImageSetSource images, IReadOnlyList<FeatureTable> tables)
+    {
+        int[] missing = [.. Enumerable.Range(0, images.Count).Except(tables[0].Rows)];
+        if (missing.Length > images.Unreadable.Count)
+        {
+            experiment.Progress.Message($"{missing.Length} unreadable images are left out: {string.Join(", ", missing.Select(images.Name))}.");
+        }
     }
 
     private static FeatureTable CaptionFeatures(Experiment experiment, CaptionTokens tokens, FeatureStore? store)
@@ -127,7 +139,7 @@ public static class RetrievalEvaluation
         }
     }
 
-    private static IReadOnlyList<FeatureTable> Collect(IEnumerable<FeatureBatch> pass, int plans)
+    private static FeatureTable[] Collect(IEnumerable<FeatureBatch> pass, int plans)
     {
         var batches = pass.ToList();
         int[] rows = [.. batches.SelectMany(batch => batch.Rows)];
@@ -179,3 +191,53 @@ public static class RetrievalEvaluation
 /// <param name="Key">Says all that the plan is made of, ranges included: equal keys mean equal features.</param>
 /// <param name="Plan">The plan.</param>
 public sealed record RetrievalPlan(string Name, string Key, EncoderPlan Plan);
+
+/// <summary>A row of <c>retrieval.csv</c>; recalls in percent, ranks from 1.</summary>
+/// <param name="Dataset">The set.</param>
+/// <param name="Split">Its part.</param>
+/// <param name="Model">The model.</param>
+/// <param name="Plan">The plan's name.</param>
+/// <param name="Baseline">The quantizer, or <c>float</c>.</param>
+/// <param name="Bits">Bit-widths; empty in float.</param>
+/// <param name="T">Block of the prefix; empty without one.</param>
+/// <param name="Tau">Prefix tokens.</param>
+/// <param name="K">Block before which tokens are deleted; empty without deletion.</param>
+/// <param name="Kd">Deleted tokens.</param>
+/// <param name="Merging">How tokens merge; empty: they do not.</param>
+/// <param name="I2tR1">Image to text, recall at 1.</param>
+/// <param name="I2tR5">Image to text, recall at 5.</param>
+/// <param name="I2tR10">Image to text, recall at 10.</param>
+/// <param name="I2tMeanRank">Image to text, mean rank.</param>
+/// <param name="I2tMedianRank">Image to text, median rank.</param>
+/// <param name="T2iR1">Text to image, recall at 1.</param>
+/// <param name="T2iR5">Text to image, recall at 5.</param>
+/// <param name="T2iR10">Text to image, recall at 10.</param>
+/// <param name="T2iMeanRank">Text to image, mean rank.</param>
+/// <param name="T2iMedianRank">Text to image, median rank.</param>
+/// <param name="NImages">Images.</param>
+/// <param name="NCaptions">Captions.</param>
+[CsvRecord]
+public sealed partial record RetrievalRow(
+    string Dataset,
+    string Split,
+    string Model,
+    string Plan,
+    string Baseline,
+    string Bits,
+    int? T,
+    int Tau,
+    int? K,
+    int Kd,
+    string Merging,
+    double I2tR1,
+    double I2tR5,
+    double I2tR10,
+    double I2tMeanRank,
+    double I2tMedianRank,
+    double T2iR1,
+    double T2iR5,
+    double T2iR10,
+    double T2iMeanRank,
+    double T2iMedianRank,
+    int NImages,
+    int NCaptions);

@@ -114,6 +114,8 @@ public sealed class RetrievalPairs : RetrievalSet
         {
             _pairs.Dispose();
         }
+
+        base.Dispose(disposing);
     }
 
     private static (List<int> Images, List<RetrievalCaption> Captions) Index(IPairSource pairs)
