@@ -32,6 +32,9 @@ switch (args.FirstOrDefault())
     case "merging":
         MergingBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
+    case "retrieval":
+        RetrievalBenchmark.Run(Number(1, 5), Number(2, Environment.ProcessorCount));
+        return 0;
     case "calibration":
         CalibrationBenchmark.Run(Number(1, CalibrationImages.DefaultCount), args.Contains("whole"));
         return 0;
@@ -45,6 +48,7 @@ switch (args.FirstOrDefault())
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
+            retrieval [PAIRS] [THREADS]           ranks of 5 000 images and 25 000 captions, in blocks and from one matrix, and their memory
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;

@@ -139,7 +139,7 @@ internal sealed class EvalClassificationCommand : KitCommand
         ["mean_per_class_recall"] = row.MeanPerClassRecall / 100,
     };
 
-    private static void Print(IAnsiConsole console, IReadOnlyList<NamedPlan> steps, IReadOnlyList<ClassificationRow> rows) => console.Write(ResultTables.OfSteps(
+    private static void Print(IAnsiConsole console, IReadOnlyList<NamedPlan> steps, List<ClassificationRow> rows) => console.Write(ResultTables.OfSteps(
         steps,
         ["top-1 %", "top-5 %", "mean recall %", "calibration error %"],
         step => [$"{rows[step].Top1:0.00}", $"{rows[step].Top5:0.00}", $"{rows[step].MeanPerClassRecall:0.00}", $"{rows[step].CalibrationError:0.00}"]));

@@ -26,7 +26,7 @@ internal sealed class RetrievalSetOptions
     private readonly Option<string?> _split = new("--split")
     {
         Description = "Part of the set. [default: "
-            + string.Join("; ", RetrievalFormats.All.Where(set => set.Splits.Count > 1).Select(set => $"{set.Name}: the first of {string.Join(", ", set.Splits)}")) + "]",
+            + string.Join("; ", RetrievalFormats.All.Where(set => set.Splits.Count > 1).Select(set => $"{set.Name}: the first of {string.Join(", ", set.Splits)}{(set.TakesAnySplit ? ", or any other" : "")}")) + "]",
         HelpName = "NAME",
     };
 

@@ -231,9 +231,9 @@ public sealed class Experiment : IDisposable
     /// <exception cref="UserException">An image cannot be read, unless bad images are skipped.</exception>
     public ImageSetSource Add(ImageSet set)
     {
-        var name = set.Inventory.Source;
-        var source = Source(name, set, cacheBytes: 0);
-        _added[name] = source;
+        set.Inventory.Tell(Progress);
+        var source = Read(set, ImageOrder.Class, cacheBytes: 0);
+        _sources[set.Inventory.Source] = _added[set.Inventory.Source] = source;
         return source;
     }
 
@@ -343,22 +343,20 @@ public sealed class Experiment : IDisposable
         $"{split}",
         new ShapesImages(ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), Options.ShapesSeed, cancellation: Cancellation)));
 
-    private ImageSetSource Source(string address, ImageSet set, long cacheBytes = CropCacheBytes)
+    private ImageSetSource Source(string address, ImageSet set)
     {
         if (!_sources.TryGetValue(address, out var source))
         {
             set.Inventory.Tell(Progress);
-            source = new(
-                set,
-                new(Preprocess),
-                Options.Order,
-                new() { SkipBadImages = Options.SkipBadImages, CacheBytes = cacheBytes },
-                Cancellation);
+            source = Read(set, Options.Order, CropCacheBytes);
             _sources.Add(address, source);
         }
 
         return source;
     }
+
+    private ImageSetSource Read(ImageSet set, ImageOrder order, long cacheBytes) =>
+        new(set, new(Preprocess), order, new() { SkipBadImages = Options.SkipBadImages, CacheBytes = cacheBytes }, Cancellation);
 
     private ZeroShotClassifier MakeClassifier()
     {

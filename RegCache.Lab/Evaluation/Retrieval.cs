@@ -49,8 +49,8 @@ public sealed record RetrievalRanks(RankList ImageToText, RankList TextToImage)
             {
                 using var block = torch.NewDisposeScope();
                 var scores = rows.Images.matmul(columns.Captions);
-                counts.add_((scores > rows.Best.unsqueeze(1)).sum(1));
-                columns.Larger.add_((scores > columns.Own).sum(0));
+                counts.add_((scores > rows.Best.unsqueeze(1)).sum([1]));
+                columns.Larger.add_((scores > columns.Own).sum([0]));
             }
 
             counts.cpu().data<long>().CopyTo(byImage, rows.FirstImage);

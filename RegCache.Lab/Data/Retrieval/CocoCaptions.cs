@@ -2,7 +2,8 @@ namespace RegCache.Lab.Data.Retrieval;
 
 /// <summary>
 /// MS-COCO's captions in the official format (Lin et al. 2014, arXiv:1405.0312; cocodataset.org): images and annotations, which refer to
-/// images by number. All captions of an image are taken. Papers often use another split, <see cref="KarpathySplits"/>.
+/// images by number. All captions of an image are taken. Papers often use another split, <see cref="KarpathySplits"/>. Whoever has captions
+/// of other images in this format measures on them under the name of their split.
 /// </summary>
 public static class CocoCaptions
 {
@@ -12,12 +13,18 @@ public static class CocoCaptions
     /// <summary>The entry in the list of sets.</summary>
     public static RetrievalFormat Entry { get; } = new(
         "coco",
-        "MS-COCO's official captions: annotations/captions_val2017.json, images in images/val2017 or val2017",
+        "MS-COCO's official captions, or your own in this format: annotations/captions_SPLIT.json, images in images/SPLIT or SPLIT",
         Variable,
         ["val2017", "train2017", "val2014", "train2014"],
         request => Read(request, $"annotations/captions_{request.Split}.json", request.Split))
     {
-        BenchmarkName = split => split.EndsWith("2017", StringComparison.Ordinal) ? "mscoco_captions2017" : "mscoco_captions",
+        TakesAnySplit = true,
+        BenchmarkName = split => split switch
+        {
+            "val2017" or "train2017" => "mscoco_captions2017",
+            "val2014" or "train2014" => "mscoco_captions",
+            _ => split,
+        },
     };
 
     /// <summary>Reads a file of annotations.</summary>

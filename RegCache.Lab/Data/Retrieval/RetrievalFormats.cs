@@ -43,6 +43,9 @@ public sealed record RetrievalFormat(
     /// <summary>What CLIP_benchmark calls a part of it.</summary>
     public Func<string, string> BenchmarkName { get; init; } = _ => Name;
 
+    /// <summary>Whether a part may have any name, which its files then have, too.</summary>
+    public bool TakesAnySplit { get; init; }
+
     /// <summary>Whether it is made when it is needed and lies nowhere.</summary>
     public bool IsGenerated { get; init; }
 
@@ -60,7 +63,7 @@ public sealed record RetrievalFormat(
     /// <exception cref="UserException">There is none of that name.</exception>
     public string FindSplit(string? split) =>
         split is null ? Splits[0]
-        : Splits.Contains(split) ? split
+        : TakesAnySplit || Splits.Contains(split) ? split
         : throw new UserException($"The set {Name} has no split '{split}': it must be one of {string.Join(", ", Splits)} (--split).");
 
     private string FindRoot(string? root)
