@@ -43,7 +43,7 @@ public sealed class EvalRetrievalTests : IDisposable
 
         // The library gives the same.
         using var set = RetrievalFormats.All.Find(dataset).Open(_folder["data"]);
-        using var experiment = Experiment.Open(new() { Model = Model, WithoutImages = true });
+        using var experiment = Experiment.Open(new() { WithoutImages = true });
         var expected = RetrievalEvaluation.Run(experiment, set);
         Assert.Equal(expected.ImageToText.RecallAt1, rows[0].I2tR1, 1e-9);
         Assert.Equal(expected.TextToImage.MeanRank, rows[0].T2iMeanRank, 1e-9);

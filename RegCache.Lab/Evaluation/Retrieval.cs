@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+
 namespace RegCache.Lab.Evaluation;
 
 /// <summary>
@@ -43,29 +46,50 @@ public sealed record RetrievalRanks(RankList ImageToText, RankList TextToImage)
         foreach (var rows in blocks)
         {
             cancellation.ThrowIfCancellationRequested();
-            using var row = torch.NewDisposeScope();
-            var counts = torch.zeros(rows.Best.shape[0], dtype: torch.ScalarType.Int64, device: images.device);
+            var counts = byImage.AsSpan(rows.FirstImage, rows.Best.Length);
             foreach (var columns in blocks)
             {
                 using var block = torch.NewDisposeScope();
-                var scores = rows.Images.matmul(columns.Captions);
-                counts.add_((scores > rows.Best.unsqueeze(1)).sum([1]));
-                columns.Larger.add_((scores > columns.Own).sum([0]));
+                var scores = rows.Images.matmul(columns.Captions).cpu().contiguous();
+                CountLarger(MemoryMarshal.Cast<byte, float>(scores.bytes), rows.Best, columns.Own, counts, columns.Larger);
             }
-
-            counts.cpu().data<long>().CopyTo(byImage, rows.FirstImage);
         }
 
         foreach (var block in blocks)
         {
-            var counts = block.Larger.cpu().data<long>();
-            for (var index = 0; index < counts.Count; index++)
+            for (var index = 0; index < block.Larger.Length; index++)
             {
-                byCaption[order[block.FirstCaption + index]] = counts[index];
+                byCaption[order[block.FirstCaption + index]] = block.Larger[index];
             }
         }
 
         return new(new(byImage), new(byCaption));
+    }
+
+    // One pass over a block for both directions.
+    private static void CountLarger(ReadOnlySpan<float> scores, float[] best, float[] own, Span<long> byRow, int[] byColumn)
+    {
+        for (var row = 0; row < best.Length; row++)
+        {
+            var line = scores.Slice(row * own.Length, own.Length);
+            var least = new Vector<float>(best[row]);
+            var inRow = Vector<int>.Zero;
+            var column = 0;
+            for (; column <= own.Length - Vector<float>.Count; column += Vector<float>.Count)
+            {
+                // A comparison gives -1 where it holds.
+                var values = new Vector<float>(line[column..]);
+                inRow -= Vector.GreaterThan(values, least);
+                (new Vector<int>(byColumn, column) - Vector.GreaterThan(values, new Vector<float>(own, column))).CopyTo(byColumn, column);
+            }
+
+            byRow[row] += Vector.Sum(inRow);
+            for (; column < own.Length; column++)
+            {
+                byRow[row] += line[column] > best[row] ? 1 : 0;
+                byColumn[column] += line[column] > own[column] ? 1 : 0;
+            }
+        }
     }
 
     private static void RequireFinite(Tensor features, string what)
@@ -77,8 +101,11 @@ public sealed record RetrievalRanks(RankList ImageToText, RankList TextToImage)
     }
 
     /// <summary>Some images, their captions, and the scores of their own pairs.</summary>
-    private sealed record Block(int FirstImage, int FirstCaption, Tensor Images, Tensor Captions, Tensor Best, Tensor Own, Tensor Larger)
+    private sealed record Block(int FirstImage, int FirstCaption, Tensor Images, Tensor Captions, float[] Best, float[] Own)
     {
+        /// <summary>For each caption the images so far that are more similar than its own.</summary>
+        public int[] Larger { get; } = new int[Own.Length];
+
         public static List<Block> Divide(int[] owners, int imageCount, Tensor images, Tensor captions)
         {
             var blocks = new List<Block>();
@@ -121,14 +148,7 @@ public sealed record RetrievalRanks(RankList ImageToText, RankList TextToImage)
             var owner = torch.tensor(rows, device: images.device);
             var isOwn = torch.arange(images.shape[0], device: images.device).unsqueeze(1) == owner;
             var own = torch.where(isOwn, images.matmul(captions), torch.tensor(float.NegativeInfinity, device: images.device));
-            return new(
-                firstImage,
-                firstCaption,
-                images,
-                captions,
-                own.amax([1]).MoveToOuterDisposeScope(),
-                own.amax([0]).MoveToOuterDisposeScope(),
-                torch.zeros(rows.Length, dtype: torch.ScalarType.Int64, device: images.device).MoveToOuterDisposeScope());
+            return new(firstImage, firstCaption, images, captions, [.. own.amax([1]).cpu().data<float>()], [.. own.amax([0]).cpu().data<float>()]);
         }
     }
 }

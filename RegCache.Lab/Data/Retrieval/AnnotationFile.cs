@@ -31,16 +31,27 @@ internal static class AnnotationFile
             return JsonSerializer.Deserialize<T>(file, _options);
         }) ?? throw Empty(path, "the file");
 
+    /// <summary>The entries of a list with what messages call them: <c>captions.json: annotations[3]</c>.</summary>
+    /// <exception cref="UserException">An entry is null.</exception>
+    public static IEnumerable<(string Entry, T Value)> Entries<T>(string list, IReadOnlyList<T> values)
+        where T : class =>
+        values.Select((value, index) => ($"{list}[{index}]", value ?? throw new UserException($"{list}[{index}] is null: mend it, or copy or download the file again.")));
+
     /// <summary>Reads the entries of a file that holds one array, one after the other: nothing behind the last one that is asked for is read.</summary>
     /// <exception cref="UserException">The file cannot be read, or holds something else.</exception>
     public static IEnumerable<T> ReadArray<T>(string path)
         where T : class
     {
         using var file = Guarded(path, "", () => File.OpenRead(path));
-        using var entries = JsonSerializer.DeserializeAsyncEnumerable<T>(file, _options).ToBlockingEnumerable().GetEnumerator();
+        var entries = new ArrayEntries(file);
+        if (!Guarded(path, "", entries.Begin))
+        {
+            throw new UserException($"{path} must hold a JSON array and begins otherwise: copy or download it again.");
+        }
+
         for (var entry = 0; Guarded(path, $"[{entry}]", entries.MoveNext); entry++)
         {
-            yield return entries.Current ?? throw Empty(path, $"[{entry}]");
+            yield return Guarded(path, $"[{entry}]", () => JsonSerializer.Deserialize<T>(entries.Current.Span, _options)) ?? throw Empty(path, $"[{entry}]");
         }
     }
 
@@ -81,8 +92,9 @@ internal static class AnnotationFile
         {
             throw new UserException($"{path}{At(place, exception as JsonException)} is not UTF-8: convert the file.", exception);
         }
-        catch (JsonException exception) when (exception.InnerException is JsonException)
+        catch (JsonException exception) when (exception.InnerException is JsonException || exception.GetType() != typeof(JsonException))
         {
+            // The parser's own errors are of a type of its own: the text is no JSON.
             var where = place.Length > 0 ? place : $"line {exception.LineNumber + 1}, byte {exception.BytePositionInLine}";
             throw new UserException($"{path} is no valid JSON at {where}, or is cut off there: copy or download it again.", exception);
         }
@@ -100,9 +112,7 @@ internal static class AnnotationFile
     private static string At(string place, JsonException? exception)
     {
         var within = exception?.Path?.TrimStart('$').TrimStart('.') ?? "";
-        var isEntry = place.StartsWith('[');
-        string[] parts = isEntry && within.StartsWith('[') ? [within] : isEntry ? [$"{place}.{within}".TrimEnd('.')] : [place, within];
-        var whole = string.Join(", ", parts.Where(part => part.Length > 0));
+        var whole = place.StartsWith('[') ? $"{place}.{within}".TrimEnd('.') : string.Join(", ", new[] { place, within }.Where(part => part.Length > 0));
         return whole.Length == 0 ? "" : $": {whole}";
     }
 
@@ -113,4 +123,63 @@ internal static class AnnotationFile
         : $"has a value of the wrong kind{(exception.InnerException is { } inner ? $" ({inner.Message.TrimEnd('.')})" : "")}";
 
     private static UserException Empty(string path, string place) => new($"{path}: {place} is null instead of an annotation: copy or download it again.");
+
+    /// <summary>The entries of a JSON array in a stream, of any length, one after the other as they stand there.</summary>
+    private sealed class ArrayEntries(Stream stream)
+    {
+        private byte[] _buffer = new byte[1 << 16];
+        private int _first;
+        private int _end;
+        private bool _isLast;
+        private JsonReaderState _state;
+
+        /// <summary>The entry's text, valid until the next one is read.</summary>
+        public ReadOnlyMemory<byte> Current { get; private set; }
+
+        /// <summary>Reads the beginning of the array.</summary>
+        /// <returns>False: the stream holds another value.</returns>
+        public bool Begin()
+        {
+            Fill();
+            _first = _buffer.AsSpan(0, _end).StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0;
+            return Read(whole: false) == JsonTokenType.StartArray;
+        }
+
+        /// <summary>Reads the next entry.</summary>
+        /// <returns>False: the array has ended.</returns>
+        public bool MoveNext() => Read(whole: true) != JsonTokenType.EndArray;
+
+        // Reads a token, or a value with everything in it. What the buffer cuts off is read again when there is more of it.
+        private JsonTokenType Read(bool whole)
+        {
+            while (true)
+            {
+                var reader = new Utf8JsonReader(_buffer.AsSpan(_first, _end - _first), _isLast, _state);
+                if (reader.Read())
+                {
+                    var (token, start) = (reader.TokenType, _first + (int)reader.TokenStartIndex);
+                    if (!whole || reader.TrySkip())
+                    {
+                        _state = reader.CurrentState;
+                        _first += (int)reader.BytesConsumed;
+                        Current = _buffer.AsMemory(start, _first - start);
+                        return token;
+                    }
+                }
+
+                Fill();
+            }
+        }
+
+        private void Fill()
+        {
+            var rest = _buffer.AsSpan(_first, _end - _first);
+            var next = rest.Length > _buffer.Length / 2 ? new byte[2 * _buffer.Length] : _buffer;
+            rest.CopyTo(next);
+            (_buffer, _first, _end) = (next, 0, rest.Length);
+            var count = stream.Read(_buffer.AsSpan(_end));
+            _end += count;
+            _isLast = count == 0;
+        }
+    }
 }

@@ -38,13 +38,14 @@ public static class CocoCaptions
         RetrievalRequest request, string annotations, string images, IReadOnlySet<long>? only = null, int mostCaptions = int.MaxValue)
     {
         var path = request.Require(annotations);
-        var folder = request.Require($"images/{images}", images);
+        // Where the folder is missing, its first image is named.
+        var folder = request.FindFirst($"images/{images}", images) ?? Path.Combine(request.Root, "images", images);
         var file = AnnotationFile.Read<CaptionFile>(path);
         var builder = new RetrievalSetBuilder(request) { MostCaptions = mostCaptions };
         var names = new Dictionary<long, string>();
-        foreach (var (index, image) in file.Images.Index())
+        foreach (var (entry, image) in AnnotationFile.Entries($"{path}: images", file.Images))
         {
-            builder.RequireNew("listed image", image.Id, $"{path}: images[{index}]");
+            builder.RequireNew("listed image", image.Id, entry);
             names.Add(image.Id, Path.Combine(folder, image.FileName));
             if (only?.Contains(image.Id) == false)
             {
@@ -53,9 +54,8 @@ public static class CocoCaptions
         }
 
         var described = new HashSet<long>();
-        foreach (var (index, annotation) in file.Annotations.Index())
+        foreach (var (index, (entry, annotation)) in AnnotationFile.Entries($"{path}: annotations", file.Annotations).Index())
         {
-            var entry = $"{path}: annotations[{index}]";
             if (annotation.Id is { } id)
             {
                 builder.RequireNew("annotation", id, entry);

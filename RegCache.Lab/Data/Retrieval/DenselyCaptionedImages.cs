@@ -25,13 +25,13 @@ public static class DenselyCaptionedImages
         var builder = new RetrievalSetBuilder(request) { OneEntryAnImage = true };
         foreach (var (name, files) in parts)
         {
-            foreach (var (index, file) in files.Index())
+            foreach (var (listed, file) in AnnotationFile.Entries($"{path}: {name}", files))
             {
                 request.Cancellation.ThrowIfCancellationRequested();
                 var entry = Path.Combine(folder, "annotations", file);
                 if (!File.Exists(entry))
                 {
-                    throw new UserException($"{path}: {name}[{index}] names {entry}, which does not exist: put the annotations there.");
+                    throw new UserException($"{listed} names {entry}, which does not exist: put the annotations there.");
                 }
 
                 var description = AnnotationFile.Read<Description>(entry);

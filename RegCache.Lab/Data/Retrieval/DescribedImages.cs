@@ -38,9 +38,8 @@ public static class DescribedImages
     {
         var path = request.Require(annotations);
         var builder = new RetrievalSetBuilder(request);
-        foreach (var (index, annotation) in AnnotationFile.Read<DescriptionFile>(path).Annotations.Index())
+        foreach (var (entry, annotation) in AnnotationFile.Entries($"{path}: annotations", AnnotationFile.Read<DescriptionFile>(path).Annotations))
         {
-            var entry = $"{path}: annotations[{index}]";
             if (annotation.CaptionId is { } id)
             {
                 builder.RequireNew("caption", id, entry);

@@ -46,9 +46,9 @@ public static class Flickr30k
                 builder.LeaveOut("images without a caption", entry);
             }
 
-            foreach (var (number, caption) in image.Caption.Index())
+            foreach (var (place, caption) in AnnotationFile.Entries($"{entry}.caption", image.Caption))
             {
-                builder.Add($"{entry}.caption[{number}]", Path.Combine(above, image.Image), caption);
+                builder.Add(place, Path.Combine(above, image.Image), caption);
             }
         }
 

@@ -31,14 +31,14 @@ public static class KarpathySplits
         var builder = new RetrievalSetBuilder(request) { MostCaptions = Captions };
         var splits = new HashSet<string>();
         var folders = new Dictionary<string, string>();
-        foreach (var (index, image) in AnnotationFile.Read<SplitFile>(path).Images.Index())
+        foreach (var (entry, image) in AnnotationFile.Entries($"{path}: images", AnnotationFile.Read<SplitFile>(path).Images))
         {
             splits.Add(image.Split);
             if (!folders.TryGetValue(image.Filepath ?? "", out var folder))
             {
                 string[] places = image.Filepath is { Length: > 0 } given ? [given, $"images/{given}"] : ["flickr30k-images", "images", "."];
-                // Other splits' images need not be there.
-                folders.Add(image.Filepath ?? "", folder = image.Split == request.Split ? request.Require(places) : request.FindFirst(places) ?? request.Root);
+                // Where the folder is missing, its first image is named.
+                folders.Add(image.Filepath ?? "", folder = request.FindFirst(places) ?? Path.Combine(request.Root, places[0]));
             }
 
             var name = Path.Combine(folder, image.Filename);
@@ -48,16 +48,15 @@ public static class KarpathySplits
                 continue;
             }
 
-            var entry = $"{path}: images[{index}]";
             if (image.Sentences.Count == 0)
             {
                 builder.Know(name);
                 builder.LeaveOut("images without a caption", entry);
             }
 
-            foreach (var (number, sentence) in image.Sentences.Index())
+            foreach (var (place, sentence) in AnnotationFile.Entries($"{entry}.sentences", image.Sentences))
             {
-                builder.Add($"{entry}.sentences[{number}]", name, sentence.Raw, image.Cocoid ?? image.Imgid, sentence.Sentid);
+                builder.Add(place, name, sentence.Raw, image.Cocoid ?? image.Imgid, sentence.Sentid);
             }
         }
 

@@ -26,7 +26,7 @@ public static class ShareGpt4V
         foreach (var image in AnnotationFile.ReadArray<Conversation>(path).Take(count))
         {
             var entry = $"{path}: [{entries++}]";
-            if (image.Conversations is not [_, var caption, ..])
+            if (image.Conversations is not [_, { } caption, ..])
             {
                 throw new UserException($"{entry} lacks a second turn of its conversation, which is the caption: mend it, or copy or download the file again.");
             }
