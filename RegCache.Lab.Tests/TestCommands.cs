@@ -146,7 +146,7 @@ internal static class TestCommands
         public override void Declare(Command command)
         {
             _run.AddTo(command);
-            _data.AddTo(command, DataVariable.TrainSample, DataVariable.ImageNetValidation, DataVariable.CocoRoot);
+            _data.AddTo(command, DataVariable.TrainSample, DataVariable.ImageNetValidation);
             _baseline.AddTo(command);
         }
 

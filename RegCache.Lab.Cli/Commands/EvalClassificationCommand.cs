@@ -139,33 +139,10 @@ internal sealed class EvalClassificationCommand : KitCommand
         ["mean_per_class_recall"] = row.MeanPerClassRecall / 100,
     };
 
-    private static void Print(IAnsiConsole console, IReadOnlyList<NamedPlan> steps, IReadOnlyList<ClassificationRow> rows)
-    {
-        (string Title, Func<NamedPlan, string> Cell)[] parts =
-        [
-            ("model", step => step.Quantizer),
-            ("prefix", step => step.Setting.PrefixCount > 0 ? $"{step.Setting.PrefixCount}" : ""),
-            ("deleted", step => step.Setting.DeleteCount > 0 ? $"{step.Setting.DeleteCount}" : ""),
-            ("merging", step => step.Merging?.ToString() ?? ""),
-        ];
-        parts = [.. parts.Where(part => steps.Any(step => part.Cell(step).Length > 0))];
-        var table = new Table().AddColumns([.. parts.Select(part => part.Title)]);
-        foreach (var title in new[] { "top-1 %", "top-5 %", "mean recall %", "calibration error %" })
-        {
-            table.AddColumn(new TableColumn(title).RightAligned());
-        }
-
-        foreach (var (step, row) in steps.Zip(rows))
-        {
-            table.AddRow(
-            [
-                .. parts.Select(part => Markup.Escape(part.Cell(step))),
-                $"{row.Top1:0.00}", $"{row.Top5:0.00}", $"{row.MeanPerClassRecall:0.00}", $"{row.CalibrationError:0.00}",
-            ]);
-        }
-
-        console.Write(table);
-    }
+    private static void Print(IAnsiConsole console, IReadOnlyList<NamedPlan> steps, List<ClassificationRow> rows) => console.Write(ResultTables.OfSteps(
+        steps,
+        ["top-1 %", "top-5 %", "mean recall %", "calibration error %"],
+        step => [$"{rows[step].Top1:0.00}", $"{rows[step].Top5:0.00}", $"{rows[step].MeanPerClassRecall:0.00}", $"{rows[step].CalibrationError:0.00}"]));
 
     private static void PrintClasses(
         IAnsiConsole console, IReadOnlyList<string> names, IReadOnlyList<NamedPlan> steps, IReadOnlyList<PlanScore> scores)

@@ -1,3 +1,4 @@
+using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
@@ -41,6 +42,30 @@ internal static class ResultTables
 
         Print(console, table, firstNumber: 1);
         console.WriteLine("t: block of the prefix, tau: its tokens; del.: tokens deleted before block k.");
+    }
+
+    /// <summary>A table with a line for each plan: what it is made of, as far as the plans differ in it or have it, and its numbers.</summary>
+    /// <param name="steps">The plans.</param>
+    /// <param name="titles">Titles of the numbers.</param>
+    /// <param name="numbers">The numbers of a plan, by its place.</param>
+    public static Table OfSteps(IReadOnlyList<NamedPlan> steps, IReadOnlyList<string> titles, Func<int, IReadOnlyList<string>> numbers)
+    {
+        (string Title, Func<NamedPlan, string> Cell)[] parts =
+        [
+            ("model", step => step.Quantizer),
+            ("prefix", step => step.Setting.PrefixCount > 0 ? $"{step.Setting.PrefixCount}" : ""),
+            ("deleted", step => step.Setting.DeleteCount > 0 ? $"{step.Setting.DeleteCount}" : ""),
+            ("merging", step => step.Merging?.ToString() ?? ""),
+        ];
+        parts = [.. parts.Where(part => steps.Any(step => part.Cell(step).Length > 0))];
+        var table = new Table().AddColumns([.. parts.Select(part => part.Title)]);
+        titles.ToList().ForEach(title => table.AddColumn(new TableColumn(title).RightAligned()));
+        foreach (var (index, step) in steps.Index())
+        {
+            table.AddRow([.. parts.Select(part => Markup.Escape(part.Cell(step))), .. numbers(index)]);
+        }
+
+        return table;
     }
 
     private static void Print(IAnsiConsole console, Table table, int firstNumber)

@@ -4,13 +4,15 @@ using RegCache.Lab.Evaluation;
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>The options that say which model to load and how it classifies.</summary>
-internal sealed class ModelOptions
+/// <param name="whenAbsent">What the command does without <c>--model</c>, for help texts; null: it needs one.</param>
+internal sealed class ModelOptions(string? whenAbsent = null)
 {
-    private readonly Option<string> _model = new("--model")
+    private readonly Option<string?> _model = new("--model")
     {
-        Description = "Model folder (weights, configuration, tokenizer) or weight file: safetensors, PyTorch, TorchScript, HuggingFace.",
+        Description = "Model folder (weights, configuration, tokenizer) or weight file: safetensors, PyTorch, TorchScript, HuggingFace."
+            + (whenAbsent is null ? "" : $" [default: {whenAbsent}]"),
         HelpName = "PATH",
-        Required = true,
+        Required = whenAbsent is null,
     };
 
     private readonly Option<string?> _config = new("--model-config")
@@ -58,7 +60,7 @@ internal sealed class ModelOptions
     /// <summary>What they say.</summary>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
     {
-        Model = arguments.GetRequiredValue(_model),
+        Model = arguments.GetValue(_model),
         ModelConfig = arguments.GetValue(_config),
         Pretrained = arguments.GetRequiredValue(_pretrained),
         Heads = arguments.GetValue(_heads),

@@ -11,7 +11,7 @@ public sealed class DataLocationsTests
     public void DefaultsLieBelowDataRoot()
     {
         var locations = Resolve(Nothing, new() { ["DATA_ROOT"] = "/data" });
-        Assert.Equal(new DataLocations("/data", "/data/val", "/data/train_sample_50_per_class", "/data/1024calib_train", null), locations);
+        Assert.Equal(new DataLocations("/data", "/data/val", "/data/train_sample_50_per_class", "/data/1024calib_train"), locations);
     }
 
     [Fact]
@@ -19,15 +19,15 @@ public sealed class DataLocationsTests
     {
         var locations = Resolve(
             new() { ["--imagenet-val"] = "/option", ["--data-root"] = "/root-option" },
-            new() { ["DATA_ROOT"] = "/root", ["IMAGENET_VAL"] = "/variable", ["CALIB"] = "/calib", ["COCO_DATA_ROOT"] = "/coco" });
-        Assert.Equal(new DataLocations("/root-option", "/option", "/root-option/train_sample_50_per_class", "/calib", "/coco"), locations);
+            new() { ["DATA_ROOT"] = "/root", ["IMAGENET_VAL"] = "/variable", ["CALIB"] = "/calib" });
+        Assert.Equal(new DataLocations("/root-option", "/option", "/root-option/train_sample_50_per_class", "/calib"), locations);
     }
 
     [Fact]
     public void EmptyMeansNotGiven() =>
         Assert.Equal(
-            new DataLocations(null, null, null, null, null),
-            Resolve(new() { ["--calib"] = "" }, new() { ["DATA_ROOT"] = "", ["COCO_DATA_ROOT"] = "" }));
+            new DataLocations(null, null, null, null),
+            Resolve(new() { ["--calib"] = "" }, new() { ["DATA_ROOT"] = "" }));
 
     [Fact]
     public void AFolderThatExistsIsReturned()

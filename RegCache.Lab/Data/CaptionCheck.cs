@@ -26,15 +26,18 @@ internal static class CaptionCheck
     private static readonly SearchValues<char> _oddContinuations = SearchValues.Create([.. _continuationSigns.Except(Punctuation)]);
 
     /// <summary>A warning about captions that were read wrongly, or none; looks at captions evenly spread over the set.</summary>
-    public static IEnumerable<string> Warnings(IPairSource pairs)
+    public static IEnumerable<string> Warnings(IPairSource pairs) => Warnings(pairs.Count, pairs.Caption);
+
+    /// <summary>The same of captions by their number.</summary>
+    public static IEnumerable<string> Warnings(int count, Func<int, string> captionOf)
     {
-        var seen = Math.Min(MostCaptions, pairs.Count);
+        var seen = Math.Min(MostCaptions, count);
         var (wrong, example) = (0, "");
         for (var number = 0; number < seen; number++)
         {
             try
             {
-                var caption = pairs.Caption((int)((long)number * pairs.Count / seen));
+                var caption = captionOf((int)((long)number * count / seen));
                 if (IsMisread(caption))
                 {
                     (wrong, example) = (wrong + 1, wrong == 0 ? caption : example);

@@ -8,9 +8,7 @@ namespace RegCache.Lab.Data;
 /// <param name="ImageNetValidation">IMAGENET_VAL, by default <c>DATA_ROOT/val</c>.</param>
 /// <param name="TrainSample">TRAIN_SAMPLE, by default <c>DATA_ROOT/train_sample_50_per_class</c>.</param>
 /// <param name="Calibration">CALIB, by default <c>DATA_ROOT/1024calib_train</c>.</param>
-/// <param name="CocoRoot">COCO_DATA_ROOT.</param>
-public sealed record DataLocations(
-    string? DataRoot, string? ImageNetValidation, string? TrainSample, string? Calibration, string? CocoRoot)
+public sealed record DataLocations(string? DataRoot, string? ImageNetValidation, string? TrainSample, string? Calibration)
 {
     /// <summary>Resolves all locations.</summary>
     /// <param name="option">The value of a variable's command-line option, or null where it was not given.</param>
@@ -22,8 +20,7 @@ public sealed record DataLocations(
             root,
             Locate(DataVariable.ImageNetValidation),
             Locate(DataVariable.TrainSample),
-            Locate(DataVariable.Calibration),
-            Locate(DataVariable.CocoRoot));
+            Locate(DataVariable.Calibration));
 
         string? Given(DataVariable variable) =>
             option(variable) is { Length: > 0 } chosen ? chosen
@@ -50,7 +47,6 @@ public sealed record DataLocations(
         : variable == DataVariable.ImageNetValidation ? ImageNetValidation
         : variable == DataVariable.TrainSample ? TrainSample
         : variable == DataVariable.Calibration ? Calibration
-        : variable == DataVariable.CocoRoot ? CocoRoot
         : throw new ArgumentException($"No location belongs to {variable.Name}.", nameof(variable));
 
     private static string Remedy(DataVariable variable) => variable.DefaultFolder is { } folder
@@ -83,9 +79,6 @@ public sealed record DataVariable(string Name, string Option, string? DefaultFol
     public static DataVariable Calibration { get; } =
         new("CALIB", "--calib", "1024calib_train", "calibration images (ptq4vit and repqvit only)") { IsImageSet = true };
 
-    /// <summary>MS-COCO, for retrieval.</summary>
-    public static DataVariable CocoRoot { get; } = new("COCO_DATA_ROOT", "--coco-root", null, "MS-COCO, for retrieval");
-
-    /// <summary>All of them.</summary>
-    public static IReadOnlyList<DataVariable> All { get; } = [DataRoot, ImageNetValidation, TrainSample, Calibration, CocoRoot];
+    /// <summary>All of them; the sets for retrieval have their own (<see cref="Retrieval.RetrievalFormats"/>).</summary>
+    public static IReadOnlyList<DataVariable> All { get; } = [DataRoot, ImageNetValidation, TrainSample, Calibration];
 }

@@ -31,6 +31,7 @@ public sealed class Experiment : IDisposable
     private readonly int? _classes;
     private readonly string _classesInWords;
     private readonly Dictionary<string, ImageSetSource> _sources = [];
+    private readonly Dictionary<string, ImageSetSource> _added = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _stored = [];
     private readonly List<IDisposable> _owned = [];
@@ -223,6 +224,17 @@ public sealed class Experiment : IDisposable
         return calibrator;
     }
 
+    /// <summary>Adds a set that is read once, such as one for retrieval; remarks and result files tell of it, too.</summary>
+    /// <param name="set">The set. The caller disposes it after the experiment's last use of it.</param>
+    /// <exception cref="UserException">An image cannot be read, unless bad images are skipped.</exception>
+    public ImageSetSource Add(ImageSet set)
+    {
+        set.Inventory.Tell(Progress);
+        var source = Read(set, ImageOrder.Class, cacheBytes: 0);
+        _sources[set.Inventory.Source] = _added[set.Inventory.Source] = source;
+        return source;
+    }
+
     /// <summary>Names the images that were left out, and says how many layers ran in integers where any should have.</summary>
     public void TellRemarks()
     {
@@ -247,8 +259,13 @@ public sealed class Experiment : IDisposable
     {
         var execution = Backend is null ? "execution by tensor operators"
             : $"execution {Backend.Mode.ToString().ToLowerInvariant()}{(Backend.Describe() is { } layers ? $": {layers}" : "")}";
-        var data = new Dictionary<string, string> { [DataVariable.ImageNetValidation.Name] = Validation.Fingerprint };
-        if (Search != Validation)
+        var data = _added.ToDictionary(set => set.Key, set => set.Value.Fingerprint);
+        if (_validation is not null)
+        {
+            data[DataVariable.ImageNetValidation.Name] = Validation.Fingerprint;
+        }
+
+        if (_search is not null && Search != Validation)
         {
             data[DataVariable.TrainSample.Name] = Search.Fingerprint;
         }
@@ -333,17 +350,15 @@ public sealed class Experiment : IDisposable
         if (!_sources.TryGetValue(address, out var source))
         {
             set.Inventory.Tell(Progress);
-            source = new(
-                set,
-                new(Preprocess),
-                Options.Order,
-                new() { SkipBadImages = Options.SkipBadImages, CacheBytes = CropCacheBytes },
-                Cancellation);
+            source = Read(set, Options.Order, CropCacheBytes);
             _sources.Add(address, source);
         }
 
         return source;
     }
+
+    private ImageSetSource Read(ImageSet set, ImageOrder order, long cacheBytes) =>
+        new(set, new(Preprocess), order, new() { SkipBadImages = Options.SkipBadImages, CacheBytes = cacheBytes }, Cancellation);
 
     private ZeroShotClassifier MakeClassifier()
     {

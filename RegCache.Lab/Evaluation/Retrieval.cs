@@ -1,96 +1,166 @@
-using RegCache.Lab.Data;
-using RegCache.Lab.Data.Images;
-using RegCache.Lab.Encoders;
+using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace RegCache.Lab.Evaluation;
 
-/// <summary>Finding texts by images and images by texts (docs/methods/clip.md).</summary>
-public static class Retrieval
+/// <summary>
+/// Ranks of retrieval in both directions (docs/methods/clip.md), for images that have one or several captions. A rank, from 0, is the
+/// number of strictly more similar wrong answers, so ties count for the query: a caption's rank is that of its image among all images, an
+/// image's the best of its captions' among all captions.
+/// </summary>
+/// <param name="ImageToText">A rank for each image.</param>
+/// <param name="TextToImage">A rank for each caption.</param>
+public sealed record RetrievalRanks(RankList ImageToText, RankList TextToImage)
 {
-    /// <summary>Measures a model on pairs; each image is to find its own text among all, and each text its image.</summary>
-    /// <param name="clip">The model, with a text tower.</param>
-    /// <param name="pairs">The pairs. Equal texts are equally similar, so an image may find any of them.</param>
-    /// <param name="run">Batch size and progress.</param>
-    /// <returns>Image to text, then text to image.</returns>
-    /// <exception cref="UserException">The model has no text tower, or an image cannot be read.</exception>
-    public static IReadOnlyList<RetrievalScore> Measure(LoadedClip clip, IPairSource pairs, EvaluationRun run)
+    private const int MostImages = 512;
+    private const int MostCaptions = 2560;
+
+    /// <summary>
+    /// Ranks images and captions. Similarities are made block by block: the blocks that hold own pairs first, which give the scores that
+    /// others have to beat, then all. So memory is that of the features, and a score is always compared with one that was computed alike.
+    /// </summary>
+    /// <param name="images">Features of unit length [N,E], float32.</param>
+    /// <param name="captions">Features of unit length [M,E], float32.</param>
+    /// <param name="imageOf">The image of each caption; every image has a caption.</param>
+    /// <param name="cancellation">Stops at the next row of blocks.</param>
+    /// <exception cref="ArgumentException">The numbers do not fit, or an image has no caption.</exception>
+    /// <exception cref="UserException">A feature is not finite.</exception>
+    public static RetrievalRanks Of(Tensor images, Tensor captions, IReadOnlyList<int> imageOf, CancellationToken cancellation = default)
     {
-        var tokenizer = clip.RequireTokenizer();
-        var (vision, text) = (clip.Model.Vision, clip.Model.Text!);
-        var (device, type) = vision.Placement;
+        var (imageCount, captionCount) = ((int)images.shape[0], imageOf.Count);
+        if (captions.shape[0] != captionCount || imageOf.ToHashSet().Count != imageCount || imageOf.Any(image => image < 0 || image >= imageCount))
+        {
+            throw new ArgumentException($"{captions.shape[0]} captions of {imageOf.ToHashSet().Count} images do not fit {imageCount} images and {captionCount} owners.", nameof(imageOf));
+        }
+
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
-        using var progress = run.Progress.Start(run.Title, pairs.Count, "pairs");
-        var (images, texts) = (new List<Tensor>(), new List<Tensor>());
-        foreach (var indices in Enumerable.Range(0, pairs.Count).Chunk(run.BatchSize))
+        RequireFinite(images, "an image");
+        RequireFinite(captions, "a caption");
+        // Captions of an image stand together, so that few blocks hold all own pairs.
+        int[] order = [.. Enumerable.Range(0, captionCount).OrderBy(caption => imageOf[caption])];
+        int[] owners = [.. order.Select(caption => imageOf[caption])];
+        var sorted = captions.index_select(0, torch.tensor(order.Select(caption => (long)caption).ToArray(), device: captions.device));
+        var blocks = Block.Divide(owners, imageCount, images, sorted);
+        var (byImage, byCaption) = (new long[imageCount], new long[captionCount]);
+        foreach (var rows in blocks)
         {
-            run.Cancellation.ThrowIfCancellationRequested();
-            using var batch = torch.NewDisposeScope();
-            var ids = torch.tensor(tokenizer.EncodeBatch([.. indices.Select(pairs.Caption)]), [indices.Length, tokenizer.ContextLength]);
-            images.Add(ZeroShotClassifier.Normalize(vision.Encode(Read(pairs, indices, clip.Preprocess).to(type, device))).MoveToOuterDisposeScope());
-            texts.Add(ZeroShotClassifier.Normalize(text.Encode(ids.to(text.Placement))).MoveToOuterDisposeScope());
-            progress.Report(indices[^1] + 1);
-        }
-
-        var (image, caption) = (torch.cat(images), torch.cat(texts));
-        return [Score("image to text", image, caption), Score("text to image", caption, image)];
-    }
-
-    private static RetrievalScore Score(string direction, Tensor queries, Tensor targets)
-    {
-        var ranks = new MatchRanks(queries, targets);
-        return new(
-            direction, (int)queries.shape[0], 100 * ranks.RecallAt(1), 100 * ranks.RecallAt(5), 100 * ranks.RecallAt(10), ranks.Median);
-    }
-
-    private static Tensor Read(IPairSource pairs, int[] indices, PreprocessOptions preprocess)
-    {
-        var preprocessor = new ImagePreprocessor(preprocess);
-        var length = preprocessor.OutputLength;
-        var values = new float[indices.Length * length];
-        try
-        {
-            Parallel.For(0, indices.Length, (int row) =>
+            cancellation.ThrowIfCancellationRequested();
+            var counts = byImage.AsSpan(rows.FirstImage, rows.Best.Length);
+            foreach (var columns in blocks)
             {
-                using var image = pairs.Load(indices[row]);
-                using var rgbImage = image.ToRgb();
-                preprocessor.ToPlanes(rgbImage, values.AsSpan(row * length, length));
-            });
-        }
-        catch (AggregateException exception) when (exception.InnerExceptions[0] is UserException cause)
-        {
-            throw new UserException(cause.Message, exception);
+                using var block = torch.NewDisposeScope();
+                var scores = rows.Images.matmul(columns.Captions).cpu().contiguous();
+                CountLarger(MemoryMarshal.Cast<byte, float>(scores.bytes), rows.Best, columns.Own, counts, columns.Larger);
+            }
         }
 
-        return torch.tensor(values, [indices.Length, 3, preprocess.Height, preprocess.Width]);
+        foreach (var block in blocks)
+        {
+            for (var index = 0; index < block.Larger.Length; index++)
+            {
+                byCaption[order[block.FirstCaption + index]] = block.Larger[index];
+            }
+        }
+
+        return new(new(byImage), new(byCaption));
+    }
+
+    // One pass over a block for both directions.
+    private static void CountLarger(ReadOnlySpan<float> scores, float[] best, float[] own, Span<long> byRow, int[] byColumn)
+    {
+        for (var row = 0; row < best.Length; row++)
+        {
+            var line = scores.Slice(row * own.Length, own.Length);
+            var least = new Vector<float>(best[row]);
+            var inRow = Vector<int>.Zero;
+            var column = 0;
+            for (; column <= own.Length - Vector<float>.Count; column += Vector<float>.Count)
+            {
+                // A comparison gives -1 where it holds.
+                var values = new Vector<float>(line[column..]);
+                inRow -= Vector.GreaterThan(values, least);
+                (new Vector<int>(byColumn, column) - Vector.GreaterThan(values, new Vector<float>(own, column))).CopyTo(byColumn, column);
+            }
+
+            byRow[row] += Vector.Sum(inRow);
+            for (; column < own.Length; column++)
+            {
+                byRow[row] += line[column] > best[row] ? 1 : 0;
+                byColumn[column] += line[column] > own[column] ? 1 : 0;
+            }
+        }
+    }
+
+    private static void RequireFinite(Tensor features, string what)
+    {
+        if (!features.isfinite().all().item<bool>())
+        {
+            throw new UserException($"A feature of {what} is not finite, so nothing can be ranked: check the model, or run it in another precision.");
+        }
+    }
+
+    /// <summary>Some images, their captions, and the scores of their own pairs.</summary>
+    private sealed record Block(int FirstImage, int FirstCaption, Tensor Images, Tensor Captions, float[] Best, float[] Own)
+    {
+        /// <summary>For each caption the images so far that are more similar than its own.</summary>
+        public int[] Larger { get; } = new int[Own.Length];
+
+        public static List<Block> Divide(int[] owners, int imageCount, Tensor images, Tensor captions)
+        {
+            var blocks = new List<Block>();
+            for (int image = 0, caption = 0; image < imageCount;)
+            {
+                var (lastImage, lastCaption) = (image, caption);
+                do
+                {
+                    var end = lastCaption;
+                    while (end < owners.Length && owners[end] == lastImage)
+                    {
+                        end++;
+                    }
+
+                    if (lastImage > image && end - caption > MostCaptions)
+                    {
+                        break;
+                    }
+
+                    (lastImage, lastCaption) = (lastImage + 1, end);
+                }
+                while (lastImage < imageCount && lastImage - image < MostImages);
+
+                blocks.Add(Make(owners.AsSpan(caption, lastCaption - caption), image, caption, images.narrow(0, image, lastImage - image), captions.narrow(0, caption, lastCaption - caption).t()));
+                (image, caption) = (lastImage, lastCaption);
+            }
+
+            return blocks;
+        }
+
+        private static Block Make(ReadOnlySpan<int> owners, int firstImage, int firstCaption, Tensor images, Tensor captions)
+        {
+            using var scope = torch.NewDisposeScope();
+            var rows = new long[owners.Length];
+            for (var index = 0; index < rows.Length; index++)
+            {
+                rows[index] = owners[index] - firstImage;
+            }
+
+            var owner = torch.tensor(rows, device: images.device);
+            var isOwn = torch.arange(images.shape[0], device: images.device).unsqueeze(1) == owner;
+            var own = torch.where(isOwn, images.matmul(captions), torch.tensor(float.NegativeInfinity, device: images.device));
+            return new(firstImage, firstCaption, images, captions, [.. own.amax([1]).cpu().data<float>()], [.. own.amax([0]).cpu().data<float>()]);
+        }
     }
 }
 
-/// <summary>
-/// Ranks of the right answers among all: query i belongs to target i, and its rank, from 0, is the number of targets with a
-/// strictly larger similarity.
-/// </summary>
-internal sealed class MatchRanks
+/// <summary>The ranks of some queries, from 0.</summary>
+/// <param name="ranks">A rank for each query.</param>
+public sealed class RankList(IReadOnlyList<long> ranks)
 {
-    private const int Chunk = 1024;
-    private readonly List<long> _ascending;
+    private readonly long[] _ascending = [.. ranks.Order()];
 
-    /// <summary>Ranks queries [N,E] among targets [N,E], both normalised. The similarities are made in chunks of rows.</summary>
-    public MatchRanks(Tensor queries, Tensor targets)
-    {
-        var count = (int)queries.shape[0];
-        _ascending = new(count);
-        for (var first = 0; first < count; first += Chunk)
-        {
-            using var scope = torch.NewDisposeScope();
-            var rows = Math.Min(Chunk, count - first);
-            var scores = queries.narrow(0, first, rows).matmul(targets.t());
-            var own = scores.diagonal(first).narrow(0, 0, rows).unsqueeze(1);
-            _ascending.AddRange((scores > own).to(torch.ScalarType.Int64).sum(1).cpu().data<long>().ToArray());
-        }
-
-        _ascending.Sort();
-    }
+    /// <summary>The rank of each query, in the order of the queries.</summary>
+    public IReadOnlyList<long> Ranks => ranks;
 
     /// <summary>Mean rank, from 1.</summary>
     public double Mean => _ascending.Average() + 1;
@@ -100,21 +170,75 @@ internal sealed class MatchRanks
     {
         get
         {
-            var (half, odd) = Math.DivRem(_ascending.Count, 2);
+            var (half, odd) = Math.DivRem(_ascending.Length, 2);
             return Math.Floor(odd == 1 ? _ascending[half] : (_ascending[half - 1] + _ascending[half]) / 2.0) + 1;
         }
     }
 
-    /// <summary>Share of queries whose target is among the best.</summary>
-    public double RecallAt(int depth) => _ascending.Count(rank => rank < depth) / (double)_ascending.Count;
+    /// <summary>Share of queries that have a right answer among the best.</summary>
+    public double RecallAt(int depth) => _ascending.Count(rank => rank < depth) / (double)_ascending.Length;
 }
 
-/// <summary>How well one side of image-text pairs finds the other.</summary>
+/// <summary>How well one side of a set finds the other.</summary>
 /// <param name="Direction"><c>image to text</c> or <c>text to image</c>.</param>
-/// <param name="Pairs">Number of pairs.</param>
-/// <param name="RecallAt1">Percent of queries whose partner is the most similar one.</param>
-/// <param name="RecallAt5">Percent of queries whose partner is among the five most similar.</param>
-/// <param name="RecallAt10">Percent of queries whose partner is among the ten most similar.</param>
-/// <param name="MedianRank">Median rank of the partner, from 1.</param>
+/// <param name="Queries">Number of queries.</param>
+/// <param name="RecallAt1">Percent of queries whose best answer is right.</param>
+/// <param name="RecallAt5">Percent of queries with a right answer among the best five.</param>
+/// <param name="RecallAt10">Percent of queries with a right answer among the best ten.</param>
+/// <param name="MeanRank">Mean rank of the first right answer, from 1.</param>
+/// <param name="MedianRank">Median rank of the first right answer, from 1, rounded down.</param>
 public sealed record RetrievalScore(
-    string Direction, int Pairs, double RecallAt1, double RecallAt5, double RecallAt10, double MedianRank);
+    string Direction, int Queries, double RecallAt1, double RecallAt5, double RecallAt10, double MeanRank, double MedianRank)
+{
+    /// <summary>The measures of some ranks.</summary>
+    public static RetrievalScore Of(string direction, RankList ranks) => new(
+        direction,
+        ranks.Ranks.Count,
+        100 * ranks.RecallAt(1),
+        100 * ranks.RecallAt(5),
+        100 * ranks.RecallAt(10),
+        ranks.Mean,
+        ranks.Median);
+}
+
+/// <summary>Retrieval on a set, in both directions.</summary>
+/// <param name="Plan">The name of the plan that the image encoder ran by.</param>
+/// <param name="ImageToText">Images find captions.</param>
+/// <param name="TextToImage">Captions find images.</param>
+public sealed record RetrievalResult(string Plan, RetrievalScore ImageToText, RetrievalScore TextToImage)
+{
+    /// <summary>Both directions.</summary>
+    public IReadOnlyList<RetrievalScore> Scores => [ImageToText, TextToImage];
+
+    /// <summary>The measures under the names of FLAIR and memory-augmented CLIP: <c>retrieval_coco_text_to_image_R@1</c>; recalls from 0 to 1.</summary>
+    /// <param name="set">The set's name in them.</param>
+    public IReadOnlyDictionary<string, double> Fields(string set)
+    {
+        var fields = new OrderedDictionary<string, double>();
+        foreach (var score in new[] { TextToImage, ImageToText })
+        {
+            var name = $"retrieval_{set}_{score.Direction.Replace(' ', '_')}";
+            fields[$"{name}_R@1"] = score.RecallAt1 / 100;
+            fields[$"{name}_R@5"] = score.RecallAt5 / 100;
+            fields[$"{name}_R@10"] = score.RecallAt10 / 100;
+            fields[$"{name}_mean_rank"] = score.MeanRank;
+            fields[$"{name}_median_rank"] = score.MedianRank;
+        }
+
+        fields[$"retrieval_{set}_num_text_samples"] = TextToImage.Queries;
+        fields[$"retrieval_{set}_num_image_samples"] = ImageToText.Queries;
+        fields["epoch"] = 0;
+        return fields;
+    }
+
+    /// <summary>The measures under the names of CLIP_benchmark, from 0 to 1; "image retrieval" is text to image.</summary>
+    public IReadOnlyDictionary<string, double?> BenchmarkFields() => new OrderedDictionary<string, double?>
+    {
+        ["image_retrieval_recall@1"] = TextToImage.RecallAt1 / 100,
+        ["text_retrieval_recall@1"] = ImageToText.RecallAt1 / 100,
+        ["image_retrieval_recall@5"] = TextToImage.RecallAt5 / 100,
+        ["text_retrieval_recall@5"] = ImageToText.RecallAt5 / 100,
+        ["image_retrieval_recall@10"] = TextToImage.RecallAt10 / 100,
+        ["text_retrieval_recall@10"] = ImageToText.RecallAt10 / 100,
+    };
+}

@@ -32,7 +32,7 @@ public static class DatasetReaders
         return DatasetContent.Of(format.Open(new(NeedsLabels: needsLabels, Cancellation: cancellation) { Path = place.Path, Split = place.ReaderSplit }));
     })
     {
-        IsGenerated = format == ShapesImageFormat.Entry,
+        IsGenerated = format == Shapes.ShapesImages.Entry,
     };
 
     private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)

@@ -54,15 +54,15 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize)
 
         var metrics = new OrderedDictionary<string, double> { ["val/clip_val_loss"] = loss / count };
         var (allImages, allTexts) = (torch.cat(images, 0), torch.cat(texts, 0));
-        AddRanks(metrics, "image_to_text", allImages, allTexts);
-        AddRanks(metrics, "text_to_image", allTexts, allImages);
+        var ranks = RetrievalRanks.Of(allImages, allTexts, [.. Enumerable.Range(0, count)]);
+        AddRanks(metrics, "image_to_text", ranks.ImageToText);
+        AddRanks(metrics, "text_to_image", ranks.TextToImage);
         metrics["val/num_samples"] = count;
         return metrics;
     }
 
-    private static void AddRanks(OrderedDictionary<string, double> metrics, string direction, Tensor queries, Tensor targets)
+    private static void AddRanks(OrderedDictionary<string, double> metrics, string direction, RankList ranks)
     {
-        var ranks = new MatchRanks(queries, targets);
         metrics[$"val/{direction}_mean_rank"] = ranks.Mean;
         metrics[$"val/{direction}_median_rank"] = ranks.Median;
         foreach (var depth in _depths)

@@ -1,0 +1,139 @@
+using RegCache.Lab.Data.Shapes;
+
+namespace RegCache.Lab.Data.Retrieval;
+
+/// <summary>
+/// The sets on which retrieval is measured, each with the layout in which it is published. A new one is a new file with its reader and
+/// its entry, and one line here.
+/// </summary>
+public static class RetrievalFormats
+{
+    /// <summary>All sets.</summary>
+    public static OpenList<RetrievalFormat> All { get; } = new(
+        "retrieval set",
+        CocoCaptions.Entry,
+        KarpathySplits.Entry,
+        Flickr30k.Entry,
+        DescribedImages.Docci,
+        DescribedImages.Urban1k,
+        DescribedImages.ImageInWords,
+        ImageInWordsLong.Entry,
+        DenselyCaptionedImages.Entry,
+        ShareGpt4V.Thousand,
+        ShareGpt4V.TenThousand,
+        RetrievalShards.Entry,
+        RetrievalShapes.Entry);
+}
+
+/// <summary>A set on which retrieval is measured.</summary>
+/// <param name="Name">The name by which it is asked for.</param>
+/// <param name="Help">What it is and what lies in its folder, in one line.</param>
+/// <param name="Variable">What names its folder; null: nothing does.</param>
+/// <param name="Splits">Its parts; the first is the usual one.</param>
+/// <param name="Read">Lists a part. Throws <see cref="UserException"/> for one that is missing or broken.</param>
+public sealed record RetrievalFormat(
+    string Name, string Help, DataVariable? Variable, IReadOnlyList<string> Splits, Func<RetrievalRequest, RetrievalSet> Read) : IListed
+{
+    /// <inheritdoc />
+    public IReadOnlyList<MethodOption> Options => [];
+
+    /// <summary>What it is called in the names of metrics (<c>retrieval_coco_text_to_image_R@1</c>).</summary>
+    public string MetricName { get; init; } = Name;
+
+    /// <summary>What CLIP_benchmark calls a part of it.</summary>
+    public Func<string, string> BenchmarkName { get; init; } = _ => Name;
+
+    /// <summary>Whether a part may have any name, which its files then have, too.</summary>
+    public bool TakesAnySplit { get; init; }
+
+    /// <summary>Whether it is made when it is needed and lies nowhere.</summary>
+    public bool IsGenerated { get; init; }
+
+    /// <summary>Opens a part of the set.</summary>
+    /// <param name="root">Its folder; null: the one that its environment variable names.</param>
+    /// <param name="split">The part; null: the usual one.</param>
+    /// <param name="skipBadImages">Keep images in the set that are missing; who reads it leaves them out.</param>
+    /// <param name="cancellation">Stops the listing.</param>
+    /// <returns>The set, which the caller disposes.</returns>
+    /// <exception cref="UserException">The folder is not named or missing, there is no such part, or the annotations or images are broken.</exception>
+    public RetrievalSet Open(string? root = null, string? split = null, bool skipBadImages = false, CancellationToken cancellation = default) =>
+        Read(new(this, FindRoot(root), FindSplit(split)) { SkipBadImages = skipBadImages, Cancellation = cancellation });
+
+    /// <summary>The part that a name means.</summary>
+    /// <exception cref="UserException">There is none of that name.</exception>
+    public string FindSplit(string? split) =>
+        split is null ? Splits[0]
+        : TakesAnySplit || Splits.Contains(split) ? split
+        : throw new UserException($"The set {Name} has no split '{split}': it must be one of {string.Join(", ", Splits)} (--split).");
+
+    private string FindRoot(string? root)
+    {
+        if (IsGenerated)
+        {
+            return root is null ? "" : throw new UserException($"The set {Name} is generated and lies in no folder: leave out --root {root}.");
+        }
+
+        var variable = Variable is null ? null : Environment.GetEnvironmentVariable(Variable.Name);
+        var place = root ?? (variable is { Length: > 0 } ? variable : null)
+            ?? throw new UserException(Variable is null
+                ? $"Say where the set {Name} lies: give --root."
+                : $"{Variable.Name} ({Variable.Content}) is not set: set it or give {Variable.Option} FOLDER.");
+        return Variable is null || Directory.Exists(place) ? place
+            : throw new UserException(
+                $"{(root is null ? Variable.Name : Variable.Option)} ({Variable.Content}) names the folder {place}, which does not exist: correct it.");
+    }
+}
+
+/// <summary>Which part of a set to list.</summary>
+/// <param name="Format">The set.</param>
+/// <param name="Root">Its folder.</param>
+/// <param name="Split">The part.</param>
+public sealed record RetrievalRequest(RetrievalFormat Format, string Root, string Split)
+{
+    /// <summary>Keep images in the set that are missing.</summary>
+    public bool SkipBadImages { get; init; }
+
+    /// <summary>Stops the listing.</summary>
+    public CancellationToken Cancellation { get; init; }
+
+    /// <summary>The first of some files or folders, relative to the root, that is there; null: none is.</summary>
+    internal string? FindFirst(params IEnumerable<string> candidates) => candidates.Select(name => Path.Combine(Root, name)).FirstOrDefault(Path.Exists);
+
+    /// <summary>The same, where one must be there.</summary>
+    /// <exception cref="UserException">None is; the sentence names them and the set's layout.</exception>
+    internal string Require(params IReadOnlyList<string> candidates) => FindFirst(candidates)
+        ?? throw new UserException($"{Root} lacks {string.Join(" or ", candidates)}; the set {Format.Name} is {Format.Help}.");
+}
+
+/// <summary>Image-text pairs in tar shards as a set for retrieval.</summary>
+public static class RetrievalShards
+{
+    /// <summary>The entry in the list of sets.</summary>
+    public static RetrievalFormat Entry { get; } = new(
+        "webdataset", "your own pairs in tar shards, which --root names: 'shards/{000..009}.tar'", null, ["all"], Read);
+
+    private static RetrievalPairs Read(RetrievalRequest request)
+    {
+        var shards = ShardNames.Expand(request.Root);
+        return shards.FirstOrDefault(shard => !File.Exists(shard)) is { } missing
+            ? throw new UserException($"The shard {missing} does not exist: correct the path or the range (--root).")
+            : new(new WebDatasetSource(shards));
+    }
+}
+
+/// <summary>The generated pictures as a set for retrieval.</summary>
+public static class RetrievalShapes
+{
+    /// <summary>The entry in the list of sets.</summary>
+    public static RetrievalFormat Entry { get; } = new(
+        "shapes", "generated pictures of coloured shapes, one caption each, with nothing on disk", null, ["retrieval", "validation", "test"], Read)
+    {
+        IsGenerated = true,
+    };
+
+    private static RetrievalPairs Read(RetrievalRequest request)
+    {
+        var split = Enum.Parse<ShapesSplit>(request.Split, ignoreCase: true);
+        return new(new ShapesImages(ShapesSet.Generate(split, ShapesSet.DefaultCount(split), cancellation: request.Cancellation)));
+    }
+}
