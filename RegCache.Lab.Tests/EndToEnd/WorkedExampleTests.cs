@@ -1,10 +1,11 @@
 using System.Reflection;
-using System.Text.Json;
+using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Manifests;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Merging;
@@ -107,10 +108,10 @@ public sealed partial class WorkedExampleTests : IDisposable
         File.WriteAllBytes(labels, [0, 0, 8, 1, 0, 0, 0, 3, 3, 0, 1]);
         var format = (ImageSetFormat)Entry("IdxImages");
         var text = File.ReadAllText(Path.Combine(Goldens.RepositoryRoot, "docs", "architecture.md"));
-        using var manifest = JsonDocument.Parse(text[(text.LastIndexOf("```json", StringComparison.Ordinal) + 7)..text.LastIndexOf("```", StringComparison.Ordinal)]);
-        var split = manifest.RootElement.GetProperty("splits")[0];
-        Assert.Equal(format.Name, split.GetProperty("reader").GetString());
-        Assert.True(format.Recognises(split.GetProperty("path").GetString()!));
+        var json = text[(text.LastIndexOf("```json", StringComparison.Ordinal) + 7)..text.LastIndexOf("```", StringComparison.Ordinal)];
+        var split = DatasetManifest.Parse(Encoding.UTF8.GetBytes(json), "docs/architecture.md").Split("test");
+        Assert.Equal(format.Name, split.Reader);
+        Assert.True(format.Recognises(split.Path!));
         Assert.True(format.Recognises(path));
         Assert.False(format.Recognises(labels));
         using var set = format.Open(new() { Path = path });

@@ -48,7 +48,7 @@ public sealed class DatasetManifestTests : IDisposable
     {
         var manifest = DatasetManifests.OfTheKit.Find("imagenet");
         Assert.Equal(DataVariable.DataRoot.Name, manifest.Variable);
-        Assert.Equal(DataVariable.CocoRoot.Name, DatasetManifests.OfTheKit.Find("coco").Variable);
+        Assert.Equal(RegCache.Lab.Data.Retrieval.CocoCaptions.Variable.Name, DatasetManifests.OfTheKit.Find("coco").Variable);
         foreach (var (split, variable) in new[]
         {
             ("val", DataVariable.ImageNetValidation), ("train-sample", DataVariable.TrainSample), ("calibration", DataVariable.Calibration),

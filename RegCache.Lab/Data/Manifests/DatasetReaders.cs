@@ -1,3 +1,4 @@
+using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data.Manifests;
@@ -32,7 +33,7 @@ public static class DatasetReaders
         return DatasetContent.Of(format.Open(new(NeedsLabels: needsLabels, Cancellation: cancellation) { Path = place.Path, Split = place.ReaderSplit }));
     })
     {
-        IsGenerated = format == Shapes.ShapesImages.Entry,
+        IsGenerated = format == ShapesImages.Entry,
     };
 
     private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)
