@@ -45,7 +45,7 @@ public sealed class FeatureStoreTests : IDisposable
     public void PlansGoOnWhereAllOfThemAre()
     {
         Stop(Keys("a", "b"), stopAt: 6);
-        Stop(Keys("c"), stopAt: 2);
+        Stop(Keys("c"), stopAt: 2, firstPlan: 2);
         var begin = -1;
         using var run = Open();
         AssertAre(new FeatureStore(run, TimeSpan.Zero).GetOrCompute(Keys("a", "b", "c"), "features", Pass(row => begin = row)), 0, 1, 2);
@@ -127,11 +127,11 @@ public sealed class FeatureStoreTests : IDisposable
         File.WriteAllBytes(path, bytes);
     }
 
-    private void Stop(StageKey[] keys, int stopAt)
+    private void Stop(StageKey[] keys, int stopAt, int firstPlan = 0)
     {
         using var run = Open();
         Assert.Throws<OperationCanceledException>(
-            () => new FeatureStore(run, TimeSpan.Zero).GetOrCompute(keys, "features", (wanted, row) => Batches(wanted, row, stopAt)));
+            () => new FeatureStore(run, TimeSpan.Zero).GetOrCompute(keys, "features", (wanted, row) => Batches([.. wanted.Select(plan => firstPlan + plan)], row, stopAt)));
     }
 
     private RunDirectory Open() => RunDirectory.Open(_folder["run"], force: false, SilentProgress.Instance);

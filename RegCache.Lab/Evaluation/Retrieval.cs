@@ -176,7 +176,12 @@ public sealed class RankList(IReadOnlyList<long> ranks)
     }
 
     /// <summary>Share of queries that have a right answer among the best.</summary>
-    public double RecallAt(int depth) => _ascending.Count(rank => rank < depth) / (double)_ascending.Length;
+    public double RecallAt(int depth) => Within(depth) / (double)_ascending.Length;
+
+    /// <summary>Percent of queries that have a right answer among the best.</summary>
+    public double PercentAt(int depth) => 100.0 * Within(depth) / _ascending.Length;
+
+    private int Within(int depth) => _ascending.Count(rank => rank < depth);
 }
 
 /// <summary>How well one side of a set finds the other.</summary>
@@ -194,19 +199,26 @@ public sealed record RetrievalScore(
     public static RetrievalScore Of(string direction, RankList ranks) => new(
         direction,
         ranks.Ranks.Count,
-        100 * ranks.RecallAt(1),
-        100 * ranks.RecallAt(5),
-        100 * ranks.RecallAt(10),
+        ranks.PercentAt(1),
+        ranks.PercentAt(5),
+        ranks.PercentAt(10),
         ranks.Mean,
         ranks.Median);
 }
 
 /// <summary>Retrieval on a set, in both directions.</summary>
 /// <param name="Plan">The name of the plan that the image encoder ran by.</param>
-/// <param name="ImageToText">Images find captions.</param>
-/// <param name="TextToImage">Captions find images.</param>
-public sealed record RetrievalResult(string Plan, RetrievalScore ImageToText, RetrievalScore TextToImage)
+/// <param name="Ranks">The ranks of all queries.</param>
+public sealed record RetrievalResult(string Plan, RetrievalRanks Ranks)
 {
+    private static readonly int[] _depths = [1, 5, 10];
+
+    /// <summary>Images find captions.</summary>
+    public RetrievalScore ImageToText { get; } = RetrievalScore.Of("image to text", Ranks.ImageToText);
+
+    /// <summary>Captions find images.</summary>
+    public RetrievalScore TextToImage { get; } = RetrievalScore.Of("text to image", Ranks.TextToImage);
+
     /// <summary>Both directions.</summary>
     public IReadOnlyList<RetrievalScore> Scores => [ImageToText, TextToImage];
 
@@ -215,14 +227,16 @@ public sealed record RetrievalResult(string Plan, RetrievalScore ImageToText, Re
     public IReadOnlyDictionary<string, double> Fields(string set)
     {
         var fields = new OrderedDictionary<string, double>();
-        foreach (var score in new[] { TextToImage, ImageToText })
+        foreach (var (direction, ranks) in new[] { ("text_to_image", Ranks.TextToImage), ("image_to_text", Ranks.ImageToText) })
         {
-            var name = $"retrieval_{set}_{score.Direction.Replace(' ', '_')}";
-            fields[$"{name}_R@1"] = score.RecallAt1 / 100;
-            fields[$"{name}_R@5"] = score.RecallAt5 / 100;
-            fields[$"{name}_R@10"] = score.RecallAt10 / 100;
-            fields[$"{name}_mean_rank"] = score.MeanRank;
-            fields[$"{name}_median_rank"] = score.MedianRank;
+            var name = $"retrieval_{set}_{direction}";
+            foreach (var depth in _depths)
+            {
+                fields[$"{name}_R@{depth}"] = ranks.RecallAt(depth);
+            }
+
+            fields[$"{name}_mean_rank"] = ranks.Mean;
+            fields[$"{name}_median_rank"] = ranks.Median;
         }
 
         fields[$"retrieval_{set}_num_text_samples"] = TextToImage.Queries;
@@ -231,14 +245,16 @@ public sealed record RetrievalResult(string Plan, RetrievalScore ImageToText, Re
         return fields;
     }
 
-    /// <summary>The measures under the names of CLIP_benchmark, from 0 to 1; "image retrieval" is text to image.</summary>
-    public IReadOnlyDictionary<string, double?> BenchmarkFields() => new OrderedDictionary<string, double?>
+    /// <summary>The recalls under the names of CLIP_benchmark, from 0 to 1; "image retrieval" is text to image.</summary>
+    public IReadOnlyDictionary<string, double?> BenchmarkFields()
     {
-        ["image_retrieval_recall@1"] = TextToImage.RecallAt1 / 100,
-        ["text_retrieval_recall@1"] = ImageToText.RecallAt1 / 100,
-        ["image_retrieval_recall@5"] = TextToImage.RecallAt5 / 100,
-        ["text_retrieval_recall@5"] = ImageToText.RecallAt5 / 100,
-        ["image_retrieval_recall@10"] = TextToImage.RecallAt10 / 100,
-        ["text_retrieval_recall@10"] = ImageToText.RecallAt10 / 100,
-    };
+        var fields = new OrderedDictionary<string, double?>();
+        foreach (var depth in _depths)
+        {
+            fields[$"image_retrieval_recall@{depth}"] = Ranks.TextToImage.RecallAt(depth);
+            fields[$"text_retrieval_recall@{depth}"] = Ranks.ImageToText.RecallAt(depth);
+        }
+
+        return fields;
+    }
 }

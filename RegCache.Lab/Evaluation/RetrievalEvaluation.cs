@@ -58,8 +58,7 @@ public static class RetrievalEvaluation
         var places = images.Rows.Index().ToDictionary(pair => pair.Item, pair => pair.Index);
         int[] kept = [.. Enumerable.Range(0, set.Captions.Count).Where(caption => places.ContainsKey(set.Captions[caption].Image))];
         var captions = texts.index_select(0, torch.tensor(kept.Select(caption => (long)textOf[caption]).ToArray()));
-        var ranks = RetrievalRanks.Of(images.Features, captions, [.. kept.Select(caption => places[set.Captions[caption].Image])], cancellation);
-        return new(plan, RetrievalScore.Of("image to text", ranks.ImageToText), RetrievalScore.Of("text to image", ranks.TextToImage));
+        return new(plan, RetrievalRanks.Of(images.Features, captions, [.. kept.Select(caption => places[set.Captions[caption].Image])], cancellation));
     }
 
     // Images that an earlier run left out: this one has not tried to read them.

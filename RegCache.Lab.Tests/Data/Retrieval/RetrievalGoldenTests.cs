@@ -67,8 +67,7 @@ public sealed class RetrievalGoldenTests
 
     private static void AssertMetrics(JsonElement expected, RetrievalRanks ranks)
     {
-        var fields = new RetrievalResult(
-            "float", RetrievalScore.Of("image to text", ranks.ImageToText), RetrievalScore.Of("text to image", ranks.TextToImage)).Fields("x");
+        var fields = new RetrievalResult("float", ranks).Fields("x");
         Assert.Equal(10, expected.EnumerateObject().Count());
         foreach (var metric in expected.EnumerateObject())
         {
