@@ -3,6 +3,7 @@ using RegCache.Lab.Notebooks.Formats;
 using RegCache.Lab.Notebooks.Jupyter;
 using RegCache.Lab.Notebooks.Pages;
 using RegCache.Lab.Notebooks.Running;
+using RegCache.Lab.Notebooks.Scripting;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Notebooks;
@@ -26,10 +27,12 @@ public static class NotebookCommands
             throw new UserException("Parameters change the notebook; name with --out a folder for the changed one.");
         }
 
+        // All are looked at before the first one runs: that may take long.
+        var notebooks = options.Files.Select(file => (file, Load(file, options))).ToList();
         var failed = 0;
-        foreach (var file in options.Files)
+        foreach (var (file, document) in notebooks)
         {
-            failed += await RunAsync(file, options, output, cancellation) ? 0 : 1;
+            failed += await RunAsync(file, document, options, output, cancellation) ? 0 : 1;
         }
 
         return failed == 0 ? 0 : 1;
@@ -53,27 +56,41 @@ public static class NotebookCommands
     /// <exception cref="UserException">Kernels of both names exist already, or the folder cannot be written.</exception>
     public static string Install(string words) => KernelSpec.Install(KernelSpec.OwnLaunch(words));
 
-    private static async Task<bool> RunAsync(string file, NotebookRunOptions options, TextWriter output, CancellationToken cancellation)
+    private static NotebookDocument Load(string file, NotebookRunOptions options)
     {
         var document = NotebookDocument.Load(file);
-        NotebookParameters.Apply(document, file, options.Parameters);
-        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        await output.WriteLineAsync(file);
-        var result = await new NotebookRunner(folder, output).RunAsync(document, options.CellTimeout, cancellation);
-        if (result.Error is { } error)
+        foreach (var (index, cell) in document.Cells.Where(cell => cell.IsCode).Index())
         {
-            var line = error.Line is { } number ? $", line {number}" : string.Empty;
-            await output.WriteLineAsync($"{file}: code cell {result.FailedCell}{line} failed: {error.Message}");
-            foreach (var text in error.Traceback.Where(text => text != error.Message))
+            if (!CellSource.Knows(cell.Language))
             {
-                await output.WriteLineAsync("  " + text);
+                throw new UserException(CellSource.OtherLanguage($"Code cell {index + 1} of {file}", cell.Language));
             }
         }
+
+        NotebookParameters.Apply(document, file, options.Parameters);
+        return document;
+    }
+
+    private static async Task<bool> RunAsync(
+        string file, NotebookDocument document, NotebookRunOptions options, TextWriter output, CancellationToken cancellation)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        var target = Path.Combine(options.OutputFolder ?? folder, Path.GetFileName(file));
+        await output.WriteLineAsync(file);
+        var runner = new NotebookRunner(folder, output, ending: result =>
+        {
+            Report(file, result, output);
+            if (options.OutputFolder is not null)
+            {
+                document.Save(target);
+            }
+        });
+        var result = await runner.RunAsync(document, options.CellTimeout, cancellation);
+        Report(file, result, output);
 
         // A failed run is kept for looking at, but never in place of the notebook.
         if (result.Succeeded || options.OutputFolder is not null)
         {
-            var target = Path.Combine(options.OutputFolder ?? folder, Path.GetFileName(file));
             if (options.Html)
             {
                 await WritePageAsync(document, target, output);
@@ -88,6 +105,21 @@ public static class NotebookCommands
         }
 
         return result.Succeeded;
+    }
+
+    private static void Report(string file, NotebookRunResult result, TextWriter output)
+    {
+        if (result.Error is not { } error)
+        {
+            return;
+        }
+
+        var line = error.Line is { } number ? $", line {number}" : string.Empty;
+        output.WriteLine($"{file}: code cell {result.FailedCell}{line} failed: {error.Message}");
+        foreach (var text in error.Traceback.Where(text => text != error.Message))
+        {
+            output.WriteLine("  " + text);
+        }
     }
 
     private static async Task WritePageAsync(NotebookDocument document, string target, TextWriter output)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using RegCache.Lab.Notebooks.Running;
 using RegCache.Lab.Notebooks.Scripting;
 
 namespace RegCache.Lab.Notebooks.Jupyter;
@@ -37,7 +38,7 @@ internal sealed class ExecuteHandler(
         }
 
         var output = new ObservedOutput(Output(request, code, isSilent));
-        var result = await session.RunAsync(code, _count, output, interrupt);
+        var result = await session.RunAsync(code, _count, output, interrupt, NotebookLanguages.OfRequest(request.Metadata));
         if (isStored)
         {
             History.Add(_count, code, output.ResultText);

@@ -17,6 +17,9 @@ internal sealed record JupyterMessage(IReadOnlyList<byte[]> Identities, JsonObje
     /// <summary>The protocol that the kernel speaks.</summary>
     public const string ProtocolVersion = "5.3";
 
+    /// <summary>What the sender says beside it.</summary>
+    public JsonObject Metadata { get; init; } = [];
+
     public string Type => Text(Header, "msg_type") ?? string.Empty;
 
     /// <summary>A message of a session.</summary>
@@ -55,7 +58,7 @@ internal sealed class MessageCodec(string key)
 
     public List<byte[]> Encode(JupyterMessage message)
     {
-        byte[][] parts = [Bytes(message.Header), Bytes(message.Parent), "{}"u8.ToArray(), Bytes(message.Content)];
+        byte[][] parts = [Bytes(message.Header), Bytes(message.Parent), Bytes(message.Metadata), Bytes(message.Content)];
         return [.. message.Identities, Delimiter, Encoding.ASCII.GetBytes(Sign(parts)), .. parts];
     }
 
@@ -76,9 +79,9 @@ internal sealed class MessageCodec(string key)
 
         try
         {
-            return Parse(parts[0]) is { } header && Parse(parts[1]) is { } parent && Parse(parts[3]) is { } content
+            return Parse(parts[0]) is { } header && Parse(parts[1]) is { } parent && Parse(parts[2]) is { } metadata && Parse(parts[3]) is { } content
                 && JupyterMessage.Text(header, "msg_type") is not null
-                ? new JupyterMessage(frames[..delimiter], header, parent, content)
+                ? new JupyterMessage(frames[..delimiter], header, parent, content) { Metadata = metadata }
                 : null;
         }
         catch (Exception exception) when (exception is JsonException or ArgumentException)

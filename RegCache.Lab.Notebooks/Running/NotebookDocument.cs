@@ -14,8 +14,7 @@ namespace RegCache.Lab.Notebooks.Running;
 /// </summary>
 public sealed class NotebookDocument
 {
-    internal const string CSharp = "csharp";
-    private static readonly KernelInfoCollection Kernels = [new(CSharp), new("html"), new("markdown"), new("javascript")];
+    private static readonly KernelInfoCollection Kernels = [new(NotebookLanguages.CSharp), new("html"), new("markdown"), new("javascript")];
 
     private static readonly JsonSerializerOptions Written = new()
     {
@@ -92,7 +91,7 @@ public sealed class NotebookDocument
             }
         }
 
-        return new NotebookDocument(json, cells, Languages(text, name, cells.Count));
+        return new NotebookDocument(json, cells, Languages(text, name, json, cells));
     }
 
     /// <summary>Writes the notebook.</summary>
@@ -122,7 +121,7 @@ public sealed class NotebookDocument
         }
 
         _cells.Insert(index, cell);
-        _languages.Insert(index, CSharp);
+        _languages.Insert(index, NotebookLanguages.CSharp);
     }
 
     /// <summary>Removes a cell.</summary>
@@ -141,14 +140,14 @@ public sealed class NotebookDocument
         _ => node.ToJsonString(),
     };
 
-    private static List<string> Languages(string text, string name, int cells)
+    private static List<string> Languages(string text, string name, JsonObject json, JsonArray cells)
     {
         try
         {
-            var languages = Notebook.Parse(text, Kernels).Elements.Select(cell => cell.KernelName is null or "C#" or "c#" ? CSharp : cell.KernelName).ToList();
-            return languages.Count == cells
-                ? languages
-                : throw new UserException($"{name} is not a notebook: only {languages.Count} of its {cells} cells can be read.");
+            var read = Notebook.Parse(text, Kernels).Elements.Select(cell => cell.KernelName).ToList();
+            return read.Count == cells.Count
+                ? [.. cells.Zip(read, (cell, language) => NotebookLanguages.Of(json, (JsonObject)cell!, language))]
+                : throw new UserException($"{name} is not a notebook: only {read.Count} of its {cells.Count} cells can be read.");
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or ArgumentException or NullReferenceException)
         {
@@ -176,13 +175,15 @@ public sealed class NotebookDocument
 public sealed class NotebookCell
 {
     private readonly JsonObject _json;
-    private readonly string _language;
 
     internal NotebookCell(JsonObject json, string language)
     {
         _json = json;
-        _language = language;
+        Language = language;
     }
+
+    /// <summary>The language that a code cell is in, as the notebook names it: <c>csharp</c>, <c>html</c>, ...</summary>
+    public string Language { get; }
 
     /// <summary>Whether the cell holds code; otherwise it holds Markdown or raw text.</summary>
     public bool IsCode => Kind == "code";
@@ -196,9 +197,6 @@ public sealed class NotebookCell
         get => NotebookDocument.Text(_json["source"]);
         set => _json["source"] = NotebookDocument.Lines(value);
     }
-
-    /// <summary>The text for the kernel: in another language than C# it begins with the magic command of that language.</summary>
-    internal string Code => _language == NotebookDocument.CSharp ? Source : $"#!{_language}\n{Source}";
 
     /// <summary>The cell's tags.</summary>
     public IReadOnlyList<string> Tags =>

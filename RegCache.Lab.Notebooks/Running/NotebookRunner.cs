@@ -7,7 +7,8 @@ namespace RegCache.Lab.Notebooks.Running;
 /// <summary>Runs all code cells of a notebook in order, without a front end, and keeps their outputs in it.</summary>
 /// <param name="folder">The notebook's folder: relative paths of <c>#r</c> and <c>#load</c> start there.</param>
 /// <param name="progress">Takes one line a cell; may be null.</param>
-public sealed class NotebookRunner(string folder, TextWriter? progress = null)
+/// <param name="ending">Called where code of a cell ends the whole process, with what has happened; may be null.</param>
+public sealed class NotebookRunner(string folder, TextWriter? progress = null, Action<NotebookRunResult>? ending = null)
 {
     /// <summary>Runs a notebook; stops at the first cell that fails.</summary>
     /// <param name="document">The notebook; the outputs and numbers of its code cells are replaced.</param>
@@ -42,7 +43,12 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null)
             var clock = Stopwatch.StartNew();
             cell.Outputs = outputs.Begin(number);
             cell.ExecutionCount = number;
-            var error = await RunAsync(session, cell, number, outputs, cellTimeout, cancellation);
+            CellError? error;
+            using (new ExitWatch(() => End(outputs, number)))
+            {
+                error = await RunAsync(session, cell, number, outputs, cellTimeout, cancellation);
+            }
+
             outputs.End(error);
             progress?.WriteLine(error is null
                 ? string.Create(CultureInfo.InvariantCulture, $"{clock.Elapsed.TotalSeconds:F1} s")
@@ -56,6 +62,16 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null)
         return new NotebookRunResult(null, null);
     }
 
+    private void End(NotebookOutputs outputs, int number)
+    {
+        CellRun.Current?.Streams.Flush();
+        const string message = "Code that the cell called ended the program; what follows the cell did not run.";
+        var error = new CellError("Exit", message, null, [message]);
+        outputs.End(error);
+        progress?.WriteLine("failed");
+        ending?.Invoke(new NotebookRunResult(number, error));
+    }
+
     private static async Task<CellError?> RunAsync(
         NotebookSession session, NotebookCell cell, int number, NotebookOutputs outputs, TimeSpan? cellTimeout,
         CancellationToken cancellation)
@@ -66,7 +82,7 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null)
             limit.CancelAfter(time);
         }
 
-        var result = await session.RunAsync(cell.Code, number, outputs, limit.Token);
+        var result = await session.RunAsync(cell.Source, number, outputs, limit.Token, cell.Language);
         if (!result.WasInterrupted)
         {
             return result.Error;
@@ -83,6 +99,24 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null)
         var line = cell.Source.Split('\n').Select(text => text.Trim()).First(text => text.Length > 0);
         return line.Length <= longest ? line : line[..longest] + "...";
     }
+}
+
+/// <summary>Acts where the process ends while a cell runs: libraries that a cell calls may end it.</summary>
+internal sealed class ExitWatch : IDisposable
+{
+    private readonly EventHandler _handler;
+
+    public ExitWatch(Action ending)
+    {
+        _handler = (_, _) =>
+        {
+            ending();
+            Environment.ExitCode = 1;
+        };
+        AppDomain.CurrentDomain.ProcessExit += _handler;
+    }
+
+    public void Dispose() => AppDomain.CurrentDomain.ProcessExit -= _handler;
 }
 
 /// <summary>What <c>notebook run</c> is asked for.</summary>

@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
@@ -7,11 +8,13 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace RegCache.Lab.Notebooks.Scripting;
 
 /// <summary>
-/// Inserts the calls of <see cref="Interruption"/> into loops, jumps, methods and between the statements of a cell. Adds no line, so
-/// that errors keep their line numbers.
+/// Inserts the calls of <see cref="Interruption"/> into loops, jumps, methods and between the statements of a cell, and puts one in the
+/// place of <c>Environment.Exit</c>. Adds no line, so that errors keep their line numbers.
 /// </summary>
 internal sealed class CellRewriter : CSharpSyntaxRewriter
 {
+    private static readonly string[] ExitNames = ["Environment.Exit", "System.Environment.Exit", "global::System.Environment.Exit"];
+    private static readonly ExpressionSyntax ExitMethod = SyntaxFactory.ParseExpression($"global::{typeof(Interruption).FullName}.{nameof(Interruption.Exit)}");
     private static readonly StatementSyntax CheckCall = Call(nameof(Interruption.Check));
     private static readonly StatementSyntax EnterCall = Call(nameof(Interruption.Enter));
 
@@ -131,6 +134,14 @@ internal sealed class CellRewriter : CSharpSyntaxRewriter
         return visited.WithBlock(Enter(visited.Block)!);
     }
 
+    public override SyntaxNode? VisitInvocationExpression(InvocationExpressionSyntax node)
+    {
+        var visited = (InvocationExpressionSyntax)base.VisitInvocationExpression(node)!;
+        return ExitNames.Contains(string.Concat(visited.Expression.DescendantTokens().Select(token => token.Text)))
+            ? visited.WithExpression(ExitMethod.WithTriviaFrom(visited.Expression))
+            : visited;
+    }
+
     private static SyntaxList<AttributeListSyntax> WithoutInlining(SyntaxList<AttributeListSyntax> lists) =>
         lists.SelectMany(list => list.Attributes).Any(attribute => attribute.Name.ToString().Contains("MethodImpl", StringComparison.Ordinal))
             ? lists
@@ -167,8 +178,8 @@ internal sealed class CellRewriter : CSharpSyntaxRewriter
 }
 
 /// <summary>
-/// What <see cref="CellRewriter"/> inserts into the code of cells, so that a loop that asks for no token can be stopped and endless
-/// recursion is an exception, not the end of the process. Costs one read of a static field while nothing is being interrupted.
+/// What <see cref="CellRewriter"/> inserts into the code of cells, so that a loop that asks for no token can be stopped, and endless
+/// recursion and <c>Environment.Exit</c> are exceptions, not the end of the process with all that the notebook holds. Costs one read of a static field while nothing is being interrupted.
 /// </summary>
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class Interruption
@@ -194,6 +205,12 @@ public static class Interruption
         RuntimeHelpers.EnsureSufficientExecutionStack();
         Check();
     }
+
+    /// <summary>In place of <c>Environment.Exit</c>.</summary>
+    /// <exception cref="UserException">Always.</exception>
+    [DoesNotReturn]
+    public static void Exit(int exitCode) => throw new UserException(
+        $"The cell asked to end the program (Environment.Exit({exitCode})), which would take the notebook's state along; `return` ends a cell, an exception the run.");
 
     internal static void Raise() => Interlocked.Increment(ref _raised);
 

@@ -11,19 +11,29 @@ internal sealed record CellSource(IReadOnlyList<CellSegment> Segments, bool IsTi
     {
         ["csharp"] = CellLanguage.CSharp,
         ["c#"] = CellLanguage.CSharp,
+        ["cs"] = CellLanguage.CSharp,
         ["html"] = CellLanguage.Html,
         ["markdown"] = CellLanguage.Markdown,
         ["javascript"] = CellLanguage.JavaScript,
         ["js"] = CellLanguage.JavaScript,
     };
 
+    /// <summary>The sentence on what is in a language that the kit does not run.</summary>
+    public static string OtherLanguage(string what, string language) =>
+        $"{what} is in {language}, which the kit does not run; code cells may be in C#, HTML, Markdown or JavaScript.";
+
+    /// <summary>Whether the kit runs or shows cells in a language.</summary>
+    public static bool Knows(string language) => Languages.ContainsKey(language);
+
     /// <summary>Takes a cell apart.</summary>
-    /// <exception cref="CompilationFailedException">A magic command is not known.</exception>
-    public static CellSource Parse(string text)
+    /// <param name="text">The cell.</param>
+    /// <param name="name">The language that the cell is in before its first magic command; null for C#.</param>
+    /// <exception cref="CompilationFailedException">The language or a magic command is not known.</exception>
+    public static CellSource Parse(string text, string? name = null)
     {
         var segments = new List<CellSegment>();
         var isTimed = false;
-        var language = CellLanguage.CSharp;
+        var language = name is null ? CellLanguage.CSharp : Languages.TryGetValue(name, out var own) ? own : throw Refusal(OtherLanguage("The cell", name), 1);
         var part = new StringBuilder();
         var number = 0;
         foreach (var line in text.Split('\n'))
@@ -48,8 +58,7 @@ internal sealed record CellSource(IReadOnlyList<CellSegment> Segments, bool IsTi
             }
             else
             {
-                var message = $"The magic command #!{word} is not known; there are #!csharp, #!html, #!markdown, #!javascript and #!time.";
-                throw new CompilationFailedException(new CellError(nameof(UserException), message, number, [message]));
+                throw Refusal($"The magic command #!{word} is not known; there are #!csharp, #!html, #!markdown, #!javascript and #!time.", number);
             }
 
             part.Append('\n');
@@ -57,6 +66,8 @@ internal sealed record CellSource(IReadOnlyList<CellSegment> Segments, bool IsTi
 
         Close();
         return new CellSource(segments, isTimed);
+
+        static CompilationFailedException Refusal(string message, int line) => new(new CellError(nameof(UserException), message, line, [message]));
 
         void Close()
         {

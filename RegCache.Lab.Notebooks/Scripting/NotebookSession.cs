@@ -43,7 +43,9 @@ public sealed class NotebookSession : IDisposable
     /// <param name="output">Takes what it shows.</param>
     /// <param name="interrupt">Stops it: loops and methods of the notebook at once, waits of its first thread too; native code that goes
     /// on is left to itself after a second.</param>
-    public async Task<CellResult> RunAsync(string code, int cell, ICellOutput output, CancellationToken interrupt = default)
+    /// <param name="language">The language that the cell is in, where its metadata name one; null for C#.</param>
+    public async Task<CellResult> RunAsync(
+        string code, int cell, ICellOutput output, CancellationToken interrupt = default, string? language = null)
     {
         ArgumentNullException.ThrowIfNull(code);
         ArgumentNullException.ThrowIfNull(output);
@@ -51,7 +53,7 @@ public sealed class NotebookSession : IDisposable
         using var run = new CellRun(output, interrupt);
         try
         {
-            var source = CellSource.Parse(code.ReplaceLineEndings("\n"));
+            var source = CellSource.Parse(code.ReplaceLineEndings("\n"), language);
             var clock = Stopwatch.StartNew();
             foreach (var segment in source.Segments)
             {

@@ -8,7 +8,10 @@ namespace RegCache.Lab.Tests.Encoders;
 public sealed class PlanRunnerTests : IDisposable
 {
     private readonly ClipModel _model = RandomModels.Create(RandomModels.Tiny);
-    private readonly torch.Tensor _images = torch.randn(5, 3, 32, 24);
+    private readonly RandomTensors _draw = new(1);
+    private readonly torch.Tensor _images;
+
+    public PlanRunnerTests() => _images = _draw.Normal(5, 3, 32, 24);
 
     private VisionTower Tower => _model.Vision;
 
@@ -102,7 +105,7 @@ public sealed class PlanRunnerTests : IDisposable
     private RegisterPrefix RandomPrefix(string id) => new(
         id,
         Enumerable.Range(0, Tower.Blocks.Count).ToDictionary(
-            block => block, _ => (torch.randn(Tower.Config.Width), torch.randn(Tower.Config.Width))));
+            block => block, _ => (_draw.Normal(Tower.Config.Width), _draw.Normal(Tower.Config.Width))));
 
     // Few choices at each seam, so that plans often agree for a while.
     private EncoderPlan RandomPlan(Random random, RegisterPrefix[] prefixes)

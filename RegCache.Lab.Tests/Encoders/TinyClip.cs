@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
@@ -6,9 +7,13 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Encoders;
 
 /// <summary>The tiny CLIP of the goldens.</summary>
-internal static class TinyClip
+internal static partial class TinyClip
 {
-    public static ClipConfig Config => ClipConfigJson.Load(Goldens.Path("clip", "tiny_clip_config.json"));
+    /// <summary>Its configuration, with the activation of all goldens that do not name another one.</summary>
+    public static ClipConfig Config => ClipConfigJson.Load(Goldens.Path("clip", "tiny_clip_config.json")) with
+    {
+        QuickGelu = new GoldenReadme("clip").IsQuickGelu(Variant()),
+    };
 
     public static ClipModel Load(Func<ClipConfig, ClipConfig>? change = null, IBackend? backend = null)
     {
@@ -25,4 +30,8 @@ internal static class TinyClip
             Goldens.ExternalPath("clip", "bpe_tiny.txt.gz")!, new() { ContextLength = context, FixText = false });
         return texts => torch.tensor(tokenizer.EncodeBatch(texts), [texts.Count, context]);
     }
+
+    // The table's row on the gradients: "gelu variant: ...".
+    [GeneratedRegex(@"tiny_clip_grads\.safetensors`?\s*\|\s*`?([A-Za-z_]+)`?\s+variant")]
+    private static partial Regex Variant();
 }

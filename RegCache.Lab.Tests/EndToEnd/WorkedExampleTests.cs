@@ -46,7 +46,7 @@ public sealed partial class WorkedExampleTests : IDisposable
     {
         var method = (MergingMethod)Entry("QuietMerging");
         var setting = new MergingSetting(method, MergeSchedule.Constant(2)) { TrackSources = true };
-        var images = torch.randn(3, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width);
+        var images = new RandomTensors(1).Normal(3, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width);
         using var runner = new PlanRunner(Tower);
         var tokens = Tower.Config.Patches + Tower.Config.ClassTokens;
         var blocks = Tower.Blocks.Count;
@@ -63,9 +63,9 @@ public sealed partial class WorkedExampleTests : IDisposable
         Assert.Equal(tokens - 2, runner.Forward(images, late.ApplyTo(Plain)).Length);
 
         // Those that are gone are the smallest.
-        var stream = new TokenBatch(torch.randn(3, tokens, 8), new(1, 0, Tower.Config.Grid.Height, Tower.Config.Grid.Width));
+        var stream = new TokenBatch(new RandomTensors(2).Normal(3, tokens, 8), new(1, 0, Tower.Config.Grid.Height, Tower.Config.Grid.Width));
         var stage = method.Stage(new(0, blocks, 2, setting))!;
-        var left = stage.Apply(stream, new(0) { Keys = torch.randn(3, 2, tokens, 4) });
+        var left = stage.Apply(stream, new(0) { Keys = new RandomTensors(3).Normal(3, 2, tokens, 4) });
         var score = OutlierScore.Of(stream.Tokens);
         var threshold = score.narrow(1, 1, tokens - 1).sort(1).Values.select(1, 2).unsqueeze(1);
         var kept = left.Positions!;
@@ -76,9 +76,9 @@ public sealed partial class WorkedExampleTests : IDisposable
     public void TheQuantizerScoresBetterWithMoreBits()
     {
         var family = (QuantizerFamily)Entry("PowerOfTwoWeights");
-        using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(torch.randn(5, 12)).t().contiguous());
+        using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(new RandomTensors(4).Normal(5, 12)).t().contiguous());
         using var images = new MemoryImageSource(
-            torch.randn(6, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width), [0, 1, 2, 3, 4, 0]);
+            new RandomTensors(5).Normal(6, 3, Tower.Config.ImageSize.Height, Tower.Config.ImageSize.Width), [0, 1, 2, 3, 4, 0]);
         IQuantizer Quantizer(int bits) => family.Create(
             new(Tower, () => classifier, new(bits, 8), 3, () => throw new InvalidOperationException("Weights need no images."))).Calibrate(Plain);
         EncoderPlan[] plans = [Plain, .. new[] { 8, 5, 3 }.Select(bits => Quantizer(bits).ApplyTo(Plain))];
@@ -125,7 +125,7 @@ public sealed partial class WorkedExampleTests : IDisposable
         Assert.Equal([2, 3, height, width], read.shape);
         Assert.Equal(0, (read[0] - 0.2).abs().max().item<float>(), 1e-6);
         Assert.Equal(0, (read[1] - 1).abs().max().item<float>(), 1e-6);
-        using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(torch.randn(5, 12)).t().contiguous());
+        using var classifier = new ZeroShotClassifier(ZeroShotClassifier.Normalize(new RandomTensors(4).Normal(5, 12)).t().contiguous());
         Assert.Equal(3, PlanEvaluation.Run(Tower, classifier, images, new([Plain]), new("example", 2)).Single().Images);
 
         // What is broken is named.

@@ -75,7 +75,7 @@ public sealed class MacsGoldenTests
         };
     }
 
-    // r8, r8_dec, dfe2_r8 and lgtm1_7_r16.
+    // r8, r8_dec, r8_inc, dfe2_r8 and lgtm1_7_r16.
     private static MergingSetting Schedule(string name)
     {
         var parts = name.Split('_');
@@ -85,7 +85,7 @@ public sealed class MacsGoldenTests
             var dense when dense.StartsWith("dfe", StringComparison.Ordinal) => MergingSetting.Dfe(count, int.Parse(dense[3..])),
             var local when local.StartsWith("lgtm", StringComparison.Ordinal) =>
                 MergingSetting.Lgtm(count, int.Parse(local[4..]), int.Parse(parts[1])),
-            _ => new(MergingMethods.ToMe, MergeSchedule.Inflected(count, parts.Contains("dec") ? -1 : 0)),
+            _ => new(MergingMethods.ToMe, MergeSchedule.Inflected(count, parts.Contains("dec") ? -1 : parts.Contains("inc") ? 1 : 0)),
         };
     }
 }

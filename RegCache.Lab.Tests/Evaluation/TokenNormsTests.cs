@@ -11,7 +11,7 @@ public sealed class TokenNormsTests
     public void RowsAreTheEmbeddingAndEveryBlock()
     {
         using var model = RandomModels.Create(RandomModels.Tiny);
-        using var images = new MemoryImageSource(torch.randn(3, 3, 32, 24), [0, 0, 0]);
+        using var images = new MemoryImageSource(new RandomTensors(1).Normal(3, 3, 32, 24), [0, 0, 0]);
         var norms = TokenNorms.Measure(model.Vision, images, 2, new("norms", 2));
         Assert.Equal(model.Vision.Blocks.Count + 1, norms.Count);
         Assert.Null(norms[0].MaxMlpHidden);

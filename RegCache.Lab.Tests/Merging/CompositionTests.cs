@@ -17,8 +17,15 @@ public sealed class CompositionTests : IDisposable
         Vision = RandomModels.Tiny.Vision with { Layers = Layers, ImageSize = (56, 72) },
     });
 
-    private readonly Tensor _images = torch.randn(4, 3, 56, 72, generator: new torch.Generator(4));
-    private readonly DisposeScope _scope = torch.NewDisposeScope();
+    private readonly RandomTensors _draw = new(4);
+    private readonly Tensor _images;
+    private readonly DisposeScope _scope;
+
+    public CompositionTests()
+    {
+        _images = _draw.Normal(4, 3, 56, 72);
+        _scope = torch.NewDisposeScope();
+    }
 
     private VisionTower Tower => _model.Vision;
 
@@ -94,7 +101,7 @@ public sealed class CompositionTests : IDisposable
     public void OutliersAreSpared(OutlierHandling handling)
     {
         const int outliers = 3;
-        var tokens = torch.randn(4, 36, 24);
+        var tokens = _draw.Normal(4, 36, 24);
         var positions = new long[] { 5, 10, 17 };
         foreach (var position in positions)
         {
@@ -108,7 +115,7 @@ public sealed class CompositionTests : IDisposable
             new MergeInWindows(1) { Outliers = new(handling, outliers) },
         })
         {
-            var context = new StageContext(0) { Keys = torch.randn(4, 2, 36, 8) };
+            var context = new StageContext(0) { Keys = _draw.Normal(4, 2, 36, 8) };
             var merged = stage.Apply(batch, context);
             Assert.True(merged.Length < 36);
             var sizes = merged.Sources!.transpose(1, 2).matmul(merged.Sizes!).squeeze(-1);
@@ -119,10 +126,10 @@ public sealed class CompositionTests : IDisposable
     [Fact]
     public void MatchingKeepsGradients()
     {
-        var tokens = torch.randn(2, 9, 4).requires_grad_();
+        var tokens = _draw.Normal(2, 9, 4).requires_grad_();
         var stage = new MergeTokens(3);
         var merged = stage.Apply(
-            new(tokens, new(1, 0, 2, 4)), new(0) { Keys = torch.randn(2, 1, 9, 4).requires_grad_() });
+            new(tokens, new(1, 0, 2, 4)), new(0) { Keys = _draw.Normal(2, 1, 9, 4).requires_grad_() });
         merged.Tokens.sum().backward();
 
         // Each of the 2 * 6 groups passes one unit a channel on, shared by its members.
@@ -148,5 +155,5 @@ public sealed class CompositionTests : IDisposable
         "p",
         Enumerable.Range(0, Layers).ToDictionary(
             block => block,
-            _ => (torch.randn(Tower.Config.Width).DetachFromDisposeScope(), torch.randn(Tower.Config.Width).DetachFromDisposeScope())));
+            _ => (_draw.Normal(Tower.Config.Width).DetachFromDisposeScope(), _draw.Normal(Tower.Config.Width).DetachFromDisposeScope())));
 }

@@ -149,7 +149,7 @@ public sealed class MergingStudyTests
         {
             Vision = RandomModels.Tiny.Vision with { ImageSize = (64, 64) },
         });
-        using var images = torch.randn(3, 3, 64, 64);
+        using var images = new RandomTensors(1).Normal(3, 3, 64, 64);
         using var runner = new PlanRunner(model.Vision);
         var plain = EncoderPlan.Plain(model.Vision.Blocks.Count);
         OutlierFate Of(EncoderPlan plan) => OutlierFate.Of(runner, images, plain, plan, 0, 4);

@@ -46,9 +46,9 @@ internal sealed class KernelClient : IDisposable
         return Reply(id, onControl);
     }
 
-    public string Send(string type, JsonObject content, bool onControl = false)
+    public string Send(string type, JsonObject content, bool onControl = false, JsonObject? metadata = null)
     {
-        var message = JupyterMessage.Create("client", type, null, content, []);
+        var message = JupyterMessage.Create("client", type, null, content, []) with { Metadata = metadata ?? [] };
         (onControl ? _control : _shell).SendMultipartBytes(_codec.Encode(message));
         return JupyterMessage.Text(message.Header, "msg_id")!;
     }

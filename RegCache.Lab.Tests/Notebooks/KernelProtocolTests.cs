@@ -43,6 +43,29 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
+    public void ACellIsInTheLanguageThatItsMetadataName()
+    {
+        using var client = new KernelClient();
+        List<JupyterMessage> Run(string code, string language) => client.Outputs(client.Send(
+            "execute_request", new JsonObject { ["code"] = code }, metadata: new JsonObject { ["polyglot_notebook"] = new JsonObject { ["kernelName"] = language } }));
+        Assert.Equal("<b>x</b>", (string)Run("<b>x</b>", "html").Single(output => output.Type == "display_data").Content["data"]!["text/html"]!);
+        Assert.Equal("2", (string)Run("1 + 1", "csharp").Single(output => output.Type == "execute_result").Content["data"]!["text/plain"]!);
+        var refusal = Run("let x = 1", "fsharp").Single(output => output.Type == "error").Content;
+        Assert.Contains("The cell is in fsharp, which the kit does not run", (string)refusal["evalue"]!, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ACellCannotEndTheKernel()
+    {
+        using var client = new KernelClient();
+        client.Run("var kept = 7;");
+        var (reply, outputs) = client.Run("Console.Write(\"before\"); Environment.Exit(3);");
+        Assert.Contains("Environment.Exit(3)", (string)reply["evalue"]!, StringComparison.Ordinal);
+        Assert.Equal("before", (string)outputs.Single(output => output.Type == "stream").Content["text"]!);
+        Assert.Equal("7", (string)client.Run("kept").Outputs.Single(output => output.Type == "execute_result").Content["data"]!["text/plain"]!);
+    }
+
+    [Fact]
     public void SilenceHistoryAndExpressions()
     {
         using var client = new KernelClient();

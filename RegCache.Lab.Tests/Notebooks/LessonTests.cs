@@ -12,6 +12,8 @@ public sealed class LessonTests
 
     public static TheoryData<string> Names => [.. Lesson.All.Select(lesson => lesson.Name)];
 
+    public static TheoryData<string> Claims => [.. LessonClaim.All.Select(claim => claim.ToString())];
+
     [Theory]
     [MemberData(nameof(Names))]
     [Trait("Category", "Slow")]
@@ -23,7 +25,24 @@ public sealed class LessonTests
         Assert.Equal(expected, shown);
         Assert.Contains(shown, kinds => kinds.Contains("plot"));
         Assert.Contains(shown, kinds => kinds.Contains("frame"));
+        var outputs = new LessonOutputs(await lesson.RunAsync());
+        Assert.All(LessonClaim.All.Where(claim => claim.OnFewImages && name.StartsWith(claim.Lesson, StringComparison.Ordinal)), claim =>
+            Assert.True(claim.Holds(outputs), $"A quick run does not show it: {claim}"));
     }
+
+    [Theory]
+    [MemberData(nameof(Claims))]
+    public void TheOutputsShowWhatTheTextSays(string name)
+    {
+        var claim = LessonClaim.All.Single(claim => claim.ToString() == name);
+        var outputs = new LessonOutputs(NotebookDocument.Load(Lesson.Of(claim.Lesson).File));
+        Assert.Contains(claim.Quote, outputs.Prose, StringComparison.Ordinal);
+        Assert.True(claim.Holds(outputs), $"The outputs do not show it: {claim}");
+    }
+
+    [Fact]
+    public void EveryLessonClaimsSomething() =>
+        Assert.All(Lesson.All, lesson => Assert.Contains(LessonClaim.All, claim => lesson.Name.StartsWith(claim.Lesson, StringComparison.Ordinal)));
 
     [Theory]
     [MemberData(nameof(Names))]

@@ -51,7 +51,83 @@ public sealed class NotebookRunnerTests
         var document = NotebookDocument.Parse(NotebookFiles.Json(html, NotebookFiles.Cell("raw", "no code"), other), "n");
         var result = await new NotebookRunner(Environment.CurrentDirectory).RunAsync(document);
         Assert.Equal("<i>x</i>", (string)document.Cells[0].Outputs[0]!["data"]!["text/html"]![0]!);
-        Assert.Contains("#!python", result.Error?.Message, StringComparison.Ordinal);
+        Assert.Contains("The cell is in python", result.Error?.Message, StringComparison.Ordinal);
+    }
+
+    // Editors keep a cell's language, and the notebook's, in different places.
+    [Theory]
+    [InlineData("{}", "{}", "csharp")]
+    [InlineData("{\"kernelspec\":{\"name\":\".net-csharp\",\"language\":\"C#\"}}", "{}", "C#")]
+    [InlineData("{\"kernelspec\":{\"name\":\"python3\",\"language\":\"python\"}}", "{}", "python")]
+    [InlineData("{\"kernelspec\":{\"name\":\"python3\",\"display_name\":\"Python 3\"}}", "{}", "python3")]
+    [InlineData("{\"kernelspec\":{\"name\":\".net-fsharp\"}}", "{}", "fsharp")]
+    [InlineData("{\"kernelspec\":{\"name\":\"regcache-csharp\"}}", "{}", "csharp")]
+    [InlineData("{\"language_info\":{\"name\":\"julia\"}}", "{}", "julia")]
+    [InlineData("{\"polyglot_notebook\":{\"kernelInfo\":{\"defaultKernelName\":\"fsharp\"}},\"kernelspec\":{\"language\":\"C#\"}}", "{}", "fsharp")]
+    [InlineData("{\"kernelspec\":{\"language\":\"C#\"}}", "{\"vscode\":{\"languageId\":\"fsharp\"}}", "fsharp")]
+    [InlineData("{\"kernelspec\":{\"language\":\"C#\"}}", "{\"vscode\":{\"languageId\":\"dotnet-interactive.html\"}}", "html")]
+    [InlineData("{\"kernelspec\":{\"language\":\"C#\"}}", "{\"vscode\":{\"languageId\":\"polyglot-notebook\"}}", "C#")]
+    [InlineData("{\"kernelspec\":{\"language\":\"C#\"}}", "{\"dotnet_interactive\":{\"language\":\"markdown\"}}", "markdown")]
+    [InlineData("{\"kernelspec\":{\"language\":\"python\"}}", "{\"polyglot_notebook\":{\"kernelName\":\"csharp\"}}", "csharp")]
+    [InlineData("{\"kernelspec\":{\"language\":\"C#\"}}", "{\"polyglot_notebook\":{\"kernelName\":\"sql-db\"},\"vscode\":{\"languageId\":\"csharp\"}}", "sql-db")]
+    [InlineData("{\"kernelspec\":7,\"language_info\":{\"name\":[]}}", "{\"vscode\":{\"languageId\":null}}", "csharp")]
+    public void ACellsLanguageIsWhereEditorsKeepIt(string notebook, string cell, string expected)
+    {
+        var json = new JsonObject
+        {
+            ["cells"] = new JsonArray(new JsonObject { ["cell_type"] = "code", ["metadata"] = JsonNode.Parse(cell), ["source"] = "1", ["outputs"] = new JsonArray() }),
+            ["metadata"] = JsonNode.Parse(notebook),
+            ["nbformat"] = 4,
+            ["nbformat_minor"] = 5,
+        };
+        Assert.Equal(expected, NotebookDocument.Parse(json.ToJsonString(), "n").Cells[0].Language);
+    }
+
+    [Fact]
+    public async Task NotebooksInOtherLanguagesAreRefusedBeforeAnythingRuns()
+    {
+        using var folder = new TemporaryFolder();
+        var other = NotebookFiles.Cell("code", "let x = 1");
+        other["metadata"]!["polyglot_notebook"] = new JsonObject { ["kernelName"] = "fsharp" };
+        await File.WriteAllTextAsync(folder["good.ipynb"], NotebookFiles.Code("1 + 1"));
+        await File.WriteAllTextAsync(folder["other.ipynb"], NotebookFiles.Json(NotebookFiles.Cell("markdown", "# F#"), NotebookFiles.Cell("code", "1"), other));
+        var options = new NotebookRunOptions { Files = [folder["good.ipynb"], folder["other.ipynb"]], OutputFolder = folder["out"] };
+        var error = await Assert.ThrowsAsync<UserException>(() => NotebookCommands.RunAsync(options, TextWriter.Null));
+        Assert.Equal(
+            $"Code cell 2 of {folder["other.ipynb"]} is in fsharp, which the kit does not run; code cells may be in C#, HTML, Markdown or JavaScript.", error.Message);
+        Assert.False(Directory.Exists(folder["out"]));
+    }
+
+    [Fact]
+    public async Task ACellThatEndsTheProgramFailsAndTheNextNotebookRuns()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder["exit.ipynb"], NotebookFiles.Code("Console.Write(\"kept\");", "Environment . Exit(3);", "2"));
+        await File.WriteAllTextAsync(folder["next.ipynb"], NotebookFiles.Code("1 + 1"));
+        var log = new StringWriter();
+        Assert.Equal(1, await NotebookCommands.RunAsync(new() { Files = [folder["exit.ipynb"], folder["next.ipynb"]], OutputFolder = folder["out"] }, log));
+        Assert.Contains("code cell 2, line 1 failed: The cell asked to end the program (Environment.Exit(3))", log.ToString(), StringComparison.Ordinal);
+        var cells = NotebookDocument.Load(folder["out", "exit.ipynb"]).Cells;
+        Assert.Equal("kept", NotebookDocument.Text(cells[0].Outputs[0]!["text"]));
+        Assert.Equal("error", (string)cells[1].Outputs[0]!["output_type"]!);
+        Assert.Empty(cells[2].Outputs);
+        Assert.Single(NotebookDocument.Load(folder["out", "next.ipynb"]).Cells[0].Outputs);
+    }
+
+    // A library may end the process; the cell's own text does not show it.
+    [Fact]
+    public async Task OutputsAreKeptWhenTheProcessEnds()
+    {
+        using var folder = new TemporaryFolder();
+        const string code = "Console.Write(\"kept\");\nvar end = typeof(Environment).GetMethod(\"Exit\");\nend.Invoke(null, new object[] { 0 });";
+        await File.WriteAllTextAsync(folder["exit.ipynb"], NotebookFiles.Code("6 * 7", code, "2"));
+        var (exitCode, _, log) = ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "run", folder["exit.ipynb"], "--out", folder["out"]]);
+        Assert.Equal(1, exitCode);
+        Assert.Contains("code cell 2 failed: Code that the cell called ended the program", log, StringComparison.Ordinal);
+        var cells = NotebookDocument.Load(folder["out", "exit.ipynb"]).Cells;
+        Assert.Equal("42", NotebookDocument.Text(cells[0].Outputs[0]!["data"]!["text/plain"]));
+        Assert.Equal(["kept", ""], cells[1].Outputs.Select(output => NotebookDocument.Text(output!["text"])));
+        Assert.Equal("error", (string)cells[1].Outputs[1]!["output_type"]!);
     }
 
     [Fact]

@@ -19,7 +19,7 @@ public sealed class CalibrationTests : IDisposable
     private const int DeleteBlock = 2;
 
     private readonly ClipModel _model = RandomModels.Create(RandomModels.Tiny);
-    private readonly ZeroShotClassifier _classifier = new(torch.randn(12, 5));
+    private readonly ZeroShotClassifier _classifier;
     private readonly CalibrationImages _images;
     private readonly torch.Tensor _test;
     private readonly RegisterPrefix _prefix;
@@ -27,9 +27,10 @@ public sealed class CalibrationTests : IDisposable
 
     public CalibrationTests()
     {
-        torch.manual_seed(1);
-        _images = new(torch.randn(Images, 3, 32, 24), "random");
-        _test = torch.randn(3, 3, 32, 24);
+        var draw = new RandomTensors(1);
+        _classifier = new(draw.Normal(12, 5));
+        _images = new(draw.Normal(Images, 3, 32, 24), "random");
+        _test = draw.Normal(3, 3, 32, 24);
         _prefix = Prefix("p", 1);
     }
 
@@ -43,7 +44,8 @@ public sealed class CalibrationTests : IDisposable
     [MemberData(nameof(Methods))]
     public void EveryMethodRunsAtEveryWidthWithPrefixAndDeletion(string method)
     {
-        foreach (var bits in new[] { 2, 4, 8 })
+        // The least and the most that quantizing may change the features by, relative to their norm.
+        foreach (var (bits, least, most) in new[] { (8, 1e-3f, 0.2f), (4, 0.05f, 0.9f), (2, 0.3f, 1.6f) })
         {
             var plan = new RegCacheSetting(1, 3, DeleteBlock, 2).ApplyTo(Plain, _prefix);
             var quantizer = Make(method, new(bits, bits)).Calibrate(plan);
@@ -51,13 +53,14 @@ public sealed class CalibrationTests : IDisposable
             Assert.True(features.isfinite().all().item<bool>());
             using var plain = Run(plan);
             using var error = (features - plain).norm() / plain.norm();
-            Assert.InRange(error.item<float>(), 0, bits == 8 ? 0.2 : float.PositiveInfinity);
+            Assert.InRange(error.item<float>(), least, most);
             foreach (var kind in LinearKinds.All)
             {
                 var only = quantizer.Only(kind);
                 var one = plan.With(1, block => block with { Transform = only });
                 using var partial = Run(one);
-                Assert.True(partial.isfinite().all().item<bool>());
+                using var change = (partial - plain).norm() / plain.norm();
+                Assert.InRange(change.item<float>(), float.Epsilon, most);
             }
         }
     }
@@ -202,10 +205,10 @@ public sealed class CalibrationTests : IDisposable
     public void TheReleasedLossLeavesOnlyRoundingNoise()
     {
         using var scope = torch.NewDisposeScope();
-        torch.manual_seed(2);
+        var draw = new RandomTensors(2);
         float LargestGradient(HessianLoss loss)
         {
-            var features = torch.randn(4, 12).requires_grad_();
+            var features = draw.Normal(4, 12).requires_grad_();
             var value = new LogitLoss(_classifier, new(new(8, 8)) { Loss = loss }).Of(features);
             Assert.True(value.item<float>() is >= -1e-5f and < 100);
             return torch.autograd.grad([value], [features])[0].abs().max().item<float>();
@@ -337,11 +340,11 @@ public sealed class CalibrationTests : IDisposable
 
     private RegisterPrefix Prefix(string id, double size)
     {
-        torch.manual_seed(7);
+        var draw = new RandomTensors(7);
         return new(
             id,
             Enumerable.Range(0, Tower.Blocks.Count).ToDictionary(
-                block => block, _ => (torch.randn(Tower.Config.Width) * 0.1, torch.randn(Tower.Config.Width) * size)));
+                block => block, _ => (draw.Normal(Tower.Config.Width) * 0.1, draw.Normal(Tower.Config.Width) * size)));
     }
 
     private sealed class CountingCalibration(ICalibrator inner) : ICalibrator

@@ -20,15 +20,14 @@ public sealed class NaiveQuantizerTests
     public void ErrorsAreAtMostHalfAStepAndQuantizingTwiceChangesNothing() => Prop.ForAll(_settings.ToArbitrary(), setting =>
     {
         using var scope = torch.NewDisposeScope();
-        torch.manual_seed(setting.Seed);
         var random = new Random(setting.Seed);
-        var values = torch.randn(random.Next(1, 4), random.Next(1, 9), random.Next(1, 20)) * Math.Exp((random.NextDouble() * 20) - 10);
+        var values = new RandomTensors(setting.Seed).Normal(random.Next(1, 4), random.Next(1, 9), random.Next(1, 20)) * Math.Exp((random.NextDouble() * 20) - 10);
         var grid = Grid(values, setting.Bits, setting.Scope, setting.Asymmetric);
         var quantized = grid.FakeQuantize(values);
         var half = (grid.Scale * 0.5) + (values.abs() * 1e-6);
         Assert.True((quantized - values).abs().le(half).all().item<bool>(), "an error is larger than half a step");
         GoldenTensors.AssertIdentical(quantized, grid.FakeQuantize(quantized));
-    }).QuickCheckThrowOnFailure();
+    }).Check(RandomTensors.Properties);
 
     [Theory]
     [InlineData(0f)]
@@ -72,7 +71,7 @@ public sealed class NaiveQuantizerTests
         using var model = RandomModels.Create(RandomModels.Tiny);
         using var scope = torch.NewDisposeScope();
         using var noGradient = torch.no_grad();
-        var images = torch.randn(3, 3, 32, 24);
+        var images = new RandomTensors(0).Normal(3, 3, 32, 24);
         images[2, 0, 0, 0] = damage;
         using var runner = new PlanRunner(model.Vision);
         var plan = EncoderPlan.Plain(4).With(1, it => it with { Transform = new NaiveQuantizer(new(8, 8)).Only(LinearKind.MlpIn) });
@@ -86,7 +85,8 @@ public sealed class NaiveQuantizerTests
     {
         using var scope = torch.NewDisposeScope();
         using var noGradient = torch.no_grad();
-        var (weight, input) = (torch.randn(8, 16).bfloat16(), torch.randn(2, 3, 16).bfloat16());
+        var draw = new RandomTensors(0);
+        var (weight, input) = (draw.Normal(8, 16).bfloat16(), draw.Normal(2, 3, 16).bfloat16());
         var quantizer = new NaiveQuantizer(new(8, 8));
         var narrow = quantizer.Quantize(new Linear(weight, null), "layer").Apply(input);
         var wide = quantizer.Quantize(new Linear(weight.@float(), null), "layer").Apply(input.@float());

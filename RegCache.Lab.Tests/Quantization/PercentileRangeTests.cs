@@ -18,9 +18,8 @@ public sealed class PercentileRangeTests
         Prop.ForAll(cases.ToArbitrary(), setting =>
         {
             using var scope = torch.NewDisposeScope();
-            torch.manual_seed(setting.seed);
             var random = new Random(setting.seed);
-            var values = (torch.randn(random.Next(1, 4), random.Next(1, 9), random.Next(1, 20)) + random.NextDouble()) * Math.Exp((random.NextDouble() * 10) - 5);
+            var values = (new RandomTensors(setting.seed).Normal(random.Next(1, 4), random.Next(1, 9), random.Next(1, 20)) + random.NextDouble()) * Math.Exp((random.NextDouble() * 10) - 5);
             var grid = PercentileRange.OfTensor(values, setting.bits, "test");
             var quantized = grid.FakeQuantize(values);
             var step = grid.Scale.item<float>();
@@ -29,7 +28,7 @@ public sealed class PercentileRangeTests
             var inside = values.ge(low) & values.le(high);
             var excess = ((quantized - values).abs() - (step * 0.5)).where(inside, torch.zeros(1)).max().item<float>();
             Assert.InRange(excess, float.NegativeInfinity, values.abs().max().item<float>() * 1e-5);
-        }).QuickCheckThrowOnFailure();
+        }).Check(RandomTensors.Properties);
     }
 
     [Theory]
@@ -67,7 +66,7 @@ public sealed class PercentileRangeTests
     public void DamagedValuesAreRefusedByName()
     {
         using var scope = torch.NewDisposeScope();
-        var values = torch.randn(3, 4, 5);
+        var values = new RandomTensors(0).Normal(3, 4, 5);
         values[1, 0, 0] = float.NaN;
         var error = Assert.Throws<UserException>(() => PercentileRange.OfTensor(values, 8, "this.layer"));
         Assert.Contains("this.layer", error.Message);
@@ -92,17 +91,17 @@ public sealed class PercentileRangeTests
         {
             using var scope = torch.NewDisposeScope();
             using var noGradient = torch.no_grad();
-            torch.manual_seed(setting.seed);
+            var draw = new RandomTensors(setting.seed);
             var (width, outputs) = (setting.width, 7);
-            var norm = new LayerNorm(torch.randn(width), torch.randn(width), 1e-5);
-            var linear = new Linear(torch.randn(outputs, width), torch.randn(outputs));
-            var input = torch.randn(2, 5, width);
+            var norm = new LayerNorm(draw.Normal(width), draw.Normal(width), 1e-5);
+            var linear = new Linear(draw.Normal(outputs, width), draw.Normal(outputs));
+            var input = draw.Normal(2, 5, width);
             var normalised = norm.Apply(input);
             var (_, reparameterization) = ScaleReparameterization.Of(PercentileRange.OfChannels(normalised, 6, "test"));
             var (movedNorm, moved) = (reparameterization.Apply(norm), reparameterization.Apply(linear));
             var expected = linear.Apply(normalised);
             var size = expected.abs().max().item<float>() + moved.Weight.abs().max().item<float>() * movedNorm.Apply(input).abs().max().item<float>();
             GoldenTensors.AssertClose(expected, moved.Apply(movedNorm.Apply(input)), 1e-4 * size);
-        }).QuickCheckThrowOnFailure();
+        }).Check(RandomTensors.Properties);
     }
 }

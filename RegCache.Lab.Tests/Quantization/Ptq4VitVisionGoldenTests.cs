@@ -109,12 +109,12 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
     [IntegerFact]
     public void InjectedIntervalsGiveTheLogitsInIntegers()
     {
-        var execution = new OneDnnBackend(ExecutionMode.Integer);
-        using var golden = new VisionGolden("ptq4vit_vit.safetensors", execution);
+        var backend = new OneDnnBackend(ExecutionMode.Integer);
+        using var golden = new VisionGolden("ptq4vit_vit.safetensors", backend);
         AssertInjected(golden);
         // The two ranges behind GELU are no bytes of one step.
-        Assert.All(execution.SimulatedLayers, name => Assert.EndsWith("mlp.c_proj", name, StringComparison.Ordinal));
-        Assert.Equal((LinearKinds.All.Count - 1) * golden.Tower.Blocks.Count, execution.IntegerLayers.Count);
+        Assert.All(backend.SimulatedLayers, name => Assert.EndsWith("mlp.c_proj", name, StringComparison.Ordinal));
+        Assert.Equal((LinearKinds.All.Count - 1) * golden.Tower.Blocks.Count, backend.IntegerLayers.Count);
     }
 
     private void AssertInjected(VisionGolden golden)
@@ -146,9 +146,9 @@ public sealed class Ptq4VitVisionGoldenTests : IDisposable
             index => Math.Abs((range.Scale(1, index + 1) / range.Scale(1, index)) - ratio) < tolerance);
     }
 
-    private static Ptq4VitOptions Options(QuantizationBits bits) => new(bits)
+    private Ptq4VitOptions Options(QuantizationBits bits) => new(bits)
     {
-        Temperature = ZeroShotClassifier.LogitScale / VisionGolden.LogitScale,
-        BackwardBatch = 2,
+        Temperature = ZeroShotClassifier.LogitScale / _golden.LogitScale,
+        BackwardBatch = _golden.BackwardBatch,
     };
 }

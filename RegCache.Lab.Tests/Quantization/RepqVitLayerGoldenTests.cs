@@ -23,7 +23,8 @@ public sealed partial class RepqVitLayerGoldenTests
             {
                 "tensor" => PercentileRange.OfTensor(values, bits, name),
                 "channel" => PercentileRange.OfChannels(values, bits, name),
-                _ => PercentileRange.OfWeights(values, bits),
+                "row" => PercentileRange.OfWeights(values, bits),
+                var other => throw new InvalidDataException(other),
             };
             var (delta, zeroPoint) = (_golden[$"{name}.delta"], _golden[$"{name}.zero_point"]);
             Assert.Equal(delta.NumberOfElements, grid.Scale.NumberOfElements);
@@ -107,15 +108,15 @@ public sealed partial class RepqVitLayerGoldenTests
         return cases;
     }
 
-    [GeneratedRegex(@"^(?<name>uniform\.(?<kind>\w+)\.(?<n>\w+)\.b(?<b>\d))\.delta$")]
+    [GeneratedRegex(@"^(?<name>uniform\.(?<kind>\w+)\.(?<n>\w+)\.b(?<b>\d+))\.delta$")]
     private static partial Regex UniformCase();
 
-    [GeneratedRegex(@"^(?<name>logsqrt2\.(?<n>\w+)\.b(?<b>\d))\.delta$")]
+    [GeneratedRegex(@"^(?<name>logsqrt2\.(?<n>\w+)\.b(?<b>\d+))\.delta$")]
     private static partial Regex SoftmaxCase();
 
-    [GeneratedRegex(@"^(?<name>linear\.(?<kind>\w+)\.w(?<w>\d)a(?<a>\d))\.y_test$")]
+    [GeneratedRegex(@"^(?<name>linear\.(?<kind>\w+)\.w(?<w>\d+)a(?<a>\d+))\.y_test$")]
     private static partial Regex LinearCase();
 
-    [GeneratedRegex(@"^(?<name>matmul\.(?<kind>\w+)\.a(?<a>\d))\.y$")]
+    [GeneratedRegex(@"^(?<name>matmul\.(?<kind>\w+)\.a(?<a>\d+))\.y$")]
     private static partial Regex MatmulCase();
 }

@@ -32,7 +32,7 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
             var seen = new HashSet<string>();
             void Assert(string phase, string layer, string operand, ITensorQuantizer quantizer)
             {
-                // Early scales are exact but for percentiles; later ones follow a stream that rounding may reparameterization.
+                // Early scales are exact but for percentiles; later ones follow a stream that rounding may move.
                 var tolerance = layer.StartsWith("block0", StringComparison.Ordinal) || layer == "conv1" ? 1e-3 : 1e-2;
                 var name = $"{prefix}.{phase}.{layer}.{operand}";
                 void Close(string suffix, torch.Tensor actual, double absolute)
@@ -148,11 +148,11 @@ public sealed class RepqVitVisionGoldenTests : IDisposable
     [IntegerFact]
     public void InjectedScalesGiveTheLogitsInIntegers()
     {
-        var execution = new OneDnnBackend(ExecutionMode.Integer);
-        using var golden = new VisionGolden("repqvit_vit.safetensors", execution);
+        var backend = new OneDnnBackend(ExecutionMode.Integer);
+        using var golden = new VisionGolden("repqvit_vit.safetensors", backend);
         AssertInjected(golden);
-        Assert.Equal(LinearKinds.All.Count * golden.Tower.Blocks.Count, execution.IntegerLayers.Count);
-        Assert.Empty(execution.SimulatedLayers);
+        Assert.Equal(LinearKinds.All.Count * golden.Tower.Blocks.Count, backend.IntegerLayers.Count);
+        Assert.Empty(backend.SimulatedLayers);
     }
 
     private void AssertInjected(VisionGolden golden)

@@ -14,9 +14,9 @@ public sealed class TwinQuantizerTests
     public void KernelsEqualTheTensorOperators(int bits)
     {
         using var scope = torch.NewDisposeScope();
-        torch.manual_seed(bits);
-        var wide = torch.randn(3, 5, 41) * 2;
-        var probabilities = (torch.randn(3, 2, 5, 41) * 6).softmax(-1);
+        var draw = new RandomTensors(bits);
+        var wide = draw.Normal(3, 5, 41) * 2;
+        var probabilities = (draw.Normal(3, 2, 5, 41) * 6).softmax(-1);
         AssertKernel(new PostGeluQuantizer(0.031f, bits), torch.nn.functional.gelu(wide));
         for (var power = 0; power < 20; power++)
         {
@@ -30,8 +30,7 @@ public sealed class TwinQuantizerTests
     public void LogarithmFromExponentBitsEqualsTheLogarithm(int bits)
     {
         using var scope = torch.NewDisposeScope();
-        torch.manual_seed(bits);
-        var exponents = torch.rand(20_000) * -130;
+        var exponents = new RandomTensors(bits).Uniform(20_000) * -130;
         var values = torch.cat([exponents.exp2(), torch.tensor(new[] { 0f, 1f, 1e-44f, 1e-38f, 0.5f, 2f, 1e30f })]);
         foreach (var scale in new[] { 1f, 0.37f, 1e-3f })
         {

@@ -38,20 +38,21 @@ public sealed class UniformQuantizerTests
                 ? _special[random.Next(_special.Length)]
                 : (random.NextSingle() - 0.5f) * MathF.Exp((random.NextSingle() * 20) - 8));
             AssertSameBits(grid.Decode(grid.Encode(values)), grid.FakeQuantize(values));
-        }).QuickCheckThrowOnFailure();
+        }).Check(RandomTensors.Properties);
     }
 
     [Fact]
     public void ManyGroupsAndLargeGroupsAreSplitOverTheCores()
     {
+        var draw = new RandomTensors(1);
         foreach (var (shape, scaleShape) in new (long[], long[])[]
         {
             ([3, 100_003], [3, 1]), ([7_001, 50], [7_001, 1]), ([300_007], [1]), ([6, 4, 9, 33], [1, 4, 1, 1]), ([6, 4, 9, 33], [4, 1, 1]),
         })
         {
             using var scope = torch.NewDisposeScope();
-            var values = torch.randn(shape);
-            var grid = new UniformQuantizer(torch.rand(scaleShape) + 0.01, null, -8, 7);
+            var values = draw.Normal(shape);
+            var grid = new UniformQuantizer(draw.Uniform(scaleShape) + 0.01, null, -8, 7);
             Assert.NotNull(grid.LeadingGroups(values));
             AssertSameBits(grid.Decode(grid.Encode(values)), grid.FakeQuantize(values));
         }
@@ -61,13 +62,14 @@ public sealed class UniformQuantizerTests
     public void OtherLayoutsTakeTheTensorOperators()
     {
         using var scope = torch.NewDisposeScope();
-        var values = torch.randn(4, 6);
-        var perColumn = new UniformQuantizer(torch.rand(1, 6) + 0.1, null, -8, 7);
+        var draw = new RandomTensors(2);
+        var values = draw.Normal(4, 6);
+        var perColumn = new UniformQuantizer(draw.Uniform(1, 6) + 0.1, null, -8, 7);
         Assert.Null(perColumn.LeadingGroups(values));
         Assert.Null(new UniformQuantizer(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.t()));
         Assert.Null(new UniformQuantizer(torch.ones(1, 1), null, -8, 7).LeadingGroups(values.to(torch.ScalarType.Float64)));
-        var transposed = torch.randn(4, 3, 16).transpose(0, 1);
-        var perRow = new UniformQuantizer(torch.rand(3, 1, 1) + 0.1, null, -8, 7);
+        var transposed = draw.Normal(4, 3, 16).transpose(0, 1);
+        var perRow = new UniformQuantizer(draw.Uniform(3, 1, 1) + 0.1, null, -8, 7);
         AssertSameBits(perRow.Decode(perRow.Encode(transposed)), perRow.FakeQuantize(transposed));
         AssertSameBits(perColumn.Decode(perColumn.Encode(values)), perColumn.FakeQuantize(values));
     }
@@ -76,7 +78,7 @@ public sealed class UniformQuantizerTests
     public void RequiringAGradientTakesTheTensorOperators()
     {
         using var scope = torch.NewDisposeScope();
-        var values = torch.randn(4, 6).requires_grad_();
+        var values = new RandomTensors(3).Normal(4, 6).requires_grad_();
         var grid = new UniformQuantizer(torch.ones(1, 1), null, -8, 7);
         Assert.Null(grid.LeadingGroups(values));
         using var noGradient = torch.no_grad();

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
@@ -6,13 +7,13 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Quantization;
 
 /// <summary>A tiny vision tower of the quantizer goldens, its images and its classifier.</summary>
-internal sealed class VisionGolden : IDisposable
+internal sealed partial class VisionGolden : IDisposable
 {
-    // The goldens' README: logits = 20 normalize(feature) C.
-    public const double LogitScale = 20;
-
     public VisionGolden(string file, IBackend? backend = null)
     {
+        var readme = new GoldenReadme("quantizers");
+        LogitScale = readme.Number(Scale());
+        BackwardBatch = (int)readme.Number(MiniBatch());
         Values = GoldenTensors.Load("quantizers", file);
         var weights = Values.Where(pair => pair.Key.StartsWith("visual.", StringComparison.Ordinal))
             .Select(pair => KeyValuePair.Create(pair.Key, pair.Value.clone()));
@@ -23,6 +24,7 @@ internal sealed class VisionGolden : IDisposable
             new ClipConfig
             {
                 EmbedDim = (int)Values["visual.proj"].shape[1],
+                QuickGelu = readme.IsQuickGelu(Activation()),
                 Vision = new()
                 {
                     Layers = blocks,
@@ -37,6 +39,12 @@ internal sealed class VisionGolden : IDisposable
             backend);
         Classifier = new(Values["classifier"].clone());
     }
+
+    /// <summary>What the cosines with the classifier are multiplied by.</summary>
+    public double LogitScale { get; }
+
+    /// <summary>Images over which the goldens' loss is a mean.</summary>
+    public int BackwardBatch { get; }
 
     public Dictionary<string, torch.Tensor> Values { get; }
 
@@ -79,4 +87,13 @@ internal sealed class VisionGolden : IDisposable
     // The only tensors with a head axis are the goldens of the attention products.
     private int Heads() => (int)(Values.GetValueOrDefault("grad.block0.attn.av") ?? Values.First(
         pair => pair.Key.EndsWith(".block0.attn.av.B", StringComparison.Ordinal)).Value).shape[1];
+
+    [GeneratedRegex(@"activation\s+`?(\w+)")]
+    private static partial Regex Activation();
+
+    [GeneratedRegex(@"logits = ([\d.]+) \* normalize")]
+    private static partial Regex Scale();
+
+    [GeneratedRegex(@"mini-batches\s+of\s+(\d+)")]
+    private static partial Regex MiniBatch();
 }

@@ -63,19 +63,21 @@ internal sealed record PlantedModel(QuantizationBits Bits, IReadOnlyList<string>
         SafetensorsWriter.Write(Path.Combine(folder, "classifier.safetensors"), [classifier]);
 
         using var images = WeightFile.Open(Path.Combine(source, "data.safetensors"));
-        var size = (int)images.Tensors.Single(entry => entry.Name == "search_images").Shape[^1];
+        var size = images["search_images"].Shape;
         int Int(string name) => settings[name]!.GetValue<int>();
         var config = new ClipConfig
         {
             EmbedDim = (int)classifier.Shape[0],
-            QuickGelu = settings["act"]!.GetValue<string>() == "quick_gelu",
+            QuickGelu = GoldenReadme.IsQuickGelu(settings["act"]!.GetValue<string>()),
             Vision = new()
             {
                 Layers = Int("L"),
                 Width = Int("d"),
                 HeadWidth = Int("d") / Int("heads"),
+                MlpRatio = (double)file["visual.transformer.resblocks.0.mlp.c_fc.weight"].Shape[0] / Int("d"),
                 PatchSize = Int("patch"),
-                ImageSize = (size, size),
+                ImageSize = ((int)size[^2], (int)size[^1]),
+                Epsilon = settings["ln_eps"]!.GetValue<double>(),
             },
         };
         // The golden's input is (byte - offset) * scale.

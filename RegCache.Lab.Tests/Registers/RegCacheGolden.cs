@@ -26,19 +26,20 @@ public class RegCacheGolden : IDisposable
         var tensors = GoldenTensors.Load("regcache", "model.safetensors");
         var classifier = tensors["classifier"];
         var images = GoldenTensors.Load("regcache", "data.safetensors");
-        var size = (int)images["search_images"].shape[^1];
+        var size = images["search_images"].shape;
         Model = new(
             new ClipConfig
             {
                 EmbedDim = (int)classifier.shape[0],
-                QuickGelu = Text("act") == "quick_gelu",
+                QuickGelu = GoldenReadme.IsQuickGelu(Text("act")),
                 Vision = new()
                 {
                     Layers = Int("L"),
                     Width = Int("d"),
                     HeadWidth = Int("d") / Int("heads"),
+                    MlpRatio = (double)tensors["visual.transformer.resblocks.0.mlp.c_fc.weight"].shape[0] / Int("d"),
                     PatchSize = Int("patch"),
-                    ImageSize = (size, size),
+                    ImageSize = ((int)size[^2], (int)size[^1]),
                     Epsilon = _settings.GetProperty("ln_eps").GetDouble(),
                 },
             },

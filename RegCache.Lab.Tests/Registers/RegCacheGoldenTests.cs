@@ -90,7 +90,7 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
             {
                 GoldenTensors.AssertClose(golden.Expected($"stage4.t{block}.key_mean"), cache.Keys, 1e-4);
                 GoldenTensors.AssertClose(golden.Expected($"stage4.t{block}.value_mean"), cache.Values, 1e-4);
-                GoldenTensors.AssertClose(golden.Expected($"stage4.t{block}.hidden_mean"), cache.Hidden, 1e-5, 1e-4);
+                GoldenTensors.AssertClose(golden.Expected($"stage4.t{block}.hidden_mean"), cache.Hidden, 1e-4, 1e-4);
             }
         }
     }
@@ -159,17 +159,19 @@ public class RegCacheGoldenTests(RegCacheGolden golden) : IClassFixture<RegCache
     [Fact]
     public void TiesGoToTheFirstCell()
     {
+        Assert.True(golden.Has("tie.0.correct"));
         for (var index = 0; golden.Has($"tie.{index}.correct"); index++)
         {
             var blocks = golden.Expected($"tie.{index}.blocks").data<long>().ToArray();
             var correct = golden.Expected($"tie.{index}.correct");
             var counts = correct.data<long>().ToArray();
             var (taus, deletions) = ((int)correct.shape[1], (int)correct.shape[2]);
+            var images = (int)counts.Max();
             var grid = new SearchGrid(
-                1000,
+                images,
                 0,
                 [.. counts.Select((count, cell) => new GridCell(
-                    (int)blocks[cell / (taus * deletions)], cell / deletions % taus, cell % deletions, 1000, count, null))]);
+                    (int)blocks[cell / (taus * deletions)], cell / deletions % taus, cell % deletions, images, count, null))]);
             var best = grid.Best(SearchMetric.Accuracy);
             Assert.Equal(
                 golden.Expected($"tie.{index}.best").data<long>().ToArray(),

@@ -8,9 +8,9 @@ public class AdamWTests
     [Fact]
     public void OnePassOverMemoryAndTensorOperationsAgree()
     {
-        torch.manual_seed(1);
-        var start = torch.randn(70_001);
-        var gradients = Enumerable.Range(0, 4).Select(_ => torch.randn(70_001)).ToArray();
+        var draw = new RandomTensors(1);
+        var start = draw.Normal(70_001);
+        var gradients = Enumerable.Range(0, 4).Select(_ => draw.Normal(70_001)).ToArray();
         var direct = start.clone().requires_grad_();
         using var optimizer = new AdamW([new([new("w", direct)], 0.1)], new(0.9, 0.98, 1e-6));
         var (value, first, second) = (start.clone(), torch.zeros_like(start), torch.zeros_like(start));

@@ -97,6 +97,9 @@ public sealed record RegCacheOptions
         Require(MaxPrefix >= 1, $"--max-prefix {MaxPrefix}: try at least one prefix token.");
         Require(Finalists >= 1, $"--finalists {Finalists}: calibrate at least one setting again.");
         Require(
+            !Prune || SearchMetric == SearchMetric.Accuracy,
+            "--prune needs --search-metric accuracy: only counts of correct answers tell that a setting can no longer win; leave --prune out.");
+        Require(
             MaxDelete >= 0 && MaxDelete < patches,
             $"--max-delete {MaxDelete}: an image has {patches} patch tokens, so choose 0 to {patches - 1}.");
     }

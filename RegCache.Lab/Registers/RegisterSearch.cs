@@ -85,6 +85,7 @@ public static class RegisterSearch
     /// <param name="prefixes">The prefix of every extraction block.</param>
     /// <param name="options">Metric and pruning.</param>
     /// <param name="run">Batch size, progress, resumption.</param>
+    /// <exception cref="UserException">The options contradict each other or do not fit the encoder.</exception>
     public static SearchGrid Run(
         VisionTower tower,
         ZeroShotClassifier classifier,
@@ -95,6 +96,7 @@ public static class RegisterSearch
         RegCacheOptions options,
         EvaluationRun run)
     {
+        options.Validate(tower.Config.Patches);
         var recalibration = options.Recalibration ?? calibrator.Recalibration;
         var cells = Score(tower, classifier, images, calibrator, recalibration, settings, prefixes, options, run);
         return new(cells.Max(cell => cell.Images), settings[0].DeleteBlock, cells);
@@ -152,7 +154,7 @@ public static class RegisterSearch
         }
 
         var scores = PlanEvaluation.Run(
-            tower, classifier, images, new(plans), run, reference, options.Prune ? CannotWin(settings, options.SearchMetric) : null);
+            tower, classifier, images, new(plans), run, reference, options.Prune ? CannotWin(settings) : null);
         return
         [
             .. settings.Zip(scores, (setting, score) => new GridCell(
@@ -166,8 +168,7 @@ public static class RegisterSearch
     }
 
     // A cell is dropped when even a perfect rest leaves it strictly behind, so ties stay exact.
-    private static Func<IReadOnlyList<PlanScore>, int, int, bool> CannotWin(
-        IReadOnlyList<RegCacheSetting> settings, SearchMetric metric) => (scores, plan, remaining) =>
+    private static Func<IReadOnlyList<PlanScore>, int, int, bool> CannotWin(IReadOnlyList<RegCacheSetting> settings) => (scores, plan, remaining) =>
     {
         if (plan >= settings.Count || settings[plan].PrefixCount == 0)
         {
@@ -175,7 +176,7 @@ public static class RegisterSearch
         }
 
         var rivals = Enumerable.Range(0, settings.Count).Where(rival => settings[rival].PrefixCount > 0);
-        return metric == SearchMetric.Accuracy && scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct);
+        return scores[plan].Correct + remaining < rivals.Max(rival => scores[rival].Correct);
     };
 }
 

@@ -24,7 +24,7 @@ public sealed class ResamplingPropertyTests
             var expected = resize.PlainArithmetic();
             return Enum.GetValues<InstructionSet>().Where(InstructionSets.IsSupported)
                 .All(instructions => resize.Run(resize.Whole, instructions).AsSpan().SequenceEqual(expected));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        }).Check(RandomTensors.Properties.WithMaxTest(300));
 
     [Fact]
     public void ACropChangesNoByte() =>
@@ -41,7 +41,7 @@ public sealed class ResamplingPropertyTests
             return Enumerable.Range(0, box.Height).All(y =>
                 whole.AsSpan((((top + y) * resize.NewWidth) + left) * resize.Channels, rowBytes)
                     .SequenceEqual(part.AsSpan(y * rowBytes, rowBytes)));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(200));
+        }).Check(RandomTensors.Properties.WithMaxTest(200));
 
     [Fact]
     public void AConstantImageStaysConstant() =>
@@ -52,7 +52,7 @@ public sealed class ResamplingPropertyTests
             source.AsSpan().Fill(value);
             return Enum.GetValues<InstructionSet>().Where(InstructionSets.IsSupported)
                 .All(instructions => !resize.Run(resize.Whole, instructions, source).AsSpan().ContainsAnyExcept(value));
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100));
+        }).Check(RandomTensors.Properties.WithMaxTest(100));
 
     [Fact]
     public void NothingIsWrittenOutsideTheTarget() =>
@@ -71,7 +71,7 @@ public sealed class ResamplingPropertyTests
                     && Enumerable.Range(0, resize.NewHeight).All(y =>
                         !target.AsSpan(32 + (y * stride) + rowBytes, 5).ContainsAnyExcept((byte)0xA5));
             });
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(100));
+        }).Check(RandomTensors.Properties.WithMaxTest(100));
 
     /// <summary>A resize of random pixels.</summary>
     private sealed record Resize(

@@ -69,7 +69,7 @@ public sealed class DamagedFileTests : IDisposable
     private void Check<T>(Gen<T> generator, Func<T, byte[]> damage)
     {
         var property = Prop.ForAll(Arb.From(generator), input => ReadsOrComplains(damage(input)));
-        property.Check(Config.QuickThrowOnFailure.WithMaxTest(Trials).WithReplay(42, 1));
+        property.Check(RandomTensors.Properties.WithMaxTest(Trials));
     }
 
     private bool ReadsOrComplains(byte[] bytes)

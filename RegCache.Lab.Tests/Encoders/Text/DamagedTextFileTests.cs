@@ -75,7 +75,7 @@ public sealed class DamagedTextFileTests : IDisposable
             File.WriteAllBytes(path, bytes);
             return ReadsOrComplains(path, read);
         });
-        property.Check(Config.QuickThrowOnFailure.WithMaxTest(Trials).WithReplay(42, 1));
+        property.Check(RandomTensors.Properties.WithMaxTest(Trials));
     }
 
     private static bool ReadsOrComplains(string path, Func<string, object> read)

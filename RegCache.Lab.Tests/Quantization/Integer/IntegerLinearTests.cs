@@ -31,7 +31,7 @@ public sealed class IntegerLinearTests
         var (plain, input) = Random(setting.Seed);
         var simulated = (QuantizedLinear)setting.Quantizer.Quantize(plain, Name);
         AssertSame(simulated, setting.Quantizer.ActivationGrid(input), input);
-    }).QuickCheckThrowOnFailure();
+    }).Check(RandomTensors.Properties);
 
     [IntegerFact]
     public void StaticGridsOfAnyKindAreExact() => Prop.ForAll(_settings.ToArbitrary(), setting =>
@@ -48,7 +48,7 @@ public sealed class IntegerLinearTests
             (1 << bits.Activations) - 1);
         var weight = PercentileRange.OfWeights(plain.Weight, bits.Weights);
         AssertSame((QuantizedLinear)new CalibratedLinear(grid, weight).Quantize(plain), grid, input);
-    }).QuickCheckThrowOnFailure();
+    }).Check(RandomTensors.Properties);
 
     [IntegerFact]
     public void WholeZeroPointsAndSymmetricGridsAreExact()
@@ -81,8 +81,9 @@ public sealed class IntegerLinearTests
     public void ThreadsDoNotMatter()
     {
         using var scope = torch.NewDisposeScope();
-        var plain = new Linear(torch.randn(300, 200), torch.randn(300));
-        var input = torch.randn(3, 70, 200);
+        var draw = new RandomTensors(0);
+        var plain = new Linear(draw.Normal(300, 200), draw.Normal(300));
+        var input = draw.Normal(3, 70, 200);
         var integer = Create((QuantizedLinear)new NaiveQuantizer(new(8, 8)).Quantize(plain, Name));
         var before = torch.get_num_threads();
         try
@@ -122,7 +123,7 @@ public sealed class IntegerLinearTests
             new UniformQuantizer(torch.tensor(new[] { 0.1f }), null, -128, 127), MinMaxRange.Symmetric(plain.Weight, 8, WeightGranularity.Row)).Quantize(plain);
         foreach (var simulated in dynamic.Append((QuantizedLinear)fixedGrid))
         {
-            var input = torch.randn(3, 5, width);
+            var input = new RandomTensors(0).Normal(3, 5, width);
             input[2, 1, 0] = torch.tensor(float.NaN);
             var error = Assert.Throws<UserException>(() => Create(simulated).Apply(input));
             Assert.Contains($"{Name} holds NaN or infinite values in image 2 ", error.Message, StringComparison.Ordinal);
@@ -184,13 +185,12 @@ public sealed class IntegerLinearTests
 
     private static (Linear Plain, Tensor Input) Random(int seed)
     {
-        torch.manual_seed(seed);
-        var random = new Random(seed);
+        var (random, draw) = (new Random(seed), new RandomTensors(seed));
         var (inputs, outputs) = (random.Next(1, 150), random.Next(1, 500));
-        var input = torch.randn(random.Next(1, 4), random.Next(1, 40), inputs) * Math.Exp((random.NextDouble() * 10) - 5);
+        var input = draw.Normal(random.Next(1, 4), random.Next(1, 40), inputs) * Math.Exp((random.NextDouble() * 10) - 5);
         // One huge entry, as outlier tokens have, and a tensor that lies on one side of zero.
         input[0, 0, 0] = torch.tensor((float)(random.NextDouble() * 100) * input.abs().max().item<float>());
         input = random.Next(3) == 0 ? input.abs() : input;
-        return (new(torch.randn(outputs, inputs), random.Next(4) == 0 ? null : torch.randn(outputs)), input);
+        return (new(draw.Normal(outputs, inputs), random.Next(4) == 0 ? null : draw.Normal(outputs)), input);
     }
 }

@@ -105,8 +105,8 @@ public sealed class OneDnnBackendTests : IDisposable
         foreach (var config in _configs)
         {
             var plain = Model(config, null);
-            var execution = new OneDnnBackend(ExecutionMode.Integer);
-            var integer = Model(config, execution);
+            var backend = new OneDnnBackend(ExecutionMode.Integer);
+            var integer = Model(config, backend);
             using var scope = torch.NewDisposeScope();
             using var noGradient = torch.no_grad();
             torch.manual_seed(1);
@@ -123,9 +123,9 @@ public sealed class OneDnnBackendTests : IDisposable
                 }
             }
 
-            Assert.Equal(4 * plain.Vision.Blocks.Count, execution.IntegerLayers.Count);
-            Assert.Empty(execution.SimulatedLayers);
-            Assert.StartsWith($"{4 * plain.Vision.Blocks.Count} of {4 * plain.Vision.Blocks.Count} ", execution.Describe(), StringComparison.Ordinal);
+            Assert.Equal(4 * plain.Vision.Blocks.Count, backend.IntegerLayers.Count);
+            Assert.Empty(backend.SimulatedLayers);
+            Assert.StartsWith($"{4 * plain.Vision.Blocks.Count} of {4 * plain.Vision.Blocks.Count} ", backend.Describe(), StringComparison.Ordinal);
         }
     }
 

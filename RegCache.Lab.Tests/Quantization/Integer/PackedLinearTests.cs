@@ -9,12 +9,12 @@ public sealed class PackedLinearTests
     [IntegerFact]
     public void ProductsEqualThoseOfTheTensorOperators()
     {
-        torch.manual_seed(0);
+        var draw = new RandomTensors(0);
         foreach (var (rows, inputs, outputs) in new[] { (1, 1, 1), (7, 24, 72), (197, 48, 400), (33, 130, 17), (400, 768, 770) })
         {
             using var scope = torch.NewDisposeScope();
-            var plain = new Linear(torch.randn(outputs, inputs), torch.randn(outputs));
-            var input = torch.randn(2, rows, inputs);
+            var plain = new Linear(draw.Normal(outputs, inputs), draw.Normal(outputs));
+            var input = draw.Normal(2, rows, inputs);
             var packed = new PackedLinear("layer", plain);
             GoldenTensors.AssertIdentical(plain.Weight, packed.Weight, "weights");
             GoldenTensors.AssertClose(plain.Apply(input), packed.Apply(input), 1e-5 * Math.Sqrt(inputs));
@@ -27,10 +27,10 @@ public sealed class PackedLinearTests
     public void Bfloat16ProductsEqualThoseOfTheTensorOperators()
     {
         Assert.Null(OneDnn.Support.BfloatProblem);
-        torch.manual_seed(0);
         using var scope = torch.NewDisposeScope();
-        var plain = new Linear(torch.randn(200, 130).bfloat16(), torch.randn(200).bfloat16());
-        var input = torch.randn(2, 50, 130).bfloat16();
+        var draw = new RandomTensors(0);
+        var plain = new Linear(draw.Normal(200, 130).bfloat16(), draw.Normal(200).bfloat16());
+        var input = draw.Normal(2, 50, 130).bfloat16();
         var packed = new PackedLinear("layer", plain);
         GoldenTensors.AssertIdentical(plain.Weight, packed.Weight, "weights");
         var output = packed.Apply(input);
@@ -43,8 +43,9 @@ public sealed class PackedLinearTests
     public void RowsThatAreNotDenseAreRead()
     {
         using var scope = torch.NewDisposeScope();
-        var plain = new Linear(torch.randn(20, 30), torch.randn(20));
-        var input = torch.randn(4, 30, 9).transpose(1, 2);
+        var draw = new RandomTensors(0);
+        var plain = new Linear(draw.Normal(20, 30), draw.Normal(20));
+        var input = draw.Normal(4, 30, 9).transpose(1, 2);
         GoldenTensors.AssertClose(plain.Apply(input), new PackedLinear("layer", plain).Apply(input), 1e-4);
     }
 
@@ -52,8 +53,9 @@ public sealed class PackedLinearTests
     public void OtherInputsAreRefused()
     {
         using var scope = torch.NewDisposeScope();
-        var packed = new PackedLinear("layer", new(torch.randn(20, 30), null));
-        Assert.Throws<ArgumentException>(() => packed.Apply(torch.randn(2, 31)));
-        Assert.Throws<ArgumentException>(() => packed.Apply(torch.randn(2, 30).bfloat16()));
+        var draw = new RandomTensors(0);
+        var packed = new PackedLinear("layer", new(draw.Normal(20, 30), null));
+        Assert.Throws<ArgumentException>(() => packed.Apply(draw.Normal(2, 31)));
+        Assert.Throws<ArgumentException>(() => packed.Apply(draw.Normal(2, 30).bfloat16()));
     }
 }

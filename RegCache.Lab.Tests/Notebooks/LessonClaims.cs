@@ -1,0 +1,126 @@
+namespace RegCache.Lab.Tests.Notebooks;
+
+/// <summary>A sentence of a lesson, and what the lesson's outputs must show for it to be true.</summary>
+/// <param name="Lesson">The number of the lesson.</param>
+/// <param name="Quote">Words of the text, as they stand there.</param>
+/// <param name="Holds">Whether they are true.</param>
+internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutputs, bool> Holds)
+{
+    /// <summary>Whether it must hold in a quick run on few images, too. Plots are kept as values only with the lesson.</summary>
+    public bool OnFewImages { get; init; }
+
+    /// <summary>All of them: a text that changes, or results that do, change a line here.</summary>
+    public static IReadOnlyList<LessonClaim> All { get; } =
+    [
+        new("00", "runs blocks 0 to 2 as trained and quantizes all linear layers from block 3 on to 4 bits", shown =>
+            shown.Text("var plan =").StartsWith("blocks 0 to 2: float; blocks 3 to 5: NaiveQuantizer { Bits = W4A4", StringComparison.Ordinal))
+            { OnFewImages = true },
+        new("00", "From block 2 on the largest patch norm of an image is more than ten times the median.", shown =>
+        {
+            var norms = shown.Plot("TokenNormsPlot");
+            var ratios = norms["largest patch norm"].Zip(norms["median patch norm"], (largest, median) => largest / median).ToList();
+
+            // The embedding stands before block 0.
+            return ratios[..3].TrueForAll(ratio => ratio < 10) && ratios[3..].TrueForAll(ratio => ratio > 10);
+        }),
+
+        new("01", "The classifier is right far more often than chance ($1/48$)", shown =>
+            shown.Numbers("experiment.Evaluate", @"top-1 ([\d.]+) %")[0] > 30 * 100.0 / 48) { OnFewImages = true },
+        new("01", "Its mistakes are close: the right colour with a similar shape.", shown =>
+            shown.Table("Classifier.Top").All(row => row["Truth"].Split(' ')[0] == row["First"].Split(' ')[0])),
+        new("01", "Retrieval is harder", shown =>
+            shown.Table("Retrieval.Measure").All(row => row.Number("RecallAt1") < shown.Numbers("experiment.Evaluate", @"top-1 ([\d.]+) %")[0])),
+
+        new("02", "made by a single huge value in that block's MLP", shown =>
+            Norms(shown, "block 2").Number("MaxMlpHidden") > 100 * Norms(shown, "block 1").Number("MaxMlpHidden")) { OnFewImages = true },
+        new("02", "point in the same direction (cosine near 1), while other patches do not", shown =>
+            Norms(shown, "block 2").Number("OutlierCosine") > 0.99 && Norms(shown, "block 2").Number("PatchCosine") < 0.6) { OnFewImages = true },
+        new("02", "a handful of the 64 patches draws more than half of all attention", shown =>
+            Norms(shown, "block 4").Number("MostOutliers") <= 8 && shown.Plot("ShareOfOutliers")[""][3..].All(share => share > 0.5)),
+        new("02", "their share would be the number of outliers over 65, about a tenth; in the first blocks it is close to that", shown =>
+            Math.Abs((Norms(shown, "block 4").Number("Outliers") / 65) - 0.1) < 0.02 && shown.Plot("ShareOfOutliers")[""][..3].All(share => share is > 0.05 and < 0.2)),
+
+        new("03", "The second time all five become zero.", shown =>
+            shown.Text("company").TrimEnd().EndsWith("-0, -0, 0, 0, 0, 100", StringComparison.Ordinal)) { OnFewImages = true },
+        new("03", "The worst are the inputs of `mlp.c_proj` in the blocks where registers are made.", shown =>
+            shown.Table("ranges.Where").OrderBy(row => row.Number("TokenSqnr")).Take(3).All(row => row["Layer"] == "mlp.c_proj" && row["Block"] is "2" or "3" or "4"))
+            { OnFewImages = true },
+        new("03", "Where the largest magnitude jumps, the signal is lost", shown =>
+            shown.Table("ranges.Where").All(row => row.Number("LInf") > 100 == row.Number("TokenSqnr") < 10)) { OnFewImages = true },
+        new("03", "The step is wider than the whole histogram of ordinary values.", shown =>
+        {
+            var (title, series) = shown.Drawing("Histogram");
+            var values = series["x"]!.AsArray().Select(value => (double)value!).ToList();
+            return LessonOutputs.Number(title.Split("is ")[^1].Split(' ')[0]) > values.Max() - values.Min();
+        }),
+        new("03", "Eight bits give 255 levels, plenty for values of similar size. Here even they fail", shown =>
+            shown.Plot("Accuracy by bit-width")[""] is [var plain, var eight, ..] && eight < plain - 20),
+
+        new("04", "the tree needs far fewer block forwards than separate runs would", shown =>
+            shown.Numbers("SensitivitySearch.Plans", @"(\d+) block forwards an image instead of (\d+)") is [var shared, var alone] && shared < 0.7 * alone)
+            { OnFewImages = true },
+        new("04", "The second MLP layers, `mlp.c_proj`, stand out in the blocks with outliers", shown =>
+            shown.Table("OrderByDescending")[..3].All(row => row["Layer"] == "MlpOut" && row["Block"] is "2" or "3" or "4")) { OnFewImages = true },
+        new("04", "most other layers could be quantized for free", shown =>
+            shown.Plot("Bars(table, SearchMetric.Accuracy)").Where(layer => layer.Key != "mlp.c_proj").All(layer => layer.Value.All(lost => lost < 0.6))),
+
+        new("05", "Before the registers are made, the scores are small and spread over many positions. Then the scores jump", shown =>
+        {
+            var blocks = shown.Table("candidates.Select");
+            return blocks[^1].Number("Last") > 5 * blocks[0].Number("Best") && Uses(blocks[0])[0] < 30;
+        }),
+        new("05", "a few positions (counted from 1, row by row; *position:how often*) take nearly all places", shown =>
+            Uses(shown.Table("candidates.Select")[^1])[..2].Sum() >= 80),
+        new("05", "The prefix alone helps little or not at all", shown =>
+            shown.Plot("nothing deleted").Values.All(accuracies => accuracies.Max() - accuracies[0] < 8)),
+
+        new("06", "one outlier that stays is enough to stretch the ranges. Once all are gone, accuracy jumps", shown =>
+        {
+            // Rows are prefix counts, columns delete counts; that of the best setting is where all outliers are gone.
+            var (grid, gone) = (shown.HeatMap("HeatMap"), (int)shown.Table("Ranked")[0].Number("DeleteCount"));
+            return grid.All(row => row[..(gone - 1)].Max() + 10 < row[gone]) && grid.All(row => row[^1] < row[gone]);
+        }),
+        new("06", "The bottom row, without a prefix, jumps almost as high in the demo model", shown =>
+        {
+            var grid = shown.HeatMap("HeatMap");
+            return grid.SelectMany(row => row).Max() - grid[0].Max() < 3;
+        }),
+        new("06", "Together they make the model *cheaper*.", shown =>
+            shown.Numbers("of the plain encoder's", @"([\d.]+) % of the plain")[0] < 100) { OnFewImages = true },
+
+        new("07", "RepQ-ViT suffers from outlier tokens like the naive quantizer, and RegCache recovers nearly all that they cost", shown =>
+            shown.Table("var naive =")[0].Number("Recovered") > 95 && shown.Table("var repqvit =")[^1].Number("Recovered") > 80
+            && shown.Table("var repqvit =")[^1].Number("Float") - shown.Table("var repqvit =")[^1].Number("Quantized") > 20),
+        new("07", "what is left at W4A4 is the price of four bits", shown =>
+            shown.Table("var naive =") is [var eight, .., var four] && four.Number("Both") < eight.Number("Both") - 5),
+        new("07", "PTQ4ViT is different.", shown => shown.Table("var ptq4vit =")[^1].Number("Recovered") < 50),
+
+        new("08", "A prediction at the border between two classes may flip, nothing more.", shown =>
+        {
+            var ways = shown.Table("Throughput.Measure");
+            return Math.Abs(ways[0].Number("Top1") - ways[1].Number("Top1")) < 0.5
+                && ways.Skip(2).Max(way => way.Number("Top1")) - ways.Skip(2).Min(way => way.Number("Top1")) < 0.5;
+        }),
+        new("08", "Simulation is slower than float", shown =>
+        {
+            var speeds = shown.Table("Throughput.Measure").Select(way => way.Number("ImagesPerSecond")).ToArray();
+            return speeds[2] < speeds[0] && speeds[3] < speeds[1];
+        }),
+
+        new("09", "The measured speed follows the multiply-accumulates only in part", shown =>
+        {
+            var points = shown.Table("Throughput.Measure");
+            return points.Where(point => point["R"] != "0")
+                .All(point => point.Number("SpeedRatio") < points[0].Number("Mmacs") / point.Number("Mmacs"));
+        }),
+        new("09", "An outlier that merges with an ordinary patch makes the mean an outlier.", shown =>
+            shown.Table("OutlierHandling[] rules") is [_, var ordinary, var protect, ..] && protect.Number("Top1") >= ordinary.Number("Top1")),
+    ];
+
+    public override string ToString() => $"{Lesson}: {Quote}";
+
+    private static TableRow Norms(LessonOutputs shown, string place) => shown.Table("norms.ToDataFrame").Single(row => row["Place"] == place);
+
+    // "41:59 33:30": how often each position is used, most often first.
+    private static int[] Uses(TableRow row) => [.. row["Positions"].Split(' ').Select(use => int.Parse(use.Split(':')[1]))];
+}
