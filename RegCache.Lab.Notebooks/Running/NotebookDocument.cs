@@ -64,7 +64,8 @@ public sealed class NotebookDocument
         }
         catch (JsonException exception)
         {
-            throw new UserException($"{name} is not a notebook: line {exception.LineNumber + 1} is not JSON; save it again in a notebook editor.", exception);
+            var advice = text.StartsWith("#!", StringComparison.Ordinal) ? "it looks like Polyglot's format .dib; save it as .ipynb" : "save it again in a notebook editor";
+            throw new UserException($"{name} is not a notebook: line {exception.LineNumber + 1} is not JSON; {advice}.", exception);
         }
 
         if (node is not JsonObject json || json["nbformat"] is not JsonValue version || !version.TryGetValue<int>(out var major))

@@ -26,6 +26,7 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
         _engine = engine;
         RegisterCommandHandler<RunCell>(HandleAsync);
         RegisterCommandHandler<SubmitCode>(HandleAsync);
+        RegisterCommandHandler<RequestInput>(HandleAsync);
         RegisterForDisposal(KernelEvents.Subscribe(this));
         RegisterForDisposal(_packages);
     }
@@ -93,6 +94,15 @@ internal sealed class NotebookKernel : Microsoft.DotNet.Interactive.Kernel, IObs
     private Task HandleAsync(SubmitCode command, KernelInvocationContext context) => CellRun.Current is { } run
         ? RunAsync(command.Code, 0, run, command, context)
         : throw new InvalidOperationException("Code can be submitted only from a running cell.");
+
+    // What the functions GetInputAsync and GetPasswordAsync of .NET Interactive send.
+    private static Task HandleAsync(RequestInput command, KernelInvocationContext context)
+    {
+        var run = CellRun.Current ?? throw new InvalidOperationException("Only a running cell can ask for input.");
+        run.Streams.Flush();
+        context.Publish(new InputProduced(run.Output.ReadLine(command.Prompt, command.IsPassword), command));
+        return Task.CompletedTask;
+    }
 
     private async Task RunAsync(string code, int cell, CellRun run, KernelCommand command, KernelInvocationContext context)
     {

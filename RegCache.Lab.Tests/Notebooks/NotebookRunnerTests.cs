@@ -193,6 +193,7 @@ public sealed class NotebookRunnerTests
 
     [Theory]
     [InlineData("", "JSON")]
+    [InlineData("#!meta\n\n{}\n\n#!csharp\n\n1+1\n", ".dib; save it as .ipynb")]
     [InlineData("[]", "nbformat")]
     [InlineData("{\"nbformat\":3}", "format 3")]
     [InlineData("{\"nbformat\":4}", "cells")]

@@ -73,7 +73,10 @@ public sealed class TrainingLoop(
                 pending.Drain();
                 evaluation = task.Evaluate();
                 Tell(listeners, done, evaluation);
-                progress.Message($"step {done}: {string.Join(", ", evaluation.Select(pair => $"{pair.Key} {pair.Value:0.####}"))}");
+                if (evaluation.Count > 0)
+                {
+                    progress.Message($"step {done}: {string.Join(", ", evaluation.Select(pair => $"{pair.Key} {pair.Value:0.####}"))}");
+                }
             }
 
             if (isLast || IsDue(done, options.SaveEvery))
