@@ -38,7 +38,7 @@ internal sealed class ExecuteHandler(
         }
 
         var output = new ObservedOutput(Output(request, code, isSilent));
-        var result = await session.RunAsync(code, _count, output, interrupt, NotebookLanguages.OfRequest(request.Metadata));
+        var result = await session.RunAsync(code, NotebookLanguages.OfRequest(request.Metadata), _count, output, interrupt);
         if (isStored)
         {
             History.Add(_count, code, output.ResultText);

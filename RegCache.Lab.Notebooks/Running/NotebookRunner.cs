@@ -82,7 +82,7 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null, A
             limit.CancelAfter(time);
         }
 
-        var result = await session.RunAsync(cell.Source, number, outputs, limit.Token, cell.Language);
+        var result = await session.RunAsync(cell.Source, cell.Language, number, outputs, limit.Token);
         if (!result.WasInterrupted)
         {
             return result.Error;

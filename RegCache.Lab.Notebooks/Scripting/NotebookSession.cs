@@ -43,9 +43,16 @@ public sealed class NotebookSession : IDisposable
     /// <param name="output">Takes what it shows.</param>
     /// <param name="interrupt">Stops it: loops and methods of the notebook at once, waits of its first thread too; native code that goes
     /// on is left to itself after a second.</param>
-    /// <param name="language">The language that the cell is in, where its metadata name one; null for C#.</param>
-    public async Task<CellResult> RunAsync(
-        string code, int cell, ICellOutput output, CancellationToken interrupt = default, string? language = null)
+    public Task<CellResult> RunAsync(string code, int cell, ICellOutput output, CancellationToken interrupt = default) =>
+        RunAsync(code, language: null, cell, output, interrupt);
+
+    /// <summary>Runs a cell that may be in another language.</summary>
+    /// <param name="code">Its text.</param>
+    /// <param name="language">The language that its metadata name; null for C#.</param>
+    /// <param name="cell">Its number, which error messages name.</param>
+    /// <param name="output">Takes what it shows.</param>
+    /// <param name="interrupt">Stops it.</param>
+    public async Task<CellResult> RunAsync(string code, string? language, int cell, ICellOutput output, CancellationToken interrupt = default)
     {
         ArgumentNullException.ThrowIfNull(code);
         ArgumentNullException.ThrowIfNull(output);
