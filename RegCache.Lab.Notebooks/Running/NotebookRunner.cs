@@ -64,6 +64,8 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null, A
 
     private void End(NotebookOutputs outputs, int number)
     {
+        Console.Out.Flush();
+        Console.Error.Flush();
         CellRun.Current?.Streams.Flush();
         const string message = "Code that the cell called ended the program; what follows the cell did not run.";
         var error = new CellError("Exit", message, null, [message]);

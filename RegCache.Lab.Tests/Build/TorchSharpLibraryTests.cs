@@ -22,6 +22,7 @@ public sealed class TorchSharpLibraryTests
     [InlineData("auto", "GLIBCXX_3.4.321\0", true)]
     [InlineData("always", "GLIBCXX_3.4.32\0", true)]
     [InlineData("never", "", false)]
+    [Trait("Category", "Slow")]
     public void OnlyAnOlderLibraryGetsACopy(string when, string versionsOfTheSystem, bool isCopied)
     {
         using var folder = new TemporaryFolder();
@@ -34,6 +35,7 @@ public sealed class TorchSharpLibraryTests
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void TheCopyDiffersFromThePackageInOneFlag()
     {
         var copied = File.ReadAllBytes(Assert.Single(Items("ResolvePackageAssets", "NativeCopyLocalItems", "always", ""), path => Path.GetFileName(path) == Name));

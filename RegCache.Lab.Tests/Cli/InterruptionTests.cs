@@ -44,6 +44,7 @@ public sealed class InterruptionTests
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void ARunThatIsKilledAgainAndAgainEndsWithTheSameNumber()
     {
         using var folder = new TemporaryFolder();

@@ -1,11 +1,13 @@
-using System.Globalization;
 using System.Text.Json;
-using CsvHelper;
+using RegCache.Lab.Merging;
+using RegCache.Lab.Quantization.Ranges;
 using RegCache.Lab.Registers;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>The commands `extract`, `study ranges` and `study merging-outliers`, on the demo model and a few generated images.</summary>
+[Trait("Category", "Slow")]
 public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) : IClassFixture<StudyCommandTests.Extraction>
 {
     private const int Blocks = 6;
@@ -29,19 +31,17 @@ public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) :
         var output = extraction.Run("study ranges", "ranges", [.. extraction.Setting, "--all-bits", "W8A8,W6A6", "--images", "16"]);
         Assert.Contains("bits gained", output, StringComparison.Ordinal);
         Assert.Contains("is as precise as", output, StringComparison.Ordinal);
-        var rows = Table("ranges", "ranges.csv");
+        var rows = CsvTable.Read<RangeRow>(extraction.Folder["ranges", "ranges.csv"]);
         Assert.Equal(3 * 2 * Blocks * Layers, rows.Count);
 
         // One huge value at the input of mlp.c_proj of block 2, which deletion takes away before that block.
-        double Largest(string registers) => Number(rows.Single(row =>
-            row["bits"] == "float" && row["registers"] == registers && row["block"] == "2" && row["layer"] == "mlp.c_proj")["l_inf"]);
-        Assert.InRange(Largest("False"), 1000, 2000);
-        Assert.InRange(Largest("True"), 0, 20);
+        RangeRow Of(string bits, bool registers, int block, string layer) =>
+            rows.Single(row => row.Bits == bits && row.Registers == registers && row.Block == block && row.Layer == layer);
+        Assert.InRange(Of("float", false, 2, "mlp.c_proj").LInf, 1000, 2000);
+        Assert.InRange(Of("float", true, 2, "mlp.c_proj").LInf, 0, 20);
 
         // Two bits are worth 12 dB, where the range is all that quantization changes.
-        double Precision(string bits, string layer, string registers) => Number(rows.Single(row =>
-            row["bits"] == bits && row["registers"] == registers && row["block"] == "0" && row["layer"] == layer)["token_sqnr"]);
-        Assert.InRange(Precision("W8A8", "attn.in_proj", "False") - Precision("W6A6", "attn.in_proj", "False"), 11, 13);
+        Assert.InRange(Of("W8A8", false, 0, "attn.in_proj").TokenSqnr!.Value - Of("W6A6", false, 0, "attn.in_proj").TokenSqnr!.Value, 11, 13);
         Assert.Contains("All layers", File.ReadAllText(extraction.Folder["ranges", "ranges.html"]), StringComparison.Ordinal);
         Assert.Equal(rows.Count, Result("ranges").GetProperty("rows").GetArrayLength());
     }
@@ -58,23 +58,23 @@ public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) :
     public void MergingIsStudiedWithEveryTreatmentOfOutliers()
     {
         extraction.Run("study merging-outliers", "outliers", [.. extraction.Setting, "--r", "4", "--all-bits", "W8A8"]);
-        var rows = Table("outliers", "outliers.csv");
+        var rows = CsvTable.Read<OutlierStudyRow>(extraction.Folder["outliers", "outliers.csv"]);
         string[] treatments = ["none", "merge", "protect", "last", "delete"];
         Assert.Equal(
-            from bits in new[] { "float", "W8A8" } from registers in new[] { "False", "True" } from treatment in treatments select (bits, registers, treatment),
-            rows.Select(row => (row["bits"], row["registers"], row["outliers"])));
-        double Of(string column, string treatment, string bits = "float") => Number(rows.Single(row =>
-            row["bits"] == bits && row["registers"] == "False" && row["outliers"] == treatment)[column]);
-        Assert.Equal((0, 0), (Of("deleted_share", "none"), Of("merged_share", "none")));
-        Assert.True(Of("merged_share", "merge") > 0.9);
-        Assert.True(Of("merged_share", "protect") < 0.2);
-        Assert.Equal(1, Of("deleted_share", "delete"));
-        Assert.True(Of("largest_entry", "delete") < 0.1 * Of("largest_entry", "protect"));
-        Assert.True(Of("gmacs", "delete") < Of("gmacs", "merge") && Of("gmacs", "merge") < Of("gmacs", "none"));
+            from bits in new[] { "float", "W8A8" } from registers in new[] { false, true } from treatment in treatments select (bits, registers, treatment),
+            rows.Select(row => (row.Bits, row.Registers, row.Outliers)));
+        OutlierStudyRow Of(string treatment, string bits = "float") =>
+            rows.Single(row => row.Bits == bits && !row.Registers && row.Outliers == treatment);
+        Assert.Equal((0, 0), (Of("none").DeletedShare, Of("none").MergedShare));
+        Assert.InRange(Of("merge").MergedShare, 0.9, 1);
+        Assert.InRange(Of("protect").MergedShare, 0, 0.2);
+        Assert.Equal(1, Of("delete").DeletedShare);
+        Assert.True(Of("delete").LargestEntry < 0.1 * Of("protect").LargestEntry);
+        Assert.True(Of("delete").Gmacs < Of("merge").Gmacs && Of("merge").Gmacs < Of("none").Gmacs);
 
         // In float everything is fine; at 8 bits only without the outliers.
-        Assert.All(treatments, treatment => Assert.InRange(Of("top1", treatment), 80, 100));
-        Assert.All(treatments[..^1], treatment => Assert.True(Of("top1", treatment, "W8A8") < Of("top1", "delete", "W8A8") - 10));
+        Assert.All(treatments, treatment => Assert.InRange(Of(treatment).Top1, 80, 100));
+        Assert.All(treatments[..^1], treatment => Assert.True(Of(treatment, "W8A8").Top1 < Of("delete", "W8A8").Top1 - 10));
         Assert.Contains("<svg", File.ReadAllText(extraction.Folder["outliers", "outliers.svg"]), StringComparison.Ordinal);
         Assert.Equal(rows.Count, Result("outliers").GetArrayLength());
     }
@@ -85,14 +85,6 @@ public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) :
         Assert.Contains("20 plans on ", extraction.Run("study merging-outliers", "dry", [.. extraction.Setting, "--all-bits", "W8A8", "--dry-run"]), StringComparison.Ordinal);
         Assert.Contains("4 plans on 16 images", extraction.Run("study ranges", "dry", [.. extraction.Setting, "--images", "16", "--dry-run"]), StringComparison.Ordinal);
         Assert.False(File.Exists(extraction.Folder["dry", "outliers.csv"]) || File.Exists(extraction.Folder["dry", "ranges.csv"]));
-    }
-
-    private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
-
-    private List<IDictionary<string, string>> Table(params string[] path)
-    {
-        using var csv = new CsvReader(File.OpenText(extraction.Folder[path]), CultureInfo.InvariantCulture);
-        return [.. csv.GetRecords<dynamic>().Cast<IDictionary<string, object>>().Select(row => (IDictionary<string, string>)row.ToDictionary(cell => cell.Key, cell => (string)cell.Value))];
     }
 
     private JsonElement Result(string run) =>

@@ -54,7 +54,7 @@ public sealed class RetrievalTests
     public void TheDemoModelFindsPartnersFarAboveChance()
     {
         using var clip = LoadedClip.Load(Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip"));
-        using var pairs = new ShapesPairSource(ShapesSet.Generate(ShapesSplit.Retrieval, 48));
+        using var pairs = new ShapesImages(ShapesSet.Generate(ShapesSplit.Retrieval, 48));
         var scores = Retrieval.Measure(clip, pairs, new("retrieval", 20));
         Assert.Equal(["image to text", "text to image"], scores.Select(score => score.Direction));
         Assert.All(scores, score =>

@@ -36,9 +36,9 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
         new("02", "point in the same direction (cosine near 1), while other patches do not", shown =>
             Norms(shown, "block 2").Number("OutlierCosine") > 0.99 && Norms(shown, "block 2").Number("PatchCosine") < 0.6) { OnFewImages = true },
         new("02", "a handful of the 64 patches draws more than half of all attention", shown =>
-            Norms(shown, "block 4").Number("MostOutliers") <= 8 && shown.Plot("ShareOfOutliers")[""][3..].All(share => share > 0.5)),
+            Norms(shown, "block 4").Number("MostOutliers") <= 8 && shown.Plot("ShareOfOutliers")[""].Skip(3).All(share => share > 0.5)),
         new("02", "their share would be the number of outliers over 65, about a tenth; in the first blocks it is close to that", shown =>
-            Math.Abs((Norms(shown, "block 4").Number("Outliers") / 65) - 0.1) < 0.02 && shown.Plot("ShareOfOutliers")[""][..3].All(share => share is > 0.05 and < 0.2)),
+            Math.Abs((Norms(shown, "block 4").Number("Outliers") / 65) - 0.1) < 0.02 && shown.Plot("ShareOfOutliers")[""].Take(3).All(share => share is > 0.05 and < 0.2)),
 
         new("03", "The second time all five become zero.", shown =>
             shown.Text("company").TrimEnd().EndsWith("-0, -0, 0, 0, 0, 100", StringComparison.Ordinal)) { OnFewImages = true },
@@ -60,7 +60,7 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
             shown.Numbers("SensitivitySearch.Plans", @"(\d+) block forwards an image instead of (\d+)") is [var shared, var alone] && shared < 0.7 * alone)
             { OnFewImages = true },
         new("04", "The second MLP layers, `mlp.c_proj`, stand out in the blocks with outliers", shown =>
-            shown.Table("OrderByDescending")[..3].All(row => row["Layer"] == "MlpOut" && row["Block"] is "2" or "3" or "4")) { OnFewImages = true },
+            shown.Table("OrderByDescending").Take(3).All(row => row["Layer"] == "MlpOut" && row["Block"] is "2" or "3" or "4")) { OnFewImages = true },
         new("04", "most other layers could be quantized for free", shown =>
             shown.Plot("Bars(table, SearchMetric.Accuracy)").Where(layer => layer.Key != "mlp.c_proj").All(layer => layer.Value.All(lost => lost < 0.6))),
 

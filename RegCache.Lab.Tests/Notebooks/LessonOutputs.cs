@@ -59,7 +59,7 @@ internal sealed partial class LessonOutputs(NotebookDocument document)
     [GeneratedRegex(@"\s+")]
     private static partial Regex Spaces();
 
-    [GeneratedRegex("<th[^>]*>(.*?)</th>")]
+    [GeneratedRegex("<th(?: [^>]*)?>(.*?)</th>")]
     private static partial Regex HeadCell();
 
     [GeneratedRegex("<tr>.*?</tr>", RegexOptions.Singleline)]

@@ -32,6 +32,7 @@ public sealed class QuantilesTests
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void BeyondTorchsLimitRanksAreExact()
     {
         using var scope = torch.NewDisposeScope();

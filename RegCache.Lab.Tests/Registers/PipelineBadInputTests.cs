@@ -70,6 +70,7 @@ public sealed class PipelineBadInputTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void ZeroByteImageIsNamedAndRefusedUnlessSkipped()
     {
         var victim = Directory.GetFiles(Option("--train-sample"), "*.png", SearchOption.AllDirectories).Order().First();

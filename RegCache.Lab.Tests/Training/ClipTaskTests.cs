@@ -55,6 +55,7 @@ public sealed class ClipTaskTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void ATinyRadiusTrainsAsWithout()
     {
         // The second pass must see the same crops and drop the same patches.

@@ -75,13 +75,13 @@ public class StateDictGoldenTests
     }
 
     [Fact]
-    public void FeaturesOfConvertedWeightsAreThoseOfUpstream()
+    public void FeaturesOfTheStateDictAreThoseOfUpstream()
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         var expected = GoldenTensors.Load("clip", "pt", "expected_forward.safetensors");
         var config = ClipConfigJson.Load(Goldens.Path("clip", "pt", "hf_config.json"));
-        using var file = WeightFile.Open(Goldens.Path("clip", "pt", "hf_clip_model.safetensors"));
+        using var file = WeightFile.Open(Goldens.Path("clip", "pt", "state.pt"));
         using var model = new ClipModel(config, StateDictLoader.Fit(StateDictLoader.Load(file), config).ToWeightTable());
 
         GoldenTensors.AssertClose(expected["image_features"], model.Vision.Encode(expected["image"]), 1e-5);
