@@ -44,7 +44,7 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null, A
             cell.Outputs = outputs.Begin(number);
             cell.ExecutionCount = number;
             CellError? error;
-            using (new ExitWatch(() => End(outputs, number)))
+            using (new ExitWatch(() => End(session, outputs, number)))
             {
                 error = await RunAsync(session, cell, number, outputs, cellTimeout, cancellation);
             }
@@ -62,11 +62,9 @@ public sealed class NotebookRunner(string folder, TextWriter? progress = null, A
         return new NotebookRunResult(null, null);
     }
 
-    private void End(NotebookOutputs outputs, int number)
+    private void End(NotebookSession session, NotebookOutputs outputs, int number)
     {
-        Console.Out.Flush();
-        Console.Error.Flush();
-        CellRun.Current?.Streams.Flush();
+        session.Flush();
         const string message = "Code that the cell called ended the program; what follows the cell did not run.";
         var error = new CellError("Exit", message, null, [message]);
         outputs.End(error);

@@ -20,6 +20,7 @@ public sealed class NotebookSession : IDisposable
     private readonly NotebookKernel _kernel;
     private readonly ScriptInspector _inspector;
     private readonly SemaphoreSlim _oneCell = new(1);
+    private volatile CellRun? _run;
 
     /// <summary>Starts a session.</summary>
     /// <param name="folder">The notebook's folder: relative paths of <c>#r</c> and <c>#load</c> start there.</param>
@@ -58,6 +59,7 @@ public sealed class NotebookSession : IDisposable
         ArgumentNullException.ThrowIfNull(output);
         await _oneCell.WaitAsync(interrupt);
         using var run = new CellRun(output, interrupt);
+        _run = run;
         try
         {
             var source = CellSource.Parse(code.ReplaceLineEndings("\n"), language);
@@ -85,9 +87,13 @@ public sealed class NotebookSession : IDisposable
         }
         finally
         {
+            _run = null;
             _oneCell.Release();
         }
     }
+
+    /// <summary>Hands on what the running cell has printed and what is still held back.</summary>
+    internal void Flush() => _run?.Streams.Flush();
 
     /// <summary>What could stand at a place in a cell.</summary>
     public CompletionList Complete(string code, int position) => _inspector.Complete(code, position);

@@ -119,14 +119,14 @@ public sealed class NotebookRunnerTests
     public async Task OutputsAreKeptWhenTheProcessEnds()
     {
         using var folder = new TemporaryFolder();
-        const string code = "Console.Write(\"kept\");\nvar end = typeof(Environment).GetMethod(\"Exit\");\nend.Invoke(null, new object[] { 0 });";
+        const string code = "Console.WriteLine(\"kept\");\nvar end = typeof(Environment).GetMethod(\"Exit\");\nend.Invoke(null, new object[] { 0 });";
         await File.WriteAllTextAsync(folder["exit.ipynb"], NotebookFiles.Code("6 * 7", code, "2"));
         var (exitCode, _, log) = ExternalProcess.Run(ExternalProcess.Regcache, ["notebook", "run", folder["exit.ipynb"], "--out", folder["out"]]);
         Assert.Equal(1, exitCode);
         Assert.Contains("code cell 2 failed: Code that the cell called ended the program", log, StringComparison.Ordinal);
         var cells = NotebookDocument.Load(folder["out", "exit.ipynb"]).Cells;
         Assert.Equal("42", NotebookDocument.Text(cells[0].Outputs[0]!["data"]!["text/plain"]));
-        Assert.Equal(["kept", ""], cells[1].Outputs.Select(output => NotebookDocument.Text(output!["text"])));
+        Assert.Equal(["kept\n", ""], cells[1].Outputs.Select(output => NotebookDocument.Text(output!["text"])));
         Assert.Equal("error", (string)cells[1].Outputs[1]!["output_type"]!);
     }
 
