@@ -13,7 +13,7 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
     public static IReadOnlyList<LessonClaim> All { get; } =
     [
         new("00", "runs blocks 0 to 2 as trained and quantizes all linear layers from block 3 on to 4 bits", shown =>
-            shown.Text("var plan =").StartsWith("blocks 0 to 2: float; blocks 3 to 5: NaiveQuantizer { Bits = W4A4", StringComparison.Ordinal))
+            shown.Text("var plan =").StartsWith("blocks 0 to 2: float; blocks 3 to 5: naive W4A4", StringComparison.Ordinal))
             { OnFewImages = true },
         new("00", "From block 2 on the largest patch norm of an image is more than ten times the median.", shown =>
         {
