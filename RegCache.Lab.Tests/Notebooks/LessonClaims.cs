@@ -29,7 +29,7 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
         new("01", "Its mistakes are close: the right colour with a similar shape.", shown =>
             shown.Table("Classifier.Top").All(row => row["Truth"].Split(' ')[0] == row["First"].Split(' ')[0])),
         new("01", "Retrieval is harder", shown =>
-            shown.Table("Retrieval.Measure").All(row => row.Number("RecallAt1") < shown.Numbers("experiment.Evaluate", @"top-1 ([\d.]+) %")[0])),
+            shown.Table("RetrievalEvaluation.Run").All(row => row.Number("RecallAt1") < shown.Numbers("experiment.Evaluate", @"top-1 ([\d.]+) %")[0])),
 
         new("02", "made by a single huge value in that block's MLP", shown =>
             Norms(shown, "block 2").Number("MaxMlpHidden") > 100 * Norms(shown, "block 1").Number("MaxMlpHidden")) { OnFewImages = true },
