@@ -25,7 +25,7 @@ internal static class RetrievalBenchmark
         int[] imageOf = [.. Enumerable.Range(0, captions).Select(caption => caption % images)];
         var owner = torch.tensor(imageOf.Select(index => (long)index).ToArray());
         // Captions lie near their images, as those of a trained model do.
-        var caption = ZeroShotClassifier.Normalize(image.index_select(0, owner) + (0.15 * torch.randn(captions, Width)));
+        var caption = ZeroShotClassifier.Normalize(image.index_select(0, owner) + (0.6 * torch.randn(captions, Width)));
         RetrievalRanks ranks = null!;
         double Blocks() => PairedTiming.Seconds(() => ranks = RetrievalRanks.Of(image, caption, imageOf));
 

@@ -51,7 +51,7 @@ internal sealed class EvalRetrievalCommand : KitCommand
         var arguments = context.Arguments;
         var options = ReadOptions(arguments);
         // The set is listed before the model is loaded, for that takes longer.
-        using var set = _set.Open(arguments, options.SkipBadImages, context.Cancellation);
+        using var set = _set.Open(arguments, options, context.Cancellation);
         using var experiment = Experiment.Open(options, context.Progress, context.Cancellation);
         var quantizer = ReadQuantizer(arguments);
         var request = _plan.Read(arguments, experiment.Tower, quantizer, experiment.Options.Seed);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RegCache.Lab.Data.Retrieval;
+using RegCache.Lab.Evaluation;
 
 namespace RegCache.Lab.Cli.Options;
 
@@ -46,9 +47,9 @@ internal sealed class RetrievalSetOptions
 
     /// <summary>Opens the set; the caller disposes it.</summary>
     /// <param name="arguments">The command line.</param>
-    /// <param name="skipBadImages">Whether missing images are left out.</param>
+    /// <param name="options">What happens to missing images, and which files are taken.</param>
     /// <param name="cancellation">Stops the listing.</param>
     /// <exception cref="UserException">The set is missing or broken.</exception>
-    public RetrievalSet Open(ParseResult arguments, bool skipBadImages, CancellationToken cancellation) =>
-        Read(arguments).Open(arguments.GetValue(_root), ReadSplit(arguments), skipBadImages, cancellation);
+    public RetrievalSet Open(ParseResult arguments, ExperimentOptions options, CancellationToken cancellation) =>
+        Read(arguments).Open(arguments.GetValue(_root), ReadSplit(arguments), options.SkipBadImages, options.Decoding, cancellation);
 }

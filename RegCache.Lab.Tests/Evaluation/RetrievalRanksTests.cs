@@ -38,8 +38,10 @@ public sealed class RetrievalRanksTests
     public void TiesCountForTheQuery()
     {
         using var scope = torch.NewDisposeScope();
-        var same = ZeroShotClassifier.Normalize(torch.ones(600, 4));
-        var ranks = RetrievalRanks.Of(same, same, [.. Enumerable.Range(0, 600)]);
+        torch.manual_seed(3);
+        // Several blocks, the last of them smaller.
+        var same = ZeroShotClassifier.Normalize(torch.randn(1, 512)).expand(1300, -1).contiguous();
+        var ranks = RetrievalRanks.Of(same, same, [.. Enumerable.Range(0, 1300)]);
         Assert.All(ranks.ImageToText.Ranks, rank => Assert.Equal(0, rank));
         Assert.All(ranks.TextToImage.Ranks, rank => Assert.Equal(0, rank));
     }

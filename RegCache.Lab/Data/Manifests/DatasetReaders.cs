@@ -1,11 +1,12 @@
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Data.Retrieval;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data.Manifests;
 
 /// <summary>
-/// What reads the splits that manifests describe: every format of images (<see cref="ImageSetFormats"/>), image-text pairs, and
-/// texts. So a new format is known to manifests, and a new data set in a known format is a manifest alone.
+/// What reads the splits that manifests describe: every format of images (<see cref="ImageSetFormats"/>), every set for retrieval
+/// (<see cref="RetrievalFormats"/>), image-text pairs, and texts. So a new format is known to manifests, and a new data set in a known format is a manifest alone.
 /// </summary>
 public static class DatasetReaders
 {
@@ -14,6 +15,7 @@ public static class DatasetReaders
         "reader",
         [
             .. ImageSetFormats.All.Select(Of),
+            .. RetrievalFormats.All.Where(format => format.Variable is not null).Select(Of),
             new DatasetReader("pairs", "image-text pairs in tar shards, whose path may have braces; counts shards, images, captions", ReadPairs),
             LetterText.Entry,
         ]);
@@ -35,6 +37,12 @@ public static class DatasetReaders
     {
         IsGenerated = format == ShapesImages.Entry,
     };
+
+    // Images that are missing are kept: a check names every one of them.
+    private static DatasetReader Of(RetrievalFormat format) => new(
+        format.Name,
+        format.Help,
+        (place, cancellation) => DatasetContent.Of(format.Open(place.Path, place.ReaderSplit, skipBadImages: true, cancellation: cancellation)));
 
     private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)
     {
@@ -91,6 +99,10 @@ public sealed record DatasetContent(IReadOnlyDictionary<string, long> Counts, Da
         if (set is IPairSource pairs)
         {
             counts["captions"] = pairs.Count;
+        }
+        else if (set is RetrievalSet retrieval)
+        {
+            counts["captions"] = retrieval.Captions.Count;
         }
 
         return new(counts, set.Inventory) { Images = set };

@@ -1,3 +1,4 @@
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
 
 namespace RegCache.Lab.Data.Retrieval;
@@ -53,11 +54,18 @@ public sealed record RetrievalFormat(
     /// <param name="root">Its folder; null: the one that its environment variable names.</param>
     /// <param name="split">The part; null: the usual one.</param>
     /// <param name="skipBadImages">Keep images in the set that are missing; who reads it leaves them out.</param>
+    /// <param name="decoding">Which image files are taken; null: the defaults.</param>
     /// <param name="cancellation">Stops the listing.</param>
     /// <returns>The set, which the caller disposes.</returns>
     /// <exception cref="UserException">The folder is not named or missing, there is no such part, or the annotations or images are broken.</exception>
-    public RetrievalSet Open(string? root = null, string? split = null, bool skipBadImages = false, CancellationToken cancellation = default) =>
-        Read(new(this, FindRoot(root), FindSplit(split)) { SkipBadImages = skipBadImages, Cancellation = cancellation });
+    public RetrievalSet Open(
+        string? root = null, string? split = null, bool skipBadImages = false, DecodingOptions? decoding = null, CancellationToken cancellation = default)
+    {
+        decoding ??= DecodingOptions.Default;
+        var set = Read(new(this, FindRoot(root), FindSplit(split)) { SkipBadImages = skipBadImages, Decoding = decoding, Cancellation = cancellation });
+        set.Decoding = decoding;
+        return set;
+    }
 
     /// <summary>The part that a name means.</summary>
     /// <exception cref="UserException">There is none of that name.</exception>
@@ -93,6 +101,9 @@ public sealed record RetrievalRequest(RetrievalFormat Format, string Root, strin
     /// <summary>Keep images in the set that are missing.</summary>
     public bool SkipBadImages { get; init; }
 
+    /// <summary>Which image files are taken.</summary>
+    public DecodingOptions Decoding { get; init; } = DecodingOptions.Default;
+
     /// <summary>Stops the listing.</summary>
     public CancellationToken Cancellation { get; init; }
 
@@ -117,7 +128,7 @@ public static class RetrievalShards
         var shards = ShardNames.Expand(request.Root);
         return shards.FirstOrDefault(shard => !File.Exists(shard)) is { } missing
             ? throw new UserException($"The shard {missing} does not exist: correct the path or the range (--root).")
-            : new(new WebDatasetSource(shards));
+            : new(new WebDatasetSource(shards, request.Decoding, cancellation: request.Cancellation));
     }
 }
 

@@ -65,7 +65,7 @@ internal sealed class RetrievalFiles : RetrievalSet
     public override long ImageId(int index) => _images[index].Id;
 
     /// <inheritdoc />
-    public override DecodedImage Load(int index) => ImageDecoder.Load(_images[index].Path);
+    public override DecodedImage Load(int index) => ImageDecoder.Load(_images[index].Path, Decoding);
 
     /// <inheritdoc />
     public override string ComputeFingerprint(bool skipUnreadable = false, CancellationToken cancellation = default) =>
