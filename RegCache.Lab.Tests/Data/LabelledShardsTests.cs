@@ -174,30 +174,6 @@ public sealed class LabelledShardsTests : IDisposable
         Assert.Contains("not the 2 expected ones", Assert.Throws<UserException>(() => other.RequireClasses(folders.ClassNames)).Message, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void AMillionSamplesTakeLessThanAHundredBytesEach()
-    {
-        const int samples = 20_000;
-        var tar = new TarBytes();
-        for (var sample = 0; sample < samples; sample++)
-        {
-            tar.Add($"{sample:D9}.jpg", "x").Add($"{sample:D9}.txt", "a").Add($"{sample:D9}.cls", "0");
-        }
-
-        var path = _scratch.Write(tar.Ended, "0.tar");
-        tar = null;
-        Assert.InRange(BytesOf(() => new WebDatasetSource([path])) / samples, 40, 75);
-        Assert.InRange(BytesOf(() => Open(path)) / samples, 30, 60);
-
-        static double BytesOf(Func<IDisposable> open)
-        {
-            open().Dispose();
-            var before = GC.GetTotalMemory(forceFullCollection: true);
-            using var source = open();
-            return GC.GetTotalMemory(forceFullCollection: true) - before;
-        }
-    }
-
     private void Benchmark(string split, int shards)
     {
         for (var shard = 0; shard < shards; shard++)
