@@ -47,7 +47,7 @@ public static class DatasetReaders
     private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)
     {
         var shards = ShardNames.Expand(place.Path);
-        var pairs = new WebDatasetSource(shards);
+        var pairs = new WebDatasetSource(shards, cancellation: cancellation);
         return new(new Dictionary<string, long> { ["shards"] = shards.Count, ["images"] = pairs.Count, ["captions"] = pairs.Count }, pairs.Inventory) { Images = pairs };
     }
 }
