@@ -1,5 +1,6 @@
 using System.Reflection;
 using Microsoft.Data.Analysis;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Notebooks;
 
@@ -16,6 +17,16 @@ public static class RecordFrame
             .Where(property => property.GetIndexParameters().Length == 0)
             .Select(property => Column(property.Name, property.PropertyType, [.. rows.Select(row => property.GetValue(row))])));
     }
+
+    /// <summary>A published table as a frame: what its rows are of, its numbers under measure and unit, and where they were read.</summary>
+    public static DataFrame ToDataFrame(this PublishedTable table) => new(
+    [
+        .. table.Keys.Select(key => new StringDataFrameColumn(key, table.Rows.Select(row => row[key]!))),
+        .. table.Measures.Select(measure => new DoubleDataFrameColumn(
+            measure.Value.Unit.Length > 0 ? $"{measure.Key}, {measure.Value.Unit}" : measure.Key,
+            table.Rows.Select(row => row.Values.TryGetValue(measure.Key, out var value) ? value : (double?)null))),
+        new StringDataFrameColumn("source", table.Rows.Select(row => $"{table.SourceOf(row).Hand.ToString().ToLowerInvariant()} hand, {table.SourceOf(row).Where}")),
+    ]);
 
     private static DataFrameColumn Column(string name, Type type, object?[] values) =>
         (Nullable.GetUnderlyingType(type) ?? type) switch

@@ -36,12 +36,12 @@ internal static class StudyMergingReport
             return;
         }
 
-        var beside = new Table().Title($"published, {published[0].Model}").AddColumns("method", "r", "top-1 %", "GMACs", "images/s", "source");
+        var beside = new Table().Title($"published, {published[0].Model}").AddColumns("method", "r", "top-1 %", "GMACs", "images/s", "table");
         foreach (var result in published)
         {
             beside.AddRow(
                 result.Method, result.R ?? "", $"{result.Accuracy:0.00}", $"{result.Gmacs:0.00}", $"{result.ImagesPerSecond:0.#}",
-                Markup.Escape(result.Device is { } device ? $"{result.Source}, {device}" : result.Source));
+                Markup.Escape(result.Training is null ? result.Table : $"{result.Table}, trained {result.Training}"));
         }
 
         AlignNumbers(beside, 1, 5);

@@ -76,7 +76,7 @@ public sealed class MergingStudyTests
     {
         Assert.All(PublishedMerging.All, result => Assert.InRange(result.Accuracy, 50, 100));
         Assert.Contains(PublishedMerging.Of("vit-b"), result => result is { Method: "lgtm", R: "16", Gmacs: 10.12, Accuracy: 83.68 });
-        Assert.Contains(PublishedMerging.Of("deit-s"), result => result is { Method: "tome", R: "13", ImagesPerSecond: 1550, Trained: true });
+        Assert.Contains(PublishedMerging.Of("deit-s"), result => result is { Method: "tome", R: "13", ImagesPerSecond: 1550, Training: "with ToMe" });
         Assert.Throws<UserException>(() => PublishedMerging.Of("vit-x"));
     }
 

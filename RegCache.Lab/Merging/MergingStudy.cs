@@ -1,5 +1,5 @@
-using System.Text.Json;
 using CsvHelper;
+using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Merging;
 
@@ -63,12 +63,12 @@ public sealed partial record OutlierStudyRow(
     double Companions,
     double LargestEntry);
 
-/// <summary>A published number about token compression.</summary>
-/// <param name="Source">Where it was published.</param>
+/// <summary>A published number about token compression, as plots of accuracy over cost take it.</summary>
+/// <param name="Table">The published table that it is of.</param>
 /// <param name="Model">The model, by its name in the kit's table: "vit-s", "deit-s".</param>
 /// <param name="Method">"plain", "tome", "dfe", "lgtm" or another method's name.</param>
 /// <param name="Accuracy">Top-1 accuracy on ImageNet-1k, percent.</param>
-public sealed record PublishedResult(string Source, string Model, string Method, double Accuracy)
+public sealed record PublishedResult(string Table, string Model, string Method, double Accuracy)
 {
     /// <summary>The schedule as <see cref="MergeSchedule.Parse"/> reads it; null for the plain model or where none is told.</summary>
     public string? R { get; init; }
@@ -79,23 +79,27 @@ public sealed record PublishedResult(string Source, string Model, string Method,
     /// <summary>Images per second.</summary>
     public double? ImagesPerSecond { get; init; }
 
-    /// <summary>What the throughput was measured on.</summary>
-    public string? Device { get; init; }
-
-    /// <summary>Epochs of further training that the method needed; null where none is told.</summary>
-    public int? ExtraEpochs { get; init; }
-
-    /// <summary>Whether the model was trained with merging.</summary>
-    public bool Trained { get; init; }
+    /// <summary>How the model was trained, where it was for merging.</summary>
+    public string? Training { get; init; }
 }
 
-/// <summary>The published numbers of ToMe and of DFE and LGTM (docs/methods/token-merging.md), as data.</summary>
+/// <summary>The published accuracies of ToMe and of DFE and LGTM (docs/methods/token-merging.md), from <see cref="PublishedPapers"/>.</summary>
 public static class PublishedMerging
 {
-    private const string Resource = "published-merging.json";
-
-    /// <summary>All numbers.</summary>
-    public static IReadOnlyList<PublishedResult> All { get; } = Load();
+    /// <summary>All of them.</summary>
+    public static IReadOnlyList<PublishedResult> All { get; } =
+    [
+        .. from table in PublishedPapers.Tables
+           from row in table.Rows
+           where row["method"] is not null && row.Values.ContainsKey("top1")
+           select new PublishedResult(table.Id, row["model"]!, row["method"]!, row.Values["top1"])
+           {
+               R = row["r"],
+               Gmacs = Value(row, "gmacs"),
+               ImagesPerSecond = Value(row, "images_per_second"),
+               Training = row["training"],
+           },
+    ];
 
     /// <summary>The models that numbers are known of.</summary>
     public static IReadOnlyList<string> Models { get; } = [.. All.Select(result => result.Model).Distinct().Order(StringComparer.Ordinal)];
@@ -106,11 +110,5 @@ public static class PublishedMerging
         ? [.. All.Where(result => result.Model == model)]
         : throw new UserException($"No published numbers of '{model}' are known; choose {string.Join(", ", Models)}.");
 
-    private static List<PublishedResult> Load()
-    {
-        using var stream = typeof(PublishedMerging).Assembly.GetManifestResourceStream(Resource)
-            ?? throw new InvalidOperationException($"The assembly has no resource {Resource}.");
-        return JsonSerializer.Deserialize<List<PublishedResult>>(stream, JsonSerializerOptions.Web)
-            ?? throw new JsonException($"{Resource} holds null.");
-    }
+    private static double? Value(PublishedRow row, string measure) => row.Values.TryGetValue(measure, out var value) ? value : null;
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using CsvHelper;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
@@ -184,33 +183,4 @@ internal sealed partial record GridCsv(
         100.0 * cell.Correct / grid.Images,
         cell.FeatureMse,
         cell.Images));
-}
-
-/// <summary>A published zero-shot top-1 accuracy on ImageNet-1k, percent; null where none is known.</summary>
-/// <param name="Model">The model.</param>
-/// <param name="Bits">Bit-widths.</param>
-/// <param name="Baseline">The quantizer.</param>
-/// <param name="Float">The float model.</param>
-/// <param name="Quantized">Quantized, without RegCache.</param>
-/// <param name="PrefixOnly">With the prefix alone.</param>
-/// <param name="DeleteOnly">With deletion alone.</param>
-/// <param name="Both">With RegCache.</param>
-public sealed record PublishedScore(
-    string Model, string Bits, string Baseline, double? Float, double Quantized, double? PrefixOnly, double? DeleteOnly, double Both);
-
-/// <summary>The published numbers of RegCache (arXiv 2510.04547), as data. They were read in second-hand notes.</summary>
-public static class PublishedRegCache
-{
-    private const string Resource = "published-regcache.json";
-
-    /// <summary>All numbers.</summary>
-    public static IReadOnlyList<PublishedScore> All { get; } = Load();
-
-    private static List<PublishedScore> Load()
-    {
-        using var stream = typeof(PublishedRegCache).Assembly.GetManifestResourceStream(Resource)
-            ?? throw new InvalidOperationException($"The assembly has no resource {Resource}.");
-        return JsonSerializer.Deserialize<List<PublishedScore>>(stream, JsonSerializerOptions.Web)
-            ?? throw new JsonException($"{Resource} holds null.");
-    }
 }
