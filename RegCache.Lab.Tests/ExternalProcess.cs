@@ -26,6 +26,8 @@ internal sealed class ExternalProcess : IDisposable
 
     public string Error => Text(_error);
 
+    public bool HasExited => _process.HasExited;
+
     /// <summary>The built command line of the kit.</summary>
     public static string Regcache { get; } = Path.Combine(AppContext.BaseDirectory, "regcache");
 
