@@ -175,6 +175,42 @@ public sealed class DatasetCheckTests : IDisposable
         DatasetManifests.OfTheKit.Find("shapes"), new() { Splits = ["validation", "retrieval"], Deep = true }, SilentProgress.Instance).Problems);
 
     [Fact]
+    public void CaptionsAndTheirImagesAreReadAsForEvaluations()
+    {
+        const string annotations = """
+            {"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}, {"id": 3, "file_name": "3.jpg"}],
+             "annotations": [{"image_id": 1, "caption": "one"}, {"image_id": 2, "caption": "two"}, {"image_id": 3, "caption": "three"}, {"image_id": 3, "caption": "drei"}]}
+            """;
+        var list = _scratch.Write(Encoding.UTF8.GetBytes(annotations), "coco", "annotations", "captions_val2017.json");
+        _scratch.Write(ScratchFolder.Jpeg, "coco", "images", "val2017", "1.jpg");
+        var coco = DatasetManifests.OfTheKit.Find("coco");
+        var manifest = coco with { Splits = [coco.Split("val2017") with { Counts = new Dictionary<string, long> { ["images"] = 3, ["captions"] = 4 } }] };
+        IReadOnlyList<string> Problems(bool deep) => Sentences(DatasetCheck.Run(manifest, new() { Root = _scratch.Path("coco"), Deep = deep }, SilentProgress.Instance));
+
+        // Every image that is missing is named.
+        var missing = Problems(deep: false);
+        Assert.Equal(2, missing.Count);
+        Assert.Contains("2.jpg", missing[0], StringComparison.Ordinal);
+        Assert.Contains("3.jpg", missing[1], StringComparison.Ordinal);
+        _scratch.Write(ScratchFolder.Jpeg, "coco", "images", "val2017", "2.jpg");
+        _scratch.Write(ScratchFolder.Jpeg, "coco", "images", "val2017", "3.jpg");
+        Assert.Empty(Problems(deep: true));
+        File.WriteAllText(list, annotations.Replace("\"drei\"", "7", StringComparison.Ordinal));
+        Assert.Contains(list, Assert.Single(Problems(deep: false)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void RecordsOfCifarAreCountedByTheirLabels()
+    {
+        CifarFiles.WriteBinary10(_scratch.Path("cifar"));
+        var sentences = Sentences(DatasetCheck.Run(
+            DatasetManifests.OfTheKit.Find("cifar-10"), new() { Root = _scratch.Path("cifar"), Splits = ["test"], Deep = true }, SilentProgress.Instance));
+        Assert.Equal(3, sentences.Count);
+        Assert.Contains("has 3 images instead of 10000", sentences[0], StringComparison.Ordinal);
+        Assert.Contains("has 0 images in the smallest class instead of 1000", sentences[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void TextsAreCountedByTheirSymbols()
     {
         void Text(JsonObject manifest) => manifest["splits"] = new JsonArray(JsonNode.Parse(

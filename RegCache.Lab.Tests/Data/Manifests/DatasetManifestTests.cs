@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Json.Schema;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Manifests;
+using RegCache.Lab.Data.Retrieval;
 using RegCache.Lab.Data.Shapes;
 
 namespace RegCache.Lab.Tests.Data.Manifests;
@@ -37,6 +38,11 @@ public sealed class DatasetManifestTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
+    public void EverySplitHasAReader(string name) =>
+        Assert.All(DatasetManifests.OfTheKit.Find(name).Splits, split => Assert.NotNull(DatasetReaders.Find(split)));
+
+    [Theory]
+    [MemberData(nameof(Names))]
     public void PagesOfTheKitExist(string name)
     {
         var page = DatasetManifests.OfTheKit.Find(name).HomePage;
@@ -48,7 +54,7 @@ public sealed class DatasetManifestTests : IDisposable
     {
         var manifest = DatasetManifests.OfTheKit.Find("imagenet");
         Assert.Equal(DataVariable.DataRoot.Name, manifest.Variable);
-        Assert.Equal(RegCache.Lab.Data.Retrieval.CocoCaptions.Variable.Name, DatasetManifests.OfTheKit.Find("coco").Variable);
+        Assert.Equal(CocoCaptions.Variable.Name, DatasetManifests.OfTheKit.Find("coco").Variable);
         foreach (var (split, variable) in new[]
         {
             ("val", DataVariable.ImageNetValidation), ("train-sample", DataVariable.TrainSample), ("calibration", DataVariable.Calibration),
@@ -58,6 +64,12 @@ public sealed class DatasetManifestTests : IDisposable
             Assert.Equal(variable.DefaultFolder, manifest.Split(split).Path);
         }
     }
+
+    [Fact]
+    public void RetrievalSetsAndTheirManifestsNameTheSameVariables() => Assert.All(
+        RetrievalFormats.All.Where(format => format.Variable is not null),
+        format => Assert.Contains(DatasetManifests.OfTheKit, manifest =>
+            manifest.Variable == format.Variable!.Name && manifest.Splits.Any(split => split.Reader.Split('@')[0] == format.Name)));
 
     [Fact]
     public void CountsOfTheGeneratedSetAreThoseOfTheGenerator()

@@ -1,12 +1,13 @@
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Data.Retrieval;
+using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data.Manifests;
 
 /// <summary>
 /// What reads the splits that manifests describe: every format of images (<see cref="ImageSetFormats"/>), every set for retrieval
-/// (<see cref="RetrievalFormats"/>), image-text pairs, and texts. So a new format is known to manifests, and a new data set in a known format is a manifest alone.
+/// (<see cref="RetrievalFormats"/>), image-text pairs, and texts. So a new format is known to manifests, and a new data set in a
+/// known format is a manifest alone.
 /// </summary>
 public static class DatasetReaders
 {
