@@ -32,6 +32,8 @@ internal sealed class DataCheckCommand : KitCommand
 
     private readonly Option<int?> _threads = OptionOf.Threads();
 
+    private readonly DecodingOption _decoding = new();
+
     /// <inheritdoc/>
     public override string Path => "data check";
 
@@ -42,7 +44,7 @@ internal sealed class DataCheckCommand : KitCommand
     public override void Declare(Command command)
     {
         _manifests.AddOneTo(command);
-        foreach (var option in new Option[] { _splits, _root, _deep, _report, _threads })
+        foreach (var option in new Option[] { _splits, _root, _deep, _report, _threads }.Concat(_decoding.All))
         {
             command.Add(option);
         }
@@ -65,6 +67,7 @@ internal sealed class DataCheckCommand : KitCommand
                 Root = arguments.GetValue(_root),
                 Splits = OptionOf.Given(arguments, _splits),
                 Deep = arguments.GetValue(_deep),
+                Decoding = _decoding.Read(arguments),
                 Threads = arguments.GetValue(_threads) ?? Environment.ProcessorCount,
             },
             context.Progress,

@@ -49,7 +49,7 @@ internal sealed class FeaturesCommand : KitCommand
         FeatureFile.RequireKnownEnding(wanted.Output);
         var options = ReadOptions(arguments);
         var texts = wanted.ReadTexts();
-        using var images = NamedImages.Open(wanted.Images, options.SkipBadImages, context.Cancellation);
+        using var images = NamedImages.Open(wanted.Images, options.SkipBadImages, options.Decoding, context.Cancellation);
         wanted.RequireSense(images.Count, texts.Count, HasClasses(options), _quantizer.ReadFamily(arguments) is not null);
         images.Inventories.ToList().ForEach(inventory => inventory.Tell(context.Progress));
 
@@ -69,6 +69,11 @@ internal sealed class FeaturesCommand : KitCommand
         foreach (var image in bad.Values)
         {
             context.Progress.Message($"Left out: {image.Reason}");
+        }
+
+        foreach (var index in reader.Truncated)
+        {
+            context.Progress.Message($"Truncated, used as far as it goes: {images.Name(index)}.");
         }
 
         if (images.Count > 0 && bad.Count == images.Count)
@@ -148,7 +153,7 @@ internal sealed class FeaturesCommand : KitCommand
         experiment.Hash,
         experiment.Model.Config.Describe(),
         experiment.Assumptions,
-        $"{experiment.Preprocess}",
+        $"{experiment.Preprocess}{(experiment.Options.Decoding == DecodingOptions.Default ? "" : $", {experiment.Options.Decoding}")}",
         $"{request}",
         $"{Execution(experiment, request)}, {experiment.Options.Precision}, {experiment.Options.Device}".ToLowerInvariant(),
         experiment.Options.BatchSize,

@@ -33,6 +33,18 @@ public sealed class NamedInputsTests : IDisposable
     }
 
     [Fact]
+    public void WhatIsSetAboutDecodingHoldsForFilesAndSets()
+    {
+        var one = _folder.Copy("png-rgb-8.png", "one.png");
+        _folder.Copy("jpeg-grey.jpg", "set", "b.jpg");
+        using var images = NamedImages.Open([one, Path.Combine(_folder.Root, "set")], decoding: new() { MaxPixels = 100 });
+        for (var index = 0; index < images.Count; index++)
+        {
+            Assert.Contains("more than the 100 that are accepted", Assert.Throws<UserException>(() => images.Load(index)).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void StandardInputHoldsOneImage() =>
         Assert.Contains("more than once", Assert.Throws<UserException>(() => NamedImages.Open(["-", "-"])).Message, StringComparison.Ordinal);
 

@@ -14,10 +14,9 @@ public sealed class NamedImages : IImageItems, IDisposable
 
     private readonly List<(IImageItems Items, int Index)> _images = [];
     private readonly List<ImageSet> _sets = [];
+    private readonly DecodingOptions _decoding;
 
-    private NamedImages()
-    {
-    }
+    private NamedImages(DecodingOptions decoding) => _decoding = decoding;
 
     /// <inheritdoc />
     public int Count => _images.Count;
@@ -28,16 +27,18 @@ public sealed class NamedImages : IImageItems, IDisposable
     /// <summary>Finds the images; none is decoded yet.</summary>
     /// <param name="names">The names.</param>
     /// <param name="skipMissing">Leave files that do not exist to the reader, which may skip them, instead of refusing them here.</param>
+    /// <param name="decoding">Which image files are taken; null: the defaults.</param>
     /// <param name="cancellation">Stops the listing of sets.</param>
     /// <exception cref="UserException">A file does not exist, a set cannot be listed, or standard input is named twice.</exception>
-    public static NamedImages Open(IReadOnlyList<string> names, bool skipMissing = false, CancellationToken cancellation = default)
+    public static NamedImages Open(
+        IReadOnlyList<string> names, bool skipMissing = false, DecodingOptions? decoding = null, CancellationToken cancellation = default)
     {
         if (names.Count(name => name == StandardInput) > 1)
         {
             throw new UserException($"{StandardInput} (standard input) is named more than once; it holds one image.");
         }
 
-        var images = new NamedImages();
+        var images = new NamedImages(decoding ?? DecodingOptions.Default);
         try
         {
             foreach (var name in names)
@@ -67,7 +68,7 @@ public sealed class NamedImages : IImageItems, IDisposable
     {
         if (name != StandardInput && (Directory.Exists(name) || ImageSetFormats.Recognises(name)))
         {
-            var set = ImageSetFormats.Open(name, new(Cancellation: cancellation));
+            var set = ImageSetFormats.Open(name, new(Cancellation: cancellation) { Decoding = _decoding });
             _sets.Add(set);
             _images.AddRange(Enumerable.Range(0, set.Count).Select(index => ((IImageItems)set, index)));
             return;
@@ -78,11 +79,11 @@ public sealed class NamedImages : IImageItems, IDisposable
             throw DecodingError.CannotBeRead(new FileNotFoundException(), name);
         }
 
-        _images.Add((new SingleImage(name), 0));
+        _images.Add((new SingleImage(name, _decoding), 0));
     }
 
     // Read from the beginning to the end, as a pipe must be.
-    private sealed class SingleImage(string path) : IImageItems
+    private sealed class SingleImage(string path, DecodingOptions decoding) : IImageItems
     {
         public int Count => 1;
 
@@ -92,7 +93,7 @@ public sealed class NamedImages : IImageItems, IDisposable
         {
             try
             {
-                return ImageDecoder.Decode(path == StandardInput ? ReadStandardInput() : SmallFile.Read(path, Array.MaxLength, "an image"), path);
+                return ImageDecoder.Decode(path == StandardInput ? ReadStandardInput() : SmallFile.Read(path, Array.MaxLength, "an image"), path, decoding);
             }
             catch (Exception exception) when (FileErrors.IsFileError(exception))
             {

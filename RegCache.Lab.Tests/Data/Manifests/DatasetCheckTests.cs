@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Manifests;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Data.Images;
@@ -63,6 +64,27 @@ public sealed class DatasetCheckTests : IDisposable
         var sentence = Assert.Single(Sentences(Check()));
         Assert.Contains(path, sentence, StringComparison.Ordinal);
         Assert.Contains(expected, sentence, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void EveryFormatThatIsDecodedIsAnImageAtAGlance()
+    {
+        foreach (var file in PillowCases.Files)
+        {
+            Assert.True(ImageDecoder.Recognises(File.ReadAllBytes(Path.Combine(PillowCases.Folder, file)).AsSpan(0, 32)), file);
+        }
+    }
+
+    [Fact]
+    public void WhatIsSetAboutDecodingDecidesWhatIsInOrder()
+    {
+        DatasetCheckReport Deep(DecodingOptions decoding) => DatasetCheck.Run(
+            Manifest(_ => { }), new() { Root = _scratch.Path("data"), Deep = true, Decoding = decoding }, SilentProgress.Instance);
+
+        _scratch.Write(File.ReadAllBytes(Path.Combine(PillowCases.Folder, "jpeg-420.jpg"))[..800], "data", "b", "2.jpg");
+        Assert.Contains("--truncated-images", Assert.Single(Sentences(Deep(DecodingOptions.Default))), StringComparison.Ordinal);
+        Assert.Empty(Deep(new() { TruncatedImages = true }).Problems);
+        Assert.All(Sentences(Deep(new() { MaxPixels = 1, TruncatedImages = true })), sentence => Assert.Contains("more than the 1 that", sentence, StringComparison.Ordinal));
     }
 
     [Fact]

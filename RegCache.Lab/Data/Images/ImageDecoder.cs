@@ -57,6 +57,15 @@ public static class ImageDecoder
         }
     }
 
+    /// <summary>Whether a file is of one of the formats, by its first 32 bytes.</summary>
+    internal static bool Recognises(ReadOnlySpan<byte> start) =>
+        start is [0xFF, 0xD8, 0xFF, ..]
+            or [0x89, (byte)'P', (byte)'N', (byte)'G', ..]
+            or [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..]
+            or [(byte)'B', (byte)'M', ..]
+            or [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..]
+            or [(byte)'P', >= (byte)'1' and <= (byte)'6', (byte)' ' or (>= (byte)'\t' and <= (byte)'\r'), ..];
+
     private static DecodedImage DecodeKnown(ReadOnlySpan<byte> file, string name, DecodingOptions options) => file switch
     {
         [0xFF, 0xD8, 0xFF, ..] => JpegDecoder.Decode(TurboJpeg.Instance, file, name, options),

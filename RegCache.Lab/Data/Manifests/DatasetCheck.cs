@@ -18,6 +18,9 @@ public sealed record DatasetCheckOptions
     /// <summary>Decode every image and compare published checksums. Otherwise the first bytes of image files are looked at.</summary>
     public bool Deep { get; init; }
 
+    /// <summary>Which image files are in order.</summary>
+    public DecodingOptions Decoding { get; init; } = DecodingOptions.Default;
+
     /// <summary>Threads that read and decode.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
@@ -149,7 +152,7 @@ public static class DatasetCheck
         DatasetContent content;
         try
         {
-            content = List(place, reader, progress, cancellation);
+            content = List(place with { Decoding = options.Decoding }, reader, progress, cancellation);
         }
         catch (UserException exception)
         {
@@ -245,7 +248,7 @@ public static class DatasetCheck
                 throw new UserException($"The image {path} is empty: fetch it again or remove it.");
             }
 
-            if (!IsImage(start[..length]))
+            if (!ImageDecoder.Recognises(start[..length]))
             {
                 throw DecodingError.OtherKind(path, start[..RandomAccess.Read(file, start, 0)]);
             }
@@ -255,13 +258,6 @@ public static class DatasetCheck
             throw DecodingError.CannotBeRead(exception, path);
         }
     }
-
-    private static bool IsImage(ReadOnlySpan<byte> start) => start switch
-    {
-        [0xFF, 0xD8, 0xFF, ..] or [0x89, (byte)'P', (byte)'N', (byte)'G', ..] or [(byte)'G', (byte)'I', (byte)'F', (byte)'8', ..] or [(byte)'B', (byte)'M', ..] => true,
-        [(byte)'R', (byte)'I', (byte)'F', (byte)'F', _, _, _, _, (byte)'W', (byte)'E', (byte)'B', (byte)'P', ..] => true,
-        _ => false,
-    };
 
     private static IEnumerable<ChecksumCheck> CompareChecksums(
         DatasetManifest manifest, string root, IWorkProgress progress, CancellationToken cancellation)

@@ -1,4 +1,5 @@
 using System.Collections;
+using RegCache.Lab.Data.Images;
 
 namespace RegCache.Lab.Data.Manifests;
 
@@ -84,6 +85,9 @@ public sealed class DatasetManifests : IReadOnlyList<DatasetManifest>
 /// <param name="Path">The split's folder, file or shards.</param>
 public sealed record DatasetPlace(DatasetManifest Manifest, DatasetSplit Split, string? Root, string Path)
 {
+    /// <summary>Which image files are taken.</summary>
+    public DecodingOptions Decoding { get; init; } = DecodingOptions.Default;
+
     /// <summary>What the reader calls the split; null: its usual one.</summary>
     public string? ReaderSplit => Split.Reader.Split('@', 2) is [_, var name] ? name : null;
 

@@ -33,7 +33,9 @@ public static class DatasetReaders
     private static DatasetReader Of(ImageSetFormat format) => new(format.Name, format.Help, (place, cancellation) =>
     {
         var needsLabels = place.Split.Counts.ContainsKey("classes");
-        return DatasetContent.Of(format.Open(new(NeedsLabels: needsLabels, Cancellation: cancellation) { Path = place.Path, Split = place.ReaderSplit }));
+        var set = format.Open(new(NeedsLabels: needsLabels, Cancellation: cancellation) { Path = place.Path, Split = place.ReaderSplit });
+        set.Decoding = place.Decoding;
+        return DatasetContent.Of(set);
     })
     {
         IsGenerated = format == ShapesImages.Entry,
@@ -43,12 +45,12 @@ public static class DatasetReaders
     private static DatasetReader Of(RetrievalFormat format) => new(
         format.Name,
         format.Help,
-        (place, cancellation) => DatasetContent.Of(format.Open(place.Path, place.ReaderSplit, skipBadImages: true, cancellation: cancellation)));
+        (place, cancellation) => DatasetContent.Of(format.Open(place.Path, place.ReaderSplit, skipBadImages: true, place.Decoding, cancellation)));
 
     private static DatasetContent ReadPairs(DatasetPlace place, CancellationToken cancellation)
     {
         var shards = ShardNames.Expand(place.Path);
-        var pairs = new WebDatasetSource(shards, cancellation: cancellation);
+        var pairs = new WebDatasetSource(shards, place.Decoding, cancellation: cancellation);
         return new(new Dictionary<string, long> { ["shards"] = shards.Count, ["images"] = pairs.Count, ["captions"] = pairs.Count }, pairs.Inventory) { Images = pairs };
     }
 }
