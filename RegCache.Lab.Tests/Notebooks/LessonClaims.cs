@@ -86,7 +86,7 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
             return grid.SelectMany(row => row).Max() - grid[0].Max() < 3;
         }),
         new("06", "Together they make the model *cheaper*.", shown =>
-            shown.Numbers("of the plain encoder's", @"([\d.]+) % of the plain")[0] < 100) { OnFewImages = true },
+            shown.Numbers("of the plain encoder's", @"([\d.]+) % of the plain")[0] < 100),
 
         new("07", "RepQ-ViT suffers from outlier tokens like the naive quantizer, and RegCache recovers nearly all that they cost", shown =>
             shown.Table("var naive =")[0].Number("Recovered") > 95 && shown.Table("var repqvit =")[^1].Number("Recovered") > 80
