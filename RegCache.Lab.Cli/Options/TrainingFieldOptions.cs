@@ -97,8 +97,8 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
     /// <summary>The word for "no value".</summary>
     public const string None = "none";
 
-    // Fields whose options the fork spells with underscores.
-    private static readonly string[] ForkSpells = ["dataset_name", "early_stop_patience", "early_stop_min_delta"];
+    /// <summary>Fields whose options the fork spells with underscores; both spellings are taken.</summary>
+    public static readonly IReadOnlyList<string> ForkSpells = ["dataset_name", "early_stop_patience", "early_stop_min_delta"];
 
     private const string Memory = "Memory";
     private const string Training = "Training";
@@ -262,7 +262,8 @@ internal sealed record RefusedOption(string Name, string Instead)
     /// <summary>A hidden option that takes anything and ends with the reason.</summary>
     public Option ToOption()
     {
-        var option = new Option<string[]>(Name) { Hidden = true, Arity = ArgumentArity.ZeroOrMore, AllowMultipleArgumentsPerToken = true };
+        string[] aliases = TrainingField.ForkSpells.Contains(Name[2..].Replace('-', '_')) ? [$"--{Name[2..].Replace('-', '_')}"] : [];
+        var option = new Option<string[]>(Name, aliases) { Hidden = true, Arity = ArgumentArity.ZeroOrMore, AllowMultipleArgumentsPerToken = true };
         option.Validators.Add(result => result.AddError($"{Name} is not an option of this command: {Instead}"));
         return option;
     }

@@ -46,7 +46,7 @@ public sealed class MemoryPropertyTests : IDisposable
         var scores = (first.unsqueeze(-1) + second.unsqueeze(-2)).flatten(-2);
 
         // Densely over all slots; those that are not among the best get no weight.
-        var least = scores.topk(neighbours).Values.narrow(-1, neighbours - 1, 1);
+        var least = scores.topk(neighbours).values.narrow(-1, neighbours - 1, 1);
         var dense = torch.where(scores >= least, scores, torch.tensor(float.NegativeInfinity)).softmax(-1);
         GoldenTensors.AssertClose(dense.matmul(Of("values.weight")), layer.Apply(tokens, default), 1e-5);
     }

@@ -40,16 +40,6 @@ public sealed class TrainingCheckpoints(string folder, int keep)
     /// <exception cref="UserException">The checkpoint is damaged or belongs to another training.</exception>
     public long? RestoreBest(ITrainingTask task) => File.Exists(Path.Combine(folder, Best)) ? Read(Path.Combine(folder, Best), task) : null;
 
-    private static void Write(string path, ITrainingTask task, long step)
-    {
-        var entries = task.State.Select(pair => WeightEntry.FromTensor(pair.Key, pair.Value));
-        SafetensorsWriter.Write(path, entries, new Dictionary<string, string>
-        {
-            ["step"] = step.ToString(CultureInfo.InvariantCulture),
-            ["training"] = task.Fingerprint,
-        });
-    }
-
     /// <summary>The path of the newest checkpoint, or null.</summary>
     public string? Newest() => Existing().LastOrDefault().Path;
 
@@ -60,6 +50,27 @@ public sealed class TrainingCheckpoints(string folder, int keep)
     {
         var (path, _) = Existing().LastOrDefault();
         return path is null ? 0 : Read(path, task);
+    }
+
+    /// <summary>Deletes all checkpoints.</summary>
+    public void Clear()
+    {
+        foreach (var (path, _) in Existing())
+        {
+            File.Delete(path);
+        }
+
+        File.Delete(Path.Combine(folder, Best));
+    }
+
+    private static void Write(string path, ITrainingTask task, long step)
+    {
+        var entries = task.State.Select(pair => WeightEntry.FromTensor(pair.Key, pair.Value));
+        SafetensorsWriter.Write(path, entries, new Dictionary<string, string>
+        {
+            ["step"] = step.ToString(CultureInfo.InvariantCulture),
+            ["training"] = task.Fingerprint,
+        });
     }
 
     private static long Read(string path, ITrainingTask task)
@@ -87,17 +98,6 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         }
 
         return step;
-    }
-
-    /// <summary>Deletes all checkpoints.</summary>
-    public void Clear()
-    {
-        foreach (var (path, _) in Existing())
-        {
-            File.Delete(path);
-        }
-
-        File.Delete(Path.Combine(folder, Best));
     }
 
     private List<(string Path, long Step)> Existing()
