@@ -56,6 +56,9 @@ internal sealed class TrainReportOption
         DefaultValueFactory = _ => "",
     };
 
+    /// <summary>The folder of the checkpoints in a run directory.</summary>
+    public const string Checkpoints = "checkpoints";
+
     /// <summary>Adds the option to a command.</summary>
     public void AddTo(Command command)
     {
@@ -78,7 +81,7 @@ internal sealed class TrainReportOption
     public IReadOnlyDictionary<string, double> Train(
         CommandContext context, RunDirectory directory, ITrainingTask task, TrainingLoopOptions options)
     {
-        var checkpoints = new TrainingCheckpoints(directory.PathOf("checkpoints"), keep: 2);
+        var checkpoints = new TrainingCheckpoints(directory.PathOf(Checkpoints), keep: 2);
         if (directory.Force)
         {
             checkpoints.Clear();

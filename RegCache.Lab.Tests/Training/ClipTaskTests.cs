@@ -201,7 +201,7 @@ public sealed class ClipTaskTests : IDisposable
             weight.grad = null;
         }
 
-        var loss = new ClipGradients(model, new() { Accumulation = AccumulationKind.Gradients }).Accumulate(batches, CounterRandom.Of(0, 0, 0));
+        var loss = new ClipGradients(model, new() { Accumulation = AccumulationKind.Gradients }).Accumulate(batches, CounterRandom.Of(0, 0, 0)).Total;
         return (loss, [.. weights.Select(weight => weight.grad!.clone())]);
     }
 

@@ -48,7 +48,7 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [Fact]
     public void TheSchemaNamesEveryField()
     {
-        var schema = ClipTrainingConfigFile.Schema();
+        var schema = TrainingConfigFile.Schema<ClipTrainingConfig>();
         Assert.Contains("\"accum_freq\"", schema, StringComparison.Ordinal);
         Assert.Contains("\"cached_features\"", schema, StringComparison.Ordinal);
         Assert.DoesNotContain("\"loop\"", schema, StringComparison.Ordinal);
@@ -58,8 +58,10 @@ public sealed class ClipTrainingConfigTests : IDisposable
     public void TheExampleAndTheSchemaInTheRepositoryAreUpToDate()
     {
         var folder = Path.Combine(Goldens.RepositoryRoot, "models", "configs");
-        Assert.Equal(ClipTrainingConfigFile.Schema(), File.ReadAllText(Path.Combine(folder, "train-clip.schema.json")));
-        Assert.Equal("shapes", ClipTrainingConfigFile.Load(Path.Combine(folder, "train-clip-shapes.json")).TrainData);
+        Assert.Equal(TrainingConfigFile.Schema<ClipTrainingConfig>(), File.ReadAllText(Path.Combine(folder, "train-clip.schema.json")));
+        Assert.Equal(TrainingConfigFile.Schema<DistillTrainingConfig>(), File.ReadAllText(Path.Combine(folder, "train-distill.schema.json")));
+        Assert.Equal(TrainingConfigFile.Schema<FinetuneTrainingConfig>(), File.ReadAllText(Path.Combine(folder, "train-finetune.schema.json")));
+        Assert.Equal("shapes", TrainingConfigFile.Load<ClipTrainingConfig>(Path.Combine(folder, "train-clip-shapes.json")).TrainData);
     }
 
     public void Dispose() => File.Delete(_path);
@@ -67,6 +69,6 @@ public sealed class ClipTrainingConfigTests : IDisposable
     private ClipTrainingConfig Load(string content)
     {
         File.WriteAllText(_path, content);
-        return ClipTrainingConfigFile.Load(_path);
+        return TrainingConfigFile.Load<ClipTrainingConfig>(_path);
     }
 }

@@ -117,5 +117,5 @@ public class StepGoldenTests
     }
 
     private static torch.Tensor Accumulate(ClipModel model, ClipStepOptions options, params ClipBatch[] batches) =>
-        new ClipGradients(model, options).Accumulate(batches, CounterRandom.Of(0, 0, 0));
+        new ClipGradients(model, options).Accumulate(batches, CounterRandom.Of(0, 0, 0)).Total;
 }

@@ -75,6 +75,9 @@ public interface IPairSource : IImageItems, IDisposable
     /// <summary>The caption of an image.</summary>
     /// <exception cref="UserException">It cannot be read; the message names the pair.</exception>
     string Caption(int index);
+
+    /// <summary>Where the image of a pair comes from: the address that its shard notes, else its name.</summary>
+    string Origin(int index) => Name(index);
 }
 
 /// <summary>Some images of a set, evenly spaced, so that all classes of an ordered set take part.</summary>

@@ -1,4 +1,5 @@
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Memory;
 
 namespace RegCache.Lab.Encoders;
 
@@ -40,7 +41,8 @@ public sealed record ClipConfig
     {
         var (height, width) = Vision.ImageSize;
         var text = Text is null ? "no text tower" : $"text {Text.Layers} blocks, width {Text.Width}, heads {Text.Heads}, context {Text.ContextLength}";
-        return $"vision {Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}; {text}; "
+        var memory = Vision.Memory is { } layers ? $", memory of {layers.Slots} slots in blocks {layers.Blocks}" : "";
+        return $"vision {Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}{memory}; {text}; "
             + $"features {EmbedDim}; {(QuickGelu ? "quick" : "exact")} GELU";
     }
 }
@@ -71,6 +73,9 @@ public sealed record VisionConfig
 
     /// <summary>Initial value of the learned per-channel gains after attention and MLP; null for none (<c>ls_init_value</c>).</summary>
     public double? LayerScaleInit { get; init; }
+
+    /// <summary>Memory layers in place of the MLPs of some blocks (<c>memory_cfg</c>); null for none.</summary>
+    public MemoryConfig? Memory { get; init; }
 
     /// <summary>Probability with which training drops a patch token (<c>patch_dropout</c>).</summary>
     public double PatchDropout { get; init; }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Memory;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Encoders;
@@ -216,7 +217,7 @@ public sealed class LoadedClip : IDisposable
                     throw new UserException($"The configuration ({source}) says {config.Vision.Heads} heads, not {heads}; leave out --heads or give another --model-config.");
                 }
 
-                var present = ClipArchitecture.WithoutAbsentParts(config, state);
+                var present = MemoryCheckpoint.Complete(ClipArchitecture.WithoutAbsentParts(config, state), state, assumptions);
                 if (config.Text is not null && present.Text is null)
                 {
                     assumptions.Add($"The weights have no text tower, although the configuration ({source}) describes one: the model encodes images alone.");

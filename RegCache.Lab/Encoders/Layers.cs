@@ -71,6 +71,32 @@ public sealed record Linear(Tensor Weight, Tensor? Bias) : ILinear
     public Tensor Apply(Tensor input) => torch.nn.functional.linear(input, Weight, Bias);
 }
 
+/// <summary>
+/// Several linear layers on the same input as one: their outputs side by side, of one product. The weights stay those of the parts, so that
+/// training reaches them.
+/// </summary>
+/// <param name="Parts">The layers, at least two.</param>
+public sealed record JoinedLinear(ValueList<Linear> Parts) : ILinear
+{
+    /// <inheritdoc />
+    public Tensor Weight => torch.cat([.. Parts.Select(part => part.Weight)], 0);
+
+    /// <inheritdoc />
+    public Tensor? Bias => torch.cat([.. Parts.Select(part => part.Bias!)], 0);
+
+    /// <inheritdoc />
+    public bool IsRowwise => true;
+
+    /// <summary>The layers as one; a single one stays itself.</summary>
+    public static ILinear Of(ValueList<Linear> parts) => parts is [var single] ? single : new JoinedLinear(parts);
+
+    /// <summary>The same layer with weights of its own, in the current dispose scope.</summary>
+    public Linear Join() => new(Weight, Bias);
+
+    /// <inheritdoc />
+    public Tensor Apply(Tensor input) => TensorScope.Run(() => Join().Apply(input));
+}
+
 /// <summary>The non-linearity of a block's MLP.</summary>
 public enum Activation
 {
@@ -108,6 +134,11 @@ public sealed record FeedForward(ILinear In, Activation Activation, ILinear Out)
 {
     /// <inheritdoc />
     public bool IsRowwise => In.IsRowwise && Out.IsRowwise;
+
+    ILinear? IMlp.Out => Out;
+
+    /// <inheritdoc />
+    public IMlp With(ILinear into, ILinear? outOf) => new FeedForward(into, Activation, outOf!);
 
     /// <inheritdoc />
     public Tensor Apply(Tensor input, BlockProbe probe)

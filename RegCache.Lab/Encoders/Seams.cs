@@ -105,10 +105,10 @@ public enum LinearKind
     /// <summary>`attn.out_proj`.</summary>
     AttentionOut,
 
-    /// <summary>`mlp.c_fc`, "FC1".</summary>
+    /// <summary>`mlp.c_fc`, "FC1"; in a memory layer all that is projected from the token, as one layer.</summary>
     MlpIn,
 
-    /// <summary>`mlp.c_proj`, "FC2".</summary>
+    /// <summary>`mlp.c_proj`, "FC2"; in a memory layer `mlp.value_proj`.</summary>
     MlpOut,
 }
 
@@ -134,11 +134,26 @@ public static class LinearKinds
         $"visual.transformer.resblocks.{block}.{kind.Name()}";
 }
 
-/// <summary>Seam 5: what a token passes through after attention, an MLP or a memory layer.</summary>
+/// <summary>
+/// Seam 5: what a token passes through after attention, an MLP or a memory layer. One linear layer takes the token, one gives the result;
+/// quantizers see these two.
+/// </summary>
 public interface IMlp
 {
+    /// <summary>The linear layer that takes the token.</summary>
+    ILinear In { get; }
+
+    /// <summary>The linear layer that gives the result; null where there is none.</summary>
+    ILinear? Out { get; }
+
     /// <summary>Whether each output row depends on its own input row alone.</summary>
     bool IsRowwise { get; }
+
+    /// <summary>The same with other linear layers.</summary>
+    IMlp With(ILinear into, ILinear? outOf);
+
+    /// <summary>The same for tokens that arrive transformed because <see cref="In"/> wants them so; what else looks at them undoes that first.</summary>
+    IMlp Behind(Func<Tensor, Tensor> undo) => this;
 
     /// <summary>Maps each token, [B,N,C] to [B,N,C].</summary>
     /// <param name="input">Normalised tokens [B,N,C].</param>
@@ -183,10 +198,16 @@ public enum ActivationKind
     /// <summary>Output of the second LayerNorm, the input of `mlp.c_fc` [B,N,C].</summary>
     MlpNorm,
 
-    /// <summary>Output of `mlp.c_fc` [B,N,R*C].</summary>
+    /// <summary>Output of `mlp.c_fc` [B,N,R*C]; in a memory layer queries and gates.</summary>
     MlpIn,
 
-    /// <summary>Output of the activation, the input of `mlp.c_proj` [B,N,R*C].</summary>
+    /// <summary>Slots that a memory layer reads, best first [B,N,H,k], int64.</summary>
+    MemorySlots,
+
+    /// <summary>The weights with which it reads them [B,N,H,k].</summary>
+    MemoryWeights,
+
+    /// <summary>Output of the activation, the input of `mlp.c_proj` [B,N,R*C]; in a memory layer what was read, gated [B,N,V].</summary>
     MlpHidden,
 
     /// <summary>Output of the MLP [B,N,C].</summary>
@@ -254,24 +275,23 @@ public sealed record BlockLayers(
     /// <summary>Gain of the MLP branch (`ls_2.gamma`) [C]; null without layer scale.</summary>
     public Tensor? LayerScale2 { get; init; }
 
-    /// <summary>One of the four linear layers; null for those of the MLP where a memory layer is in its place.</summary>
+    /// <summary>One of the four linear layers; null where the MLP slot has no such layer.</summary>
     public ILinear? Linear(LinearKind kind) => kind switch
     {
         LinearKind.AttentionIn => AttentionIn,
         LinearKind.AttentionOut => AttentionOut,
-        LinearKind.MlpIn => (Mlp as FeedForward)?.In,
-        LinearKind.MlpOut => (Mlp as FeedForward)?.Out,
+        LinearKind.MlpIn => Mlp.In,
+        LinearKind.MlpOut => Mlp.Out,
         _ => throw new UnreachableException(),
     };
 
-    /// <summary>Replaces one of the four linear layers; a memory layer in the MLP slot has none to replace.</summary>
-    public BlockLayers With(LinearKind kind, Func<ILinear, ILinear> replace) => (kind, Mlp) switch
+    /// <summary>Replaces one of the four linear layers; what the MLP slot does not have stays absent.</summary>
+    public BlockLayers With(LinearKind kind, Func<ILinear, ILinear> replace) => kind switch
     {
-        (LinearKind.AttentionIn, _) => this with { AttentionIn = replace(AttentionIn) },
-        (LinearKind.AttentionOut, _) => this with { AttentionOut = replace(AttentionOut) },
-        (LinearKind.MlpIn, FeedForward mlp) => this with { Mlp = mlp with { In = replace(mlp.In) } },
-        (LinearKind.MlpOut, FeedForward mlp) => this with { Mlp = mlp with { Out = replace(mlp.Out) } },
-        (LinearKind.MlpIn or LinearKind.MlpOut, _) => this,
+        LinearKind.AttentionIn => this with { AttentionIn = replace(AttentionIn) },
+        LinearKind.AttentionOut => this with { AttentionOut = replace(AttentionOut) },
+        LinearKind.MlpIn => this with { Mlp = Mlp.With(replace(Mlp.In), Mlp.Out) },
+        LinearKind.MlpOut => Mlp.Out is { } last ? this with { Mlp = Mlp.With(Mlp.In, replace(last)) } : this,
         _ => throw new UnreachableException(),
     };
 }

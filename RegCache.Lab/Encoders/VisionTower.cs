@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RegCache.Lab.Memory;
 
 namespace RegCache.Lab.Encoders;
 
@@ -30,10 +31,18 @@ public sealed class VisionTower
         _classEmbedding = leading == 0 ? null : weights.Take("visual.class_embedding", leading == 1 ? [width] : [leading, width]);
         _positionEmbedding = weights.Take("visual.positional_embedding", Config.Patches + leading, width);
         _preNorm = Config.NoLnPre ? null : TowerWeights.LayerNorm(weights, "visual.ln_pre", width, Config.Epsilon);
+        var memories = MemoryLayers.Build(Config, weights);
         Blocks =
         [
             .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
-                weights, $"visual.transformer.resblocks.{block}", width, Config.MlpWidth, Config.Heads, Config.Epsilon, activation)),
+                weights,
+                $"visual.transformer.resblocks.{block}",
+                width,
+                Config.MlpWidth,
+                Config.Heads,
+                Config.Epsilon,
+                activation,
+                memories.GetValueOrDefault(block))),
         ];
         Backend = backend;
         Running = new(Blocks, backend);

@@ -27,8 +27,11 @@ public sealed class WeightTable : IDisposable
     /// <summary>The names, in checkpoint order.</summary>
     public IReadOnlyList<string> Names => [.. _tensors.Keys];
 
-    /// <summary>Total number of elements.</summary>
-    public long Elements => _tensors.Values.Sum(tensor => tensor.NumberOfElements);
+    /// <summary>Each tensor once, under the first of its names: parts of a model may share one.</summary>
+    public IEnumerable<KeyValuePair<string, Tensor>> Parameters => _tensors.DistinctBy(pair => pair.Value, ReferenceEqualityComparer.Instance);
+
+    /// <summary>Total number of elements; a shared tensor counts once.</summary>
+    public long Elements => Parameters.Sum(pair => pair.Value.NumberOfElements);
 
     /// <summary>The tensor of that name.</summary>
     public Tensor this[string name] => _tensors[name];
@@ -65,9 +68,32 @@ public sealed class WeightTable : IDisposable
     /// <summary>The tensor of that name as <see cref="Take"/> checks it, or null when there is none.</summary>
     public Tensor? TakeIfPresent(string name, params long[] shape) => Contains(name) ? Take(name, shape) : null;
 
+    /// <summary>Makes two names one tensor, that of the second name, if both hold the same values.</summary>
+    /// <param name="name">The name whose own tensor is dropped.</param>
+    /// <param name="owner">The name whose tensor both have then.</param>
+    /// <exception cref="UserException">Their values differ, or one is missing.</exception>
+    public void Unite(string name, string owner)
+    {
+        var shared = Take(owner, _tensors[owner].shape);
+        var copy = Take(name, shared.shape);
+        if (ReferenceEquals(copy, shared))
+        {
+            return;
+        }
+
+        if (!HoldSame(copy, shared))
+        {
+            throw new UserException(
+                $"{Source}: `{name}` and `{owner}` should be one shared table, but differ; the file is damaged, or its layers share nothing (`mem_share_values` false).");
+        }
+
+        copy.Dispose();
+        _tensors[name] = shared;
+    }
+
     /// <summary>
     /// Brings float32 weights to a device and number type and hands them over: this table must not be used afterwards.
-    /// Matrices take the asked type; norms and the logit scale stay float32 where they are applied in float32.
+    /// Matrices take the asked type; norms, the logit scale, and keys and tables of a memory stay float32, as they are applied in float32.
     /// </summary>
     public WeightTable Place(torch.Device device, torch.ScalarType type)
     {
@@ -78,8 +104,10 @@ public sealed class WeightTable : IDisposable
 
         using (this)
         {
-            return new(Source, _tensors.Select(pair => KeyValuePair.Create(
-                pair.Key, pair.Value.to(StaysFloat(pair.Key) ? torch.ScalarType.Float32 : type, device, copy: true))));
+            var placed = new Dictionary<Tensor, Tensor>(ReferenceEqualityComparer.Instance);
+            return new(Source, _tensors.Select(pair => KeyValuePair.Create(pair.Key, placed.TryGetValue(pair.Value, out var shared)
+                ? shared
+                : placed[pair.Value] = pair.Value.to(StaysFloat(pair.Key) ? torch.ScalarType.Float32 : type, device, copy: true))));
         }
     }
 
@@ -92,8 +120,18 @@ public sealed class WeightTable : IDisposable
         }
     }
 
+    /// <summary>Whether two tensors of one shape hold the same values.</summary>
+    internal static bool HoldSame(Tensor left, Tensor right)
+    {
+        using var scope = torch.NewDisposeScope();
+        return left.eq(right).all().item<bool>();
+    }
+
     private static bool StaysFloat(string name) =>
-        name.Contains("ln_", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal);
+        name.Contains("ln_", StringComparison.Ordinal)
+        || name.StartsWith("logit_", StringComparison.Ordinal)
+        || name.Contains(".mlp.keys", StringComparison.Ordinal)
+        || name.Contains(".mlp.values", StringComparison.Ordinal);
 }
 
 /// <summary>Builds the layers of a tower from its named tensors.</summary>
@@ -103,7 +141,7 @@ internal static class TowerWeights
         new(weights.Take($"{name}.weight", width), weights.Take($"{name}.bias", width), epsilon);
 
     public static BlockLayers Block(
-        WeightTable weights, string name, int width, int mlpWidth, int heads, double epsilon, Activation activation)
+        WeightTable weights, string name, int width, int mlpWidth, int heads, double epsilon, Activation activation, IMlp? mlp = null)
     {
         Linear Linear(string layer, string separator, int output, int input) => new(
             weights.Take($"{name}.{layer}{separator}weight", output, input),
@@ -116,7 +154,7 @@ internal static class TowerWeights
             Attention.Float,
             Linear("attn.out_proj", ".", width, width),
             LayerNorm(weights, $"{name}.ln_2", width, epsilon),
-            new FeedForward(
+            mlp ?? new FeedForward(
                 Linear("mlp.c_fc", ".", mlpWidth, width), activation, Linear("mlp.c_proj", ".", width, mlpWidth)))
         {
             LayerScale1 = weights.TakeIfPresent($"{name}.ls_1.gamma", width),

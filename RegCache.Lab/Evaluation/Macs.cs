@@ -19,6 +19,9 @@ public enum MacsKind
     /// <summary>The MLP, 2 rho M D^2.</summary>
     Mlp,
 
+    /// <summary>The memory layers.</summary>
+    Memory,
+
     /// <summary>The projection or classification head.</summary>
     Head,
 
@@ -72,7 +75,9 @@ public sealed record MacsTable(ValueList<MacsRow> Rows, long FinalTokens)
             var keys = trace.Attention + (plan.Blocks[block].Prefix is null ? 0 : plan.Blocks[block].PrefixCount);
             rows.Add(new(block, MacsKind.AttentionLinears, trace.Attention, 4 * trace.Attention * width * width));
             rows.Add(new(block, MacsKind.AttentionProducts, trace.Attention, 2 * trace.Attention * keys * width));
-            rows.Add(new(block, MacsKind.Mlp, trace.Mlp, 2 * trace.Mlp * width * config.MlpWidth));
+            rows.Add(config.Memory is { } memory && memory.Blocks.Contains(block)
+                ? new(block, MacsKind.Memory, trace.Mlp, trace.Mlp * memory.MacsPerToken(config.Width))
+                : new(block, MacsKind.Mlp, trace.Mlp, 2 * trace.Mlp * width * config.MlpWidth));
             if (trace.StageMacs > 0)
             {
                 rows.Add(new(block, MacsKind.Matching, trace.Attention, trace.StageMacs));

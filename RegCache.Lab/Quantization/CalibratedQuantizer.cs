@@ -70,6 +70,7 @@ public sealed class CalibratedBlock(
         {
             AttentionNorm = Before(LinearKind.AttentionIn, layers.AttentionNorm),
             MlpNorm = Before(LinearKind.MlpIn, layers.MlpNorm),
+            Mlp = Linears.GetValueOrDefault(LinearKind.MlpIn)?.Reparameterization is { } moved ? layers.Mlp.Behind(moved.Undo) : layers.Mlp,
         };
     }
 

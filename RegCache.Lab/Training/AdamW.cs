@@ -30,7 +30,7 @@ public sealed class AdamW : IDisposable
         [
             .. groups.SelectMany(group => group.Parameters.Select(parameter => new Slot(
                 parameter,
-                group.WeightDecay,
+                group,
                 torch.zeros_like(parameter.Value).DetachFromDisposeScope(),
                 torch.zeros_like(parameter.Value).DetachFromDisposeScope()))),
         ];
@@ -76,7 +76,7 @@ public sealed class AdamW : IDisposable
     });
 
     /// <summary>Changes every parameter that has a gradient.</summary>
-    /// <param name="learningRate">The learning rate of this step.</param>
+    /// <param name="learningRate">The learning rate of this step, for the groups without one of their own.</param>
     /// <param name="gradientNorm">What <see cref="GradientNorm"/> gave, to clip by; null clips nothing.</param>
     /// <param name="maxGradientNorm">Gradients are scaled by <c>min(1, max / (norm + 1e-6))</c>.</param>
     public void Step(double learningRate, Tensor? gradientNorm = null, double maxGradientNorm = double.PositiveInfinity)
@@ -85,17 +85,20 @@ public sealed class AdamW : IDisposable
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         var isClipped = gradientNorm is not null && double.IsFinite(maxGradientNorm);
-        var rule = new AdamWRule(_options, learningRate, Steps);
-        var updates = Updates();
-        if (updates.TrueForAll(update => update.IsDirect))
+        foreach (var updates in Updates().GroupBy(update => update.Group.FixedLearningRate ?? learningRate))
         {
-            var factor = isClipped ? Math.Min(1, maxGradientNorm / (gradientNorm!.ToDouble() + 1e-6)) : 1;
-            AdamWKernel.Apply(updates, rule, (float)factor);
-            return;
-        }
+            var rule = new AdamWRule(_options, updates.Key, Steps);
+            var group = updates.ToList();
+            if (group.TrueForAll(update => update.IsDirect))
+            {
+                var factor = isClipped ? Math.Min(1, maxGradientNorm / (gradientNorm!.ToDouble() + 1e-6)) : 1;
+                AdamWKernel.Apply(group, rule, (float)factor);
+                continue;
+            }
 
-        var scale = isClipped ? (maxGradientNorm / (gradientNorm! + 1e-6)).clamp_max(1) : null;
-        updates.ForEach(update => rule.Apply(update, scale));
+            var scale = isClipped ? (maxGradientNorm / (gradientNorm! + 1e-6)).clamp_max(1) : null;
+            group.ForEach(update => rule.Apply(update, scale));
+        }
     }
 
     /// <inheritdoc />
@@ -111,18 +114,18 @@ public sealed class AdamW : IDisposable
     private List<ParameterUpdate> Updates()
     {
         var updates = new List<ParameterUpdate>(_slots.Length);
-        foreach (var (parameter, decay, first, second) in _slots)
+        foreach (var (parameter, group, first, second) in _slots)
         {
             if (parameter.Value.grad is { } gradient)
             {
-                updates.Add(new(parameter.Value, gradient, first, second, decay));
+                updates.Add(new(parameter.Value, gradient, first, second, group));
             }
         }
 
         return updates;
     }
 
-    private sealed record Slot(NamedParameter Parameter, double WeightDecay, Tensor First, Tensor Second);
+    private sealed record Slot(NamedParameter Parameter, ParameterGroup Group, Tensor First, Tensor Second);
 }
 
 /// <summary>The numbers of one AdamW step.</summary>
@@ -166,9 +169,12 @@ internal readonly struct AdamWRule(AdamWOptions options, double learningRate, lo
 /// <param name="Gradient">Its gradient.</param>
 /// <param name="First">First moment.</param>
 /// <param name="Second">Second moment.</param>
-/// <param name="WeightDecay">Its weight decay.</param>
-internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor First, Tensor Second, double WeightDecay)
+/// <param name="Group">The group with its weight decay.</param>
+internal sealed record ParameterUpdate(Tensor Value, Tensor Gradient, Tensor First, Tensor Second, ParameterGroup Group)
 {
+    /// <summary>Its weight decay.</summary>
+    public double WeightDecay => Group.WeightDecay;
+
     /// <summary>Whether plain loops over memory can do the step.</summary>
     public bool IsDirect =>
         AdamWKernel.IsDirect(Value) && AdamWKernel.IsDirect(Gradient) && AdamWKernel.IsDirect(First) && AdamWKernel.IsDirect(Second);
@@ -186,23 +192,37 @@ public static class ParameterGroups
     public static bool IsDecayed(string name, int dimensions) =>
         dimensions >= 2 && !_exempt.Any(part => name.Contains(part, StringComparison.Ordinal));
 
-    /// <summary>The two groups of a model, without decay first. Only tensors that require gradients are in them.</summary>
+    /// <summary>
+    /// The groups of a model, without decay first; those with a learning rate of their own are apart. Only tensors that require gradients
+    /// are in them, a shared one once.
+    /// </summary>
     /// <param name="weights">The model's tensors.</param>
-    /// <param name="weightDecay">Decay of the second group.</param>
-    public static IReadOnlyList<ParameterGroup> Of(WeightTable weights, double weightDecay)
+    /// <param name="weightDecay">Decay of those that are decayed.</param>
+    /// <param name="fixedRate">The constant learning rate of a parameter by its name, or null; null: no parameter has one.</param>
+    public static IReadOnlyList<ParameterGroup> Of(WeightTable weights, double weightDecay, Func<string, double?>? fixedRate = null)
     {
-        var trained = weights.Names
-            .Select(name => new NamedParameter(name, weights[name]))
+        var trained = weights.Parameters
+            .Select(pair => new NamedParameter(pair.Key, pair.Value))
             .Where(parameter => parameter.Value.requires_grad)
-            .ToLookup(parameter => IsDecayed(parameter.Name, (int)parameter.Value.Dimensions));
-        return [new([.. trained[false]], 0), new([.. trained[true]], weightDecay)];
+            .ToLookup(parameter => (IsDecayed(parameter.Name, (int)parameter.Value.Dimensions), fixedRate?.Invoke(parameter.Name)));
+        return
+        [
+            new([.. trained[(false, null)]], 0),
+            new([.. trained[(true, null)]], weightDecay),
+            .. trained.Where(group => group.Key.Item2 is not null)
+                .Select(group => new ParameterGroup([.. group], group.Key.Item1 ? weightDecay : 0) { FixedLearningRate = group.Key.Item2 }),
+        ];
     }
 }
 
 /// <summary>Parameters that share their weight decay.</summary>
 /// <param name="Parameters">The parameters, in checkpoint order.</param>
 /// <param name="WeightDecay">Decoupled weight decay, multiplied by the learning rate at each step.</param>
-public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, double WeightDecay);
+public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, double WeightDecay)
+{
+    /// <summary>A learning rate that no schedule changes; null follows the schedule.</summary>
+    public double? FixedLearningRate { get; init; }
+}
 
 /// <summary>A tensor that training changes.</summary>
 /// <param name="Name">Its name in the checkpoint.</param>

@@ -27,7 +27,7 @@ namespace RegCache.Lab.Training;
 /// </para>
 /// <para>
 /// The smallest task is <c>CountingTask</c> in the tests of the loop. <c>ShapesClip/ShapesClipTask.cs</c> shows phases with an
-/// optimiser each; <c>Clip/ClipTask.cs</c> shows micro-batches, an average and sharpness-aware steps.
+/// optimiser each; <c>Clip/PairTask.cs</c> shows micro-batches, an average and sharpness-aware steps.
 /// </para>
 /// </remarks>
 public interface ITrainingTask
@@ -40,6 +40,9 @@ public interface ITrainingTask
 
     /// <summary>Every tensor that the next step depends on, by name; valid after <see cref="Prepare"/>.</summary>
     IEnumerable<KeyValuePair<string, Tensor>> State { get; }
+
+    /// <summary>Ends the training when evaluations no longer improve; part of <see cref="State"/>. Null: it runs to its last step.</summary>
+    EarlyStoppingState? Stopping => null;
 
     /// <summary>
     /// Gets ready to take a step, so that <see cref="State"/> has the tensors that belong to it. Called before every step and before

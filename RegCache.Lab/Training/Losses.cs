@@ -39,6 +39,45 @@ public static class ContrastiveLoss
 }
 
 /// <summary>
+/// The contrastive loss of images that have several captions each, as long and short ones: a weighted sum of one term a caption, all with
+/// the same image features (docs/methods/memory.md, "Finetuning").
+/// </summary>
+/// <param name="Total">The weighted sum, [].</param>
+/// <param name="Terms">The contrastive loss of each caption, [].</param>
+public sealed record CaptionLoss(Tensor Total, IReadOnlyList<Tensor> Terms) : ITensorHolder, IDisposable
+{
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => [Total, .. Terms];
+
+    /// <summary>Computes the terms and their sum.</summary>
+    /// <param name="images">Image features [B,E].</param>
+    /// <param name="texts">Text features [T,B,E], those of the first captions first.</param>
+    /// <param name="scale">The logit scale, exponentiated.</param>
+    /// <param name="weights">A weight for each of the T captions; a single caption of weight 1 is plain CLIP.</param>
+    /// <param name="share">What everything is multiplied by.</param>
+    public static CaptionLoss Of(Tensor images, Tensor texts, Tensor scale, IReadOnlyList<double> weights, double share = 1) => TensorScope.Run(() =>
+    {
+        Tensor[] terms = [.. weights.Select((_, caption) => ContrastiveLoss.Of(images, texts[caption], scale) * share)];
+        return new CaptionLoss(terms.Select((term, caption) => term * weights[caption]).Aggregate((sum, term) => sum + term), terms);
+    });
+
+    /// <summary>The sum of two losses of parts of a batch.</summary>
+    public CaptionLoss Plus(CaptionLoss other) => new(Total + other.Total, [.. Terms.Zip(other.Terms, (a, b) => a + b)]);
+
+    /// <summary>The same without history.</summary>
+    public CaptionLoss Detached() => new(Total.detach(), [.. Terms.Select(term => term.detach())]);
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        foreach (var tensor in Tensors)
+        {
+            tensor.Dispose();
+        }
+    }
+}
+
+/// <summary>
 /// The term that makes a student's similarities follow a teacher's: the cross entropy of the softmax of the student's logits
 /// under that of the teacher's, averaged over both directions (docs/methods/clip.md, "Distillation").
 /// </summary>

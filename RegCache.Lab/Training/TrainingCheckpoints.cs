@@ -12,6 +12,7 @@ namespace RegCache.Lab.Training;
 /// <param name="keep">How many are kept, the newest ones.</param>
 public sealed class TrainingCheckpoints(string folder, int keep)
 {
+    private const string Best = "best.safetensors";
     private const string Prefix = "step-";
     private const string Suffix = ".safetensors";
 
@@ -21,18 +22,23 @@ public sealed class TrainingCheckpoints(string folder, int keep)
     /// <exception cref="UserException">It cannot be written; the older ones are still there.</exception>
     public void Save(ITrainingTask task, long step)
     {
-        var path = Path.Combine(folder, $"{Prefix}{step.ToString("D9", CultureInfo.InvariantCulture)}{Suffix}");
-        var entries = task.State.Select(pair => WeightEntry.FromTensor(pair.Key, pair.Value));
-        SafetensorsWriter.Write(path, entries, new Dictionary<string, string>
-        {
-            ["step"] = step.ToString(CultureInfo.InvariantCulture),
-            ["training"] = task.Fingerprint,
-        });
+        Write(Path.Combine(folder, $"{Prefix}{step.ToString("D9", CultureInfo.InvariantCulture)}{Suffix}"), task, step);
         foreach (var (old, _) in Existing().SkipLast(keep))
         {
             File.Delete(old);
         }
     }
+
+    /// <summary>Saves a training as the best one so far, apart from the others.</summary>
+    /// <param name="task">What is trained.</param>
+    /// <param name="step">Steps taken so far.</param>
+    /// <exception cref="UserException">It cannot be written; the older one is still there.</exception>
+    public void SaveBest(ITrainingTask task, long step) => Write(Path.Combine(folder, Best), task, step);
+
+    /// <summary>Puts the best checkpoint's tensors into a task.</summary>
+    /// <returns>Steps taken until then; null where none was saved.</returns>
+    /// <exception cref="UserException">The checkpoint is damaged or belongs to another training.</exception>
+    public long? RestoreBest(ITrainingTask task) => File.Exists(Path.Combine(folder, Best)) ? Read(Path.Combine(folder, Best), task) : null;
 
     /// <summary>The path of the newest checkpoint, or null.</summary>
     public string? Newest() => Existing().LastOrDefault().Path;
@@ -42,12 +48,33 @@ public sealed class TrainingCheckpoints(string folder, int keep)
     /// <exception cref="UserException">The checkpoint is damaged or belongs to another training.</exception>
     public long Restore(ITrainingTask task)
     {
-        var (path, step) = Existing().LastOrDefault();
-        if (path is null)
+        var (path, _) = Existing().LastOrDefault();
+        return path is null ? 0 : Read(path, task);
+    }
+
+    /// <summary>Deletes all checkpoints.</summary>
+    public void Clear()
+    {
+        foreach (var (path, _) in Existing())
         {
-            return 0;
+            File.Delete(path);
         }
 
+        File.Delete(Path.Combine(folder, Best));
+    }
+
+    private static void Write(string path, ITrainingTask task, long step)
+    {
+        var entries = task.State.Select(pair => WeightEntry.FromTensor(pair.Key, pair.Value));
+        SafetensorsWriter.Write(path, entries, new Dictionary<string, string>
+        {
+            ["step"] = step.ToString(CultureInfo.InvariantCulture),
+            ["training"] = task.Fingerprint,
+        });
+    }
+
+    private static long Read(string path, ITrainingTask task)
+    {
         using var file = WeightFile.Open(path);
         if (file.Metadata.GetValueOrDefault("training") != task.Fingerprint)
         {
@@ -55,6 +82,7 @@ public sealed class TrainingCheckpoints(string folder, int keep)
                 $"{path} belongs to a training with other options, data or model; choose another --run-dir or start over with --force.");
         }
 
+        var step = long.Parse(file.Metadata["step"], CultureInfo.InvariantCulture);
         task.Prepare(Math.Min(step, task.Steps - 1));
         var entries = file.Tensors.ToDictionary(entry => entry.Name, StringComparer.Ordinal);
         using var noGradient = torch.no_grad();
@@ -70,15 +98,6 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         }
 
         return step;
-    }
-
-    /// <summary>Deletes all checkpoints.</summary>
-    public void Clear()
-    {
-        foreach (var (path, _) in Existing())
-        {
-            File.Delete(path);
-        }
     }
 
     private List<(string Path, long Step)> Existing()

@@ -50,7 +50,7 @@ public sealed class TrainingLoop(
         using var handle = progress.Start("training", task.Steps, "steps", first);
         using var pending = new PendingMetrics(() => checkpoints?.Newest());
         IReadOnlyDictionary<string, double> evaluation = new Dictionary<string, double>();
-        for (var step = first; step < task.Steps; step++)
+        for (var step = first; step < task.Steps && task.Stopping is not { IsStopped: true }; step++)
         {
             task.Prepare(step);
             if (cancellation.IsCancellationRequested)
@@ -63,6 +63,7 @@ public sealed class TrainingLoop(
             pending.Add(step, task.Step(step));
             var done = step + 1;
             var isLast = done == task.Steps;
+            var isSaved = isLast || IsDue(done, options.SaveEvery);
             if (isLast || IsDue(done, options.LogEvery))
             {
                 Tell(listeners, done, pending.Drain());
@@ -77,9 +78,11 @@ public sealed class TrainingLoop(
                 {
                     progress.Message($"step {done}: {string.Join(", ", evaluation.Select(pair => $"{pair.Key} {pair.Value:0.####}"))}");
                 }
+
+                isSaved |= Stops(evaluation, done);
             }
 
-            if (isLast || IsDue(done, options.SaveEvery))
+            if (isSaved)
             {
                 // A step's preparation may change the state (a phase begins), so a checkpoint holds it prepared.
                 pending.Drain();
@@ -90,7 +93,28 @@ public sealed class TrainingLoop(
             handle.Report(done);
         }
 
-        return first < task.Steps ? evaluation : task.Evaluate();
+        return evaluation.Count > 0 ? evaluation : task.Evaluate();
+    }
+
+    // Whether the training ends here because it no longer improves; the best one so far is saved apart.
+    private bool Stops(IReadOnlyDictionary<string, double> evaluation, long done)
+    {
+        if (task.Stopping is not { Options.Patience: > 0 } stopping)
+        {
+            return false;
+        }
+
+        if (stopping.Observe(stopping.Options.ValueOf(evaluation), done))
+        {
+            checkpoints?.SaveBest(task, done);
+        }
+
+        if (stopping.IsStopped)
+        {
+            progress.Message($"The training stops early: {stopping}.");
+        }
+
+        return stopping.IsStopped;
     }
 
     private static bool IsDue(long done, int every) => every > 0 && done % every == 0;

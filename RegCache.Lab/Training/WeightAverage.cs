@@ -19,12 +19,12 @@ public sealed class WeightAverage : IDisposable
     {
         (_weights, _decay) = (weights, decay);
         using var noGradient = torch.no_grad();
-        _averages = weights.Names.ToDictionary(name => name, name => weights[name].detach().clone().DetachFromDisposeScope());
+        _averages = weights.Parameters.ToDictionary(pair => pair.Key, pair => pair.Value.detach().clone().DetachFromDisposeScope());
     }
 
     /// <summary>The averages under the names that checkpoints use, <c>average.</c> before the tensor's.</summary>
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
-        _weights.Names.Select(name => KeyValuePair.Create($"average.{name}", _averages[name]));
+        _weights.Parameters.Select(pair => KeyValuePair.Create($"average.{pair.Key}", _averages[pair.Key]));
 
     /// <summary>Takes in the weights of a step.</summary>
     public void Update()

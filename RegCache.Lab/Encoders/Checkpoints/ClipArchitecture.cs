@@ -1,3 +1,5 @@
+using RegCache.Lab.Memory;
+
 namespace RegCache.Lab.Encoders.Checkpoints;
 
 /// <summary>Infers a configuration from the shapes of a checkpoint.</summary>
@@ -30,7 +32,7 @@ public static class ClipArchitecture
         var visionHeads = heads is { } given ? Dividing(state, given, (int)width) : Heads(state, "visual.transformer", (int)width, assumptions);
         var text = state.Contains("token_embedding.weight") ? InferText(state, assumptions) : null;
         var hasProjection = text is not null || state.Contains("visual.proj");
-        return new ClipConfig
+        var config = new ClipConfig
         {
             EmbedDim = hasProjection ? Matrix(state, "visual.proj").Columns : (int)width,
             Vision = new VisionConfig
@@ -48,7 +50,8 @@ public static class ClipArchitecture
             Text = text,
             InitLogitBias = state.Contains("logit_bias") ? 0 : null,
             NonscalarLogitScale = state.Find("logit_scale")?.Shape.Count == 1,
-        }.Validated(state.Source);
+        };
+        return MemoryCheckpoint.Complete(config, state, assumptions).Validated(state.Source);
     }
 
     /// <summary>
@@ -103,8 +106,13 @@ public static class ClipArchitecture
         return layers > 0 ? layers : throw Unclear(state, $"{tower} has no blocks");
     }
 
-    private static double MlpRatio(StateDict state, string tower, int width) =>
-        MlpRatios.Of(Matrix(state, $"{tower}.resblocks.0.mlp.c_fc.weight").Rows, width);
+    private static double MlpRatio(StateDict state, string tower, int width) => MlpRatios.Of(MlpWidth(state, tower, width), width);
+
+    // Blocks with a memory have no MLP; where all have one, its width does not matter.
+    private static int MlpWidth(StateDict state, string tower, int width) =>
+        Enumerable.Range(0, Layers(state, tower)).Select(block => $"{tower}.resblocks.{block}.mlp.c_fc.weight").FirstOrDefault(state.Contains) is { } name
+            ? Matrix(state, name).Rows
+            : MemoryCheckpoint.IsIn(state) ? 4 * width : Matrix(state, $"{tower}.resblocks.0.mlp.c_fc.weight").Rows;
 
     private static double? Gain(StateDict state, string tower) => state.Contains($"{tower}.resblocks.0.ls_1.gamma") ? 1e-5 : null;
 
@@ -112,7 +120,7 @@ public static class ClipArchitecture
     {
         var isVision = tower == "visual.transformer";
         var (kind, published) = isVision ? ("vision", PublishedModels.All.Vision) : ("text", PublishedModels.All.Text);
-        var mlp = Matrix(state, $"{tower}.resblocks.0.mlp.c_fc.weight").Rows;
+        var mlp = MlpWidth(state, tower, width);
         if (PublishedModels.HeadsOf(published, width, Layers(state, tower), mlp) is not { } known)
         {
             throw new UserException(
@@ -194,7 +202,7 @@ public static class ClipParameters
         .. vision.HasProjection ? new (string, long[])[] { ("visual.proj", [vision.Width, embedDim]) } : [],
         ("visual.conv1.weight", [vision.Width, 3, vision.PatchSize, vision.PatchSize]),
         .. vision.NoLnPre ? [] : Norm("visual.ln_pre", vision.Width),
-        .. Blocks("visual.transformer", vision.Layers, vision.Width, vision.MlpWidth, vision.LayerScaleInit),
+        .. Blocks("visual.transformer", vision.Layers, vision.Width, vision.MlpWidth, vision.LayerScaleInit, vision.Memory),
         .. Norm("visual.ln_post", vision.Width),
     ];
 
@@ -205,24 +213,36 @@ public static class ClipParameters
         _ => [(prefix + "text_projection", [text.Width, embedDim])],
     };
 
-    private static IEnumerable<(string Name, long[] Shape)> Blocks(string tower, int layers, int width, int mlpWidth, double? gain)
+    private static IEnumerable<(string Name, long[] Shape)> Blocks(
+        string tower, int layers, int width, int mlpWidth, double? gain, MemoryConfig? memory = null)
     {
         (string Name, long[] Shape)[] Gain(string name) => gain is null ? [] : [(name, [width])];
-        return Enumerable.Range(0, layers).Select(layer => $"{tower}.resblocks.{layer}.").SelectMany<string, (string, long[])>(block =>
+        (string Name, long[] Shape)[] Mlp(string name) =>
         [
-            .. Norm(block + "ln_1", width),
-            (block + "attn.in_proj_weight", [3 * width, width]),
-            (block + "attn.in_proj_bias", [3 * width]),
-            (block + "attn.out_proj.weight", [width, width]),
-            (block + "attn.out_proj.bias", [width]),
-            .. Gain(block + "ls_1.gamma"),
-            .. Norm(block + "ln_2", width),
-            (block + "mlp.c_fc.weight", [mlpWidth, width]),
-            (block + "mlp.c_fc.bias", [mlpWidth]),
-            (block + "mlp.c_proj.weight", [width, mlpWidth]),
-            (block + "mlp.c_proj.bias", [width]),
-            .. Gain(block + "ls_2.gamma"),
-        ]);
+            (name + "c_fc.weight", [mlpWidth, width]),
+            (name + "c_fc.bias", [mlpWidth]),
+            (name + "c_proj.weight", [width, mlpWidth]),
+            (name + "c_proj.bias", [width]),
+        ];
+        return Enumerable.Range(0, layers).SelectMany<int, (string, long[])>(layer =>
+        {
+            var block = $"{tower}.resblocks.{layer}.";
+            var slot = $"{block}mlp.";
+            return
+            [
+                .. Norm(block + "ln_1", width),
+                (block + "attn.in_proj_weight", [3 * width, width]),
+                (block + "attn.in_proj_bias", [3 * width]),
+                (block + "attn.out_proj.weight", [width, width]),
+                (block + "attn.out_proj.bias", [width]),
+                .. Gain(block + "ls_1.gamma"),
+                .. Norm(block + "ln_2", width),
+                .. memory?.Blocks.Contains(layer) is true
+                    ? memory.Parameters(width, layer).Select(parameter => (slot + parameter.Name, parameter.Shape))
+                    : Mlp(slot),
+                .. Gain(block + "ls_2.gamma"),
+            ];
+        });
     }
 
     private static (string Name, long[] Shape)[] Norm(string name, int width) => [(name + ".weight", [width]), (name + ".bias", [width])];

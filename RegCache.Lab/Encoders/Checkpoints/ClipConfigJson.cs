@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Encoders.Text;
+using RegCache.Lab.Memory;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -166,6 +167,7 @@ public static class ClipConfigJson
             HasProjection = fields.Choice("proj_type", true, Projections),
             Epsilon = Epsilon(fields) ?? defaults.Epsilon,
         };
+        config = config with { Memory = fields.Object("memory_cfg") is { } memory ? MemoryConfig.Parse(memory, config) : null };
         fields.RefuseUnread("timm_", "attn_pooler_", "output_tokens");
         return config;
     }
@@ -262,6 +264,7 @@ public static class ClipConfigJson
         ["pool_type"] = WordOf(VisionPoolings, config.PoolType),
         ["proj_type"] = WordOf(Projections, config.HasProjection),
         ["norm_kwargs"] = new JsonObject { ["eps"] = config.Epsilon },
+        ["memory_cfg"] = config.Memory?.ToJson(),
     };
 
     private static JsonObject AllFields(TextConfig config) => new()

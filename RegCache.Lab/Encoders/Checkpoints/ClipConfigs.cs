@@ -72,6 +72,7 @@ internal static class ClipConfigValidation
             vision.PositionEmbedding == PositionEmbeddingKind.Learnable || vision.Grid.Height == vision.Grid.Width,
             source,
             "fixed position embeddings need a square image");
+        vision.Memory?.Validated(vision, source);
         if (config.Text is { } text)
         {
             Check(text.Width % text.Heads == 0, source, $"the text width {text.Width} must be a multiple of the number of heads {text.Heads}");

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Reports;
@@ -34,6 +35,12 @@ public sealed class ModelFolder
         "pytorch_model.pth",
         "model.pth",
     ];
+
+    // What lies beside a model's weights and holds for every model made from it.
+    private static readonly string[] CompanionNames =
+        [WordTokenizer.FileName, "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", HuggingFacePreprocessName];
+
+    private const long LargestCompanion = 64 << 20;
 
     private static readonly string[] WeightExtensions = [".safetensors", ".pt", ".pth", ".bin", ".ckpt"];
 
@@ -88,6 +95,35 @@ public sealed class ModelFolder
         return Directory.Exists(plain)
             ? new ModelFolder(plain, FindWeights(plain))
             : throw new UserException($"The model {path} is neither a weight file nor a folder with one; check the path.");
+    }
+
+    /// <summary>
+    /// Writes a model as OpenCLIP lays one out, weights in their own number type, under all names that a shared tensor has.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="folder">The folder; it is created.</param>
+    /// <param name="origin">The folder of the model that it was made from, whose tokenizer and way to prepare images it takes; null for none.</param>
+    /// <exception cref="UserException">A file cannot be written.</exception>
+    public static void Save(ClipModel model, string folder, ModelFolder? origin = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        SafetensorsWriter.Write(
+            Path.Combine(folder, WeightNames[0]),
+            model.Weights.Names.Select(name => WeightEntry.FromTensor(name, model.Weights[name])),
+            new Dictionary<string, string> { ["format"] = "pt" });
+        var config = JsonNode.Parse(ClipConfigJson.ToJson(model.Config))!;
+        if (origin?.Config is { } path && JsonNode.Parse(JsonFields.ReadFile(path).GetRawText())?[PreprocessField] is { } preprocess)
+        {
+            config = new JsonObject { ["model_cfg"] = config, [PreprocessField] = preprocess.DeepClone() };
+        }
+
+        AtomicFile.WriteText(Path.Combine(folder, OpenClipConfigName), config.ToJsonString(ReportJson.Options) + "\n");
+        var companions = origin is null ? [] : CompanionNames.Select(name => Path.Combine(origin.Folder, name)).Append(origin.VocabularyFile).OfType<string>().Distinct();
+        foreach (var file in companions.Where(File.Exists))
+        {
+            var content = SmallFile.Read(file, LargestCompanion, "a file beside a model");
+            AtomicFile.Write(Path.Combine(folder, Path.GetFileName(file)), stream => stream.Write(content));
+        }
     }
 
     /// <summary>How the model's images are prepared; OpenAI's way where no file says otherwise.</summary>

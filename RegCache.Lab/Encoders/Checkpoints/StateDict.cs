@@ -1,4 +1,5 @@
 using System.Collections.ObjectModel;
+using RegCache.Lab.Memory;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -137,7 +138,7 @@ public static class StateDictLoader
 
     /// <summary>
     /// Fits the tensors to a configuration: position tables are resized to its image and context size, the logit scale
-    /// and bias get its shape (an absent bias is 0), and the text tower's names get its prefix.
+    /// and bias get its shape (an absent bias is 0), a shared memory table gets all of its names, and the text tower's names get its prefix.
     /// </summary>
     /// <exception cref="UserException">A position table cannot be resized.</exception>
     public static StateDict Fit(StateDict state, ClipConfig config)
@@ -154,6 +155,7 @@ public static class StateDictLoader
             };
         }
 
+        fitted = MemoryCheckpoint.WithAliases(fitted, config.Vision);
         return config.CustomText ? fitted.Rename(name => ClipParameters.IsOfTextTower(name) ? TextPrefix + name : name) : fitted;
     }
 

@@ -21,6 +21,7 @@ public enum ExecutionMode
 public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
 {
     private readonly HashSet<string> _integer = [], _simulated = [];
+    private readonly SortedSet<int> _memories = [];
 
     /// <summary>How quantized layers run.</summary>
     public ExecutionMode Mode { get; } = mode;
@@ -32,8 +33,15 @@ public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
     public IReadOnlyCollection<string> SimulatedLayers => _simulated;
 
     /// <inheritdoc />
-    public BlockLayers Prepare(int block, BlockLayers layers) => LinearKinds.All.Aggregate(
-        layers, (current, kind) => current.With(kind, linear => Prepare(linear, kind.FullName(block))));
+    public BlockLayers Prepare(int block, BlockLayers layers)
+    {
+        if (layers.Mlp is not FeedForward)
+        {
+            _memories.Add(block);
+        }
+
+        return LinearKinds.All.Aggregate(layers, (current, kind) => current.With(kind, linear => Prepare(linear, kind.FullName(block))));
+    }
 
     /// <inheritdoc />
     public PatchEmbedding Prepare(PatchEmbedding patches)
@@ -42,18 +50,21 @@ public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
         return Packed(new Linear(flat, patches.Bias), "visual.conv1") is PackedLinear product ? patches with { Product = product } : patches;
     }
 
-    /// <summary>Says how many of the quantized layers ran in integers; null when none has run.</summary>
+    /// <summary>Says how many of the quantized layers ran in integers, and what ran on tensor operators; null when there is nothing to say.</summary>
     public string? Describe()
     {
         var names = _integer.Union(_simulated).ToHashSet();
-        if (names.Count == 0)
-        {
-            return null;
-        }
-
         var simulated = _simulated.Select(name => string.Join('.', name.Split('.').TakeLast(2))).Distinct().Order();
-        return $"{names.Count - _simulated.Count} of {names.Count} quantized linear layers ran in integers ({OneDnn.Support.Description})"
-            + (_simulated.Count == 0 ? "" : $"; simulated: {string.Join(", ", simulated)}");
+        string[] clauses =
+        [
+            .. names.Count == 0 ? [] : new[]
+            {
+                $"{names.Count - _simulated.Count} of {names.Count} quantized linear layers ran in integers ({OneDnn.Support.Description})",
+            },
+            .. _simulated.Count == 0 ? [] : new[] { $"simulated: {string.Join(", ", simulated)}" },
+            .. _memories.Count == 0 ? [] : new[] { $"the memory in block {string.Join(", ", _memories)} reads its table by tensor operators" },
+        ];
+        return clauses.Length == 0 ? null : string.Join("; ", clauses);
     }
 
     private ILinear Prepare(ILinear linear, string name)
@@ -71,7 +82,12 @@ public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
             return integer;
         }
 
-        return linear is Linear plain ? Packed(plain, name) : linear;
+        return linear switch
+        {
+            Linear plain => Packed(plain, name),
+            JoinedLinear joined => Packed(joined.Join(), name),
+            _ => linear,
+        };
     }
 
     private QuantizedLinear Simulated(QuantizedLinear quantized, string name)

@@ -71,18 +71,21 @@ public sealed class Ptq4VitCalibrator : ICalibrator
             if (_tower.Blocks[block].Linear(kind) is { } linear)
             {
                 using var scope = torch.NewDisposeScope();
-                linears[kind] = SearchLinear(recorder.Linear(kind, linear), kind, kind.FullName(block));
+
+                // What a memory reads is no output of a GELU.
+                var isTwin = kind == LinearKind.MlpOut && _options.PostGeluTwin && _tower.Blocks[block].Mlp is FeedForward;
+                linears[kind] = SearchLinear(recorder.Linear(kind, linear), kind, isTwin, kind.FullName(block));
             }
         }
 
         return new(linears, SearchAttention(recorder, block, plan.Prefix is null ? 0 : plan.PrefixCount));
     }
 
-    private CalibratedLinear SearchLinear(RecordedProduct product, LinearKind kind, string name)
+    private CalibratedLinear SearchLinear(RecordedProduct product, LinearKind kind, bool isTwin, string name)
     {
         product = Comparable(product, name);
         var groups = kind == LinearKind.AttentionIn ? RowGroupsOfAttentionIn : 1;
-        var scales = _search.Linear(product, groups, kind == LinearKind.MlpOut && _options.PostGeluTwin, name);
+        var scales = _search.Linear(product, groups, isTwin, name);
         var rows = (int)product.Right.shape[1];
         float[] rowScales = [.. Enumerable.Range(0, rows).Select(row => scales.RightScales[row * groups / rows])];
         var weight = SearchRange.Grid(rowScales, _options.Bits.Weights, product.Left.device, rows, 1);

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders.Text;
@@ -7,15 +8,32 @@ namespace RegCache.Lab.Training.Clip;
 
 /// <summary>Image-text pairs ready for a model.</summary>
 /// <param name="Images">Normalised images [B,3,H,W].</param>
-/// <param name="TextIds">Token ids [B,context], int64.</param>
+/// <param name="TextIds">Token ids [T B,context] of T captions an image, the first ones of all images first, int64.</param>
 /// <param name="Name">Which pairs these are, for messages.</param>
 public sealed record ClipBatch(Tensor Images, Tensor TextIds, string Name) : IDisposable
 {
     /// <summary>Number of pairs.</summary>
     public int Count => (int)Images.shape[0];
 
+    /// <summary>The pairs' numbers in their set.</summary>
+    public IReadOnlyList<int> Indices { get; init; } = [];
+
     /// <summary>The pairs that the batch lacks because they cannot be read, and why.</summary>
     internal IReadOnlyList<(string Pair, UserException Problem)> LeftOut { get; init; } = [];
+
+    /// <summary>The same batch on a device; this one must not be used afterwards.</summary>
+    public ClipBatch To(torch.Device device)
+    {
+        if (device.type == Images.device_type)
+        {
+            return this;
+        }
+
+        using (this)
+        {
+            return this with { Images = Images.to(device).DetachFromDisposeScope(), TextIds = TextIds.to(device).DetachFromDisposeScope() };
+        }
+    }
 
     /// <inheritdoc />
     public void Dispose()
@@ -51,13 +69,23 @@ public sealed class UnreadablePairs(IWorkProgress progress)
 /// <param name="tokenizer">The model's tokenizer.</param>
 /// <param name="augmentation">The random changes of the images.</param>
 /// <param name="unreadable">Receives the pairs that cannot be read; null: such a pair is refused.</param>
-internal sealed class ClipBatchMaker(
+internal sealed partial class ClipBatchMaker(
     IPairSource pairs, PreprocessOptions preprocess, ITokenizer tokenizer, ImageAugmentation augmentation, UnreadablePairs? unreadable = null)
 {
     private readonly ImagePreprocessor _preprocessor = new(preprocess);
 
     /// <summary>Number of pairs of the whole set.</summary>
     public int Count => pairs.Count;
+
+    /// <summary>What is made of a pair's text, the text itself first; empty where texts do not matter.</summary>
+    public IReadOnlyList<Func<string, string>> Captions { get; init; } = [static text => text];
+
+    /// <summary>Identifies the image of a pair where several pairs show one, see <see cref="PairGrouping.Mscoco"/>.</summary>
+    /// <exception cref="UserException">Neither the pair's path nor its address tells.</exception>
+    public string ImageKey(int index) => CocoNumber().Match(pairs.Origin(index)) is { Success: true } match
+        ? match.Value
+        : throw new UserException(
+            $"`dataset_name` mscoco needs the number of the image, twelve digits before .jpg, which {pairs.Name(index)} does not tell ({pairs.Origin(index)}); use sharegpt4v where every pair has its own image.");
 
     /// <summary>
     /// Makes a batch, which the caller disposes and, when it uses it, hands to <see cref="Note"/>; it is smaller where pairs cannot
@@ -77,7 +105,12 @@ internal sealed class ClipBatchMaker(
         {
             try
             {
-                captions[row] = pairs.Caption(indices[row]);
+                captions[row] = Captions.Count == 0 ? "" : pairs.Caption(indices[row]);
+                if (Captions.Count > 1 && string.IsNullOrWhiteSpace(captions[row]))
+                {
+                    throw new UserException($"{pairs.Name(indices[row])} has no caption, which finetuning needs: add it or take the pair out.");
+                }
+
                 using var image = pairs.Load(indices[row]);
                 var random = stream.Fork(row);
                 Fill(image, ref random, values.AsSpan(row * length, length));
@@ -98,14 +131,41 @@ internal sealed class ClipBatchMaker(
         }
 
         var kept = rows.Length == indices.Length ? values : values[..(rows.Length * length)];
-        var ids = tokenizer.EncodeBatch([.. rows.Select(row => captions[row])]);
+        string[] texts = [.. Captions.SelectMany(make => rows.Select(row => make(captions[row])))];
         return new(
             torch.tensor(kept, [rows.Length, 3, preprocess.Height, preprocess.Width]).DetachFromDisposeScope(),
-            torch.tensor(ids, [rows.Length, tokenizer.ContextLength]).DetachFromDisposeScope(),
+            torch.tensor(tokenizer.EncodeBatch(texts), [texts.Length, tokenizer.ContextLength]).DetachFromDisposeScope(),
             $"{title}, first {pairs.Name(indices[rows.FirstOrDefault()])}")
         {
+            Indices = [.. rows.Select(row => indices[row])],
             LeftOut = [.. indices.Zip(problems).Where(pair => pair.Second is not null).Select(pair => (pairs.Name(pair.First), pair.Second!))],
         };
+    }
+
+    /// <summary>All pairs in order, in batches that are disposed after their turn; pairs that cannot be read are left out and noted.</summary>
+    /// <param name="batchSize">Pairs in a batch.</param>
+    /// <param name="title">What the pairs are called.</param>
+    /// <exception cref="UserException">A pair cannot be read and is not left out, or none can.</exception>
+    public IEnumerable<ClipBatch> InOrder(int batchSize, string title)
+    {
+        var any = false;
+        UserException? firstProblem = null;
+        foreach (var indices in Enumerable.Range(0, Count).Chunk(batchSize))
+        {
+            using var batch = Make(indices, default, title);
+            Note(batch);
+            firstProblem ??= batch.LeftOut.Count > 0 ? batch.LeftOut[0].Problem : null;
+            if (batch.Count > 0)
+            {
+                any = true;
+                yield return batch;
+            }
+        }
+
+        if (!any)
+        {
+            throw NothingReadable(Count, title, firstProblem!);
+        }
     }
 
     /// <summary>
@@ -126,6 +186,9 @@ internal sealed class ClipBatchMaker(
     /// <param name="first">What is wrong with the first of them.</param>
     public static UserException NothingReadable(int count, string title, UserException first) =>
         new($"None of the {count} pairs of {title} can be read. The first: {first.Message}", first);
+
+    [GeneratedRegex(@"[0-9]{12}(?=\.jpg)", RegexOptions.CultureInvariant)]
+    private static partial Regex CocoNumber();
 
     private void Refuse(UserException?[] problems)
     {

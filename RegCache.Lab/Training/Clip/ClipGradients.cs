@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using RegCache.Lab.Encoders;
-using RegCache.Lab.Evaluation;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -8,62 +7,70 @@ namespace RegCache.Lab.Training.Clip;
 /// Computes the gradients of one optimiser step of CLIP, of one micro-batch or of several that are put together. The loss meets the
 /// towers at their features: each tower's pass is entered with the loss's gradient of its features.
 /// </summary>
-/// <param name="model">The model; tensors that require gradients receive them.</param>
-/// <param name="options">Accumulation, checkpointing, precision.</param>
-public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
+public sealed class ClipGradients
 {
-    private readonly BlockLayers[] _visionBlocks = Bind(model.Vision.Blocks, options.Precision);
-    private readonly BlockLayers[] _textBlocks = Bind(
-        model.Text?.Blocks ?? throw new UserException("CLIP training needs a model with a text tower."), options.Precision);
+    private readonly ClipModel _model;
+    private readonly ClipStepOptions _options;
+    private readonly TowerPasses _passes;
+
+    /// <summary>Prepares the passes.</summary>
+    /// <param name="model">The model; tensors that require gradients receive them.</param>
+    /// <param name="options">Accumulation, checkpointing, precision, captions.</param>
+    /// <exception cref="UserException">The model has no text tower.</exception>
+    public ClipGradients(ClipModel model, ClipStepOptions options)
+    {
+        _ = model.Text ?? throw new UserException("CLIP training needs a model with a text tower.");
+        (_model, _options, _passes) = (model, options, new(model, options.Precision, options.PatchDropout));
+    }
 
     /// <summary>Adds the gradients of the contrastive loss to the parameters.</summary>
     /// <param name="batches">The micro-batches of the step.</param>
     /// <param name="random">Draws the dropped patches; the same stream draws the same ones.</param>
-    /// <returns>The loss [], in the caller's dispose scope.</returns>
-    public Tensor Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random) =>
-        batches.Count == 1 ? EachByItself(batches, random) : options.Accumulation switch
+    /// <returns>The loss and its terms, in the caller's dispose scope.</returns>
+    public CaptionLoss Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random) =>
+        batches.Count == 1 ? EachByItself(batches, random) : _options.Accumulation switch
         {
             AccumulationKind.CachedFeatures => Together(batches, random),
             AccumulationKind.Gradients => EachByItself(batches, random),
             _ => throw new UnreachableException(),
         };
 
-    private Tensor EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
+    private CaptionLoss EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
-        Tensor? total = null;
+        CaptionLoss? total = null;
         double pairs = batches.Sum(batch => batch.Count);
         for (var index = 0; index < batches.Count; index++)
         {
-            using var images = ImagePass(batches[index], random.Fork(index), options.GradientCheckpointing);
-            using var texts = TextPass(batches[index], options.GradientCheckpointing);
-            var (loss, imageGradient, textGradient) = Loss(images.Features, texts.Features, batches[index].Count / pairs);
+            using var images = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing);
+            using var texts = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing);
+            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), batches[index].Count / pairs);
             images.Backward(imageGradient);
-            texts.Backward(textGradient);
-            total = total is null ? loss : total + loss;
+            texts.Backward(textGradient.flatten(0, 1));
+            total = total is null ? loss : total.Plus(loss);
         }
 
         return total!;
     });
 
-    private Tensor Together(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
+    private CaptionLoss Together(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
         var (images, texts) = CacheFeatures(batches, random);
-        var scale = model.LogitScale!;
+        var scale = _model.LogitScale!;
         using var before = scale.grad;
         scale.grad = null;
-        var (loss, imageGradient, textGradient) = Loss(torch.cat(images, 0), torch.cat(texts, 0), 1);
-        AddScaleGradient(scale, before, options.RepeatScaleGradient ? batches.Count : 1);
+        var (loss, imageGradient, textGradient) = Loss(torch.cat(images, 0), torch.cat(texts, 1), 1);
+        AddScaleGradient(scale, before, _options.RepeatScaleGradient ? batches.Count : 1);
         for (int index = 0, first = 0; index < batches.Count; first += batches[index++].Count)
         {
             var count = batches[index].Count;
-            using (var pass = ImagePass(batches[index], random.Fork(index), options.GradientCheckpointing))
+            using (var pass = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing))
             {
                 pass.Backward(imageGradient.narrow(0, first, count));
             }
 
-            using (var pass = TextPass(batches[index], options.GradientCheckpointing))
+            using (var pass = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing))
             {
-                pass.Backward(textGradient.narrow(0, first, count));
+                pass.Backward(textGradient.narrow(1, first, count).flatten(0, 1));
             }
         }
 
@@ -76,23 +83,26 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
         for (var index = 0; index < batches.Count; index++)
         {
             // A checkpointed pass without its backward is a forward pass without gradients.
-            using var imagePass = ImagePass(batches[index], random.Fork(index), checkpointing: true);
-            using var textPass = TextPass(batches[index], checkpointing: true);
+            using var imagePass = _passes.Images(batches[index].Images, random.Fork(index), checkpointing: true);
+            using var textPass = _passes.Texts(batches[index].TextIds, checkpointing: true);
             images.Add(imagePass.Features.alias());
-            texts.Add(textPass.Features.alias());
+            texts.Add(Captions(textPass.Features.alias()));
         }
 
         return (images, texts);
     }
 
+    // Features [T B,E] of all captions as [T,B,E].
+    private Tensor Captions(Tensor texts) => texts.view(_options.CaptionWeights.Count, -1, texts.shape[^1]);
+
     // The loss's own graph ends at the features: the towers' graphs are entered with its gradients.
-    private (Tensor Loss, Tensor Images, Tensor Texts) Loss(Tensor images, Tensor texts, double weight) => TensorScope.Run(() =>
+    private (CaptionLoss Loss, Tensor Images, Tensor Texts) Loss(Tensor images, Tensor texts, double weight) => TensorScope.Run(() =>
     {
         var imageLeaf = images.detach().requires_grad_();
         var textLeaf = texts.detach().requires_grad_();
-        var loss = ContrastiveLoss.Of(imageLeaf, textLeaf, model.LogitScale!.exp()) * weight;
-        loss.backward();
-        return (loss.detach(), imageLeaf.grad!, textLeaf.grad!);
+        var loss = CaptionLoss.Of(imageLeaf, textLeaf, _model.LogitScale!.exp(), _options.CaptionWeights, weight);
+        loss.Total.backward();
+        return (loss.Detached(), imageLeaf.grad!, textLeaf.grad!);
     });
 
     private static void AddScaleGradient(Tensor scale, Tensor? before, int times)
@@ -107,51 +117,6 @@ public sealed class ClipGradients(ClipModel model, ClipStepOptions options)
             }
         }
     }
-
-    private TowerPass ImagePass(ClipBatch batch, CounterRandom random, bool checkpointing)
-    {
-        var tower = model.Vision;
-        var layout = new TokenLayout(1, 0, tower.Config.Grid.Height, tower.Config.Grid.Width);
-        using var scope = torch.NewDisposeScope();
-        var kept = PatchDropout.Draw(batch.Count, tower.Config.Patches, options.PatchDropout, random)?.to(batch.Images.device);
-        Tensor Embed(Tensor images) => TensorScope.Run(() =>
-        {
-            var stream = tower.Embed(images, options.Precision);
-            return (kept is null ? stream : stream.Select(kept)).Tokens;
-        });
-
-        return new(
-            batch.Images,
-            [
-                Embed,
-                .. _visionBlocks.Select((layers, block) => Block(
-                    layers, block, layout, wanted: block == _visionBlocks.Length - 1 ? tower.WantedTokens(probe: null) : null)),
-                tokens => ZeroShotClassifier.Normalize(tower.Project(new(tokens, layout))),
-            ],
-            checkpointing,
-            kept?.DetachFromDisposeScope());
-    }
-
-    private TowerPass TextPass(ClipBatch batch, bool checkpointing)
-    {
-        var tower = model.Text!;
-        var layout = new TokenLayout(0, 0, 1, tower.Config.ContextLength);
-        return new(
-            batch.TextIds,
-            [
-                ids => tower.Embed(ids).Tokens,
-                .. _textBlocks.Select((layers, block) => Block(layers, block, layout, mask: tower.Mask)),
-                tokens => ZeroShotClassifier.Normalize(tower.Project(new(tokens, layout), batch.TextIds)),
-            ],
-            checkpointing);
-    }
-
-    private static Func<Tensor, Tensor> Block(
-        BlockLayers layers, int block, TokenLayout layout, Tensor? mask = null, int? wanted = null) =>
-        tokens => TransformerBlock.Forward(new(tokens, layout), block, layers, BlockPlan.Plain, mask, keepTokens: wanted).Tokens;
-
-    private static BlockLayers[] Bind(IReadOnlyList<BlockLayers> blocks, ILayerTransform? transform) =>
-        [.. blocks.Select((layers, block) => transform?.Apply(block, layers) ?? layers)];
 }
 
 /// <summary>How a CLIP training computes its gradients.</summary>
@@ -174,6 +139,9 @@ public sealed record ClipStepOptions
 
     /// <summary>How the layers of both towers run; null runs them in float32.</summary>
     public ILayerTransform? Precision { get; init; }
+
+    /// <summary>The weights of the contrastive terms, one for each caption of an image: long and short ones in finetuning.</summary>
+    public ValueList<double> CaptionWeights { get; init; } = [1];
 }
 
 /// <summary>How the micro-batches of one optimiser step are put together.</summary>

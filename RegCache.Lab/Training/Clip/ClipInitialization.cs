@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Memory;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -13,10 +14,14 @@ public static class ClipInitialization
     /// <summary>Draws the weights of a configuration.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="seed">The seed.</param>
-    public static WeightTable Draw(ClipConfig config, long seed) => new(
+    /// <param name="memory">How memory layers are drawn, where there are any.</param>
+    public static WeightTable Draw(ClipConfig config, long seed, MemoryStart memory = MemoryStart.Fork) => new(
         $"random weights of seed {seed}",
         ClipParameters.Of(config).Select((parameter, index) => KeyValuePair.Create(
-            parameter.Name, Draw(config, parameter.Name, parameter.Shape, CounterRandom.Of(seed, purpose: 500, index)))));
+            parameter.Name,
+            MemoryNames.IsMemory(parameter.Name)
+                ? MemoryInitialization.Draw(config.Vision, parameter.Name, parameter.Shape, memory, seed)
+                : Draw(config, parameter.Name, parameter.Shape, CounterRandom.Of(seed, purpose: 500, index)))));
 
     private static Tensor Draw(ClipConfig config, string name, long[] shape, CounterRandom random)
     {

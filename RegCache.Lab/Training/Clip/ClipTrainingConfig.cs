@@ -1,16 +1,21 @@
-using System.Text.Json;
-using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
 using RegCache.Lab.Data;
-using RegCache.Lab.Reports;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Memory;
 
 namespace RegCache.Lab.Training.Clip;
 
-/// <summary>A CLIP training from scratch or from given weights, as its JSON file says; see <see cref="ClipTrainingConfigFile"/>.</summary>
-public sealed record ClipTrainingConfig
+/// <summary>
+/// A CLIP training from scratch or from given weights, as its JSON file says; see <see cref="TrainingConfigFile"/>. Distillation and
+/// finetuning derive from it.
+/// </summary>
+public record ClipTrainingConfig
 {
-    /// <summary>Architecture: a name such as ViT-B-32, or the path of a configuration JSON.</summary>
-    public required string Model { get; init; }
+    /// <summary>The value of <see cref="MemoryLayers"/> that means every second block.</summary>
+    public const string AutomaticLayers = "auto";
+
+    /// <summary>Architecture: a name such as ViT-B-32, or the path of a configuration JSON; null: as <see cref="Pretrained"/> says.</summary>
+    public string? Model { get; init; }
 
     /// <summary>Weight file or model folder to begin with; null begins with random weights.</summary>
     public string? Pretrained { get; init; }
@@ -18,14 +23,20 @@ public sealed record ClipTrainingConfig
     /// <summary>Where the model's tensors are in a checkpoint of several models, such as "model_ema"; null: wherever the only model is.</summary>
     public string? WeightsKey { get; init; }
 
-    /// <summary>Folder or file of the tokenizer's vocabulary.</summary>
-    public required string Tokenizer { get; init; }
+    /// <summary>Whether the activation that the configuration names is kept even where the weights need another.</summary>
+    public bool LiteralActivation { get; init; }
+
+    /// <summary>Folder or file of the tokenizer's vocabulary; null: what lies beside the weights.</summary>
+    public string? Tokenizer { get; init; }
 
     /// <summary>Where the pairs are: tar shards with braces and <c>::</c>, a table <c>.csv</c> or <c>.tsv</c>, or <c>shapes</c> for the generated set.</summary>
     public required string TrainData { get; init; }
 
     /// <summary>Pairs for the evaluation, written like <see cref="TrainData"/>; null evaluates nothing.</summary>
     public string? ValData { get; init; }
+
+    /// <summary>What an image of the evaluation's pairs is: <c>sharegpt4v</c>, one pair each, or <c>mscoco</c>, several captions an image.</summary>
+    public PairGrouping DatasetName { get; init; } = PairGrouping.Sharegpt4v;
 
     /// <summary>What separates the columns of a table, one ASCII character.</summary>
     public string CsvSeparator { get; init; } = "\t";
@@ -93,6 +104,60 @@ public sealed record ClipTrainingConfig
     /// <summary>Whether sharpness-aware minimisation is adaptive: every parameter climbs in proportion to its own magnitude.</summary>
     public bool SamAdaptive { get; init; }
 
+    /// <summary>Whether the vision tower stays as it is.</summary>
+    public bool LockImage { get; init; }
+
+    /// <summary>Groups of the locked vision tower that are trained, counted from its end.</summary>
+    public int LockImageUnlockedGroups { get; init; }
+
+    /// <summary>Whether the text tower stays as it is.</summary>
+    public bool LockText { get; init; }
+
+    /// <summary>Groups of the locked text tower that are trained, counted from its end.</summary>
+    public int LockTextUnlockedLayers { get; init; }
+
+    /// <summary>Whether some blocks of the vision tower get memory layers in place of their MLPs.</summary>
+    public bool UseMemory { get; init; }
+
+    /// <summary>Their blocks, a comma list; "auto": every second one from block 2 on.</summary>
+    public string MemoryLayers { get; init; } = "2";
+
+    /// <summary>Sub-keys of each half of a query; the memory has the square of it in slots.</summary>
+    public int MemNKeys { get; init; } = 8;
+
+    /// <summary>Reading heads of a memory.</summary>
+    public int MemHeads { get; init; } = 2;
+
+    /// <summary>Slots that a head reads for a token.</summary>
+    public int MemKnn { get; init; } = 4;
+
+    /// <summary>Channels of a head's query, even.</summary>
+    public int MemKDim { get; init; } = 256;
+
+    /// <summary>Channels of a value; -1: the tower's width.</summary>
+    public int MemVDim { get; init; } = 256;
+
+    /// <summary>Whether what was read is gated by a projection of the token.</summary>
+    public bool SwiluProjection { get; init; } = true;
+
+    /// <summary>Whether all memory layers read one table.</summary>
+    public bool MemShareValues { get; init; } = true;
+
+    /// <summary>Whether a memory's output has a scalar gate.</summary>
+    public bool MemGated { get; init; }
+
+    /// <summary>Whether slots are experts of one hidden unit.</summary>
+    public bool PeerVariant { get; init; }
+
+    /// <summary>How memory layers are drawn.</summary>
+    public MemoryStart MemoryInit { get; init; } = MemoryStart.Fork;
+
+    /// <summary>Whether the memory layers alone are trained, where there are any.</summary>
+    public bool TrainOnlyMemory { get; init; } = true;
+
+    /// <summary>Constant learning rate of the memory's tables, without warm-up; null: they follow the schedule.</summary>
+    public double? ValueFixedLr { get; init; } = 1e-3;
+
     /// <summary>Whether blocks are computed again in the backward pass instead of keeping their activations.</summary>
     public bool GradCheckpointing { get; init; }
 
@@ -129,6 +194,20 @@ public sealed record ClipTrainingConfig
     /// <summary>Optimiser steps between two checkpoints; 0 saves at the end only.</summary>
     public int SaveEveryNSteps { get; init; } = 500;
 
+    /// <summary>Epochs between two evaluations; null: <see cref="EvaluateEveryNSteps"/> counts.</summary>
+    public int? ValFrequency { get; init; }
+
+    /// <summary>Epochs between two checkpoints; null: <see cref="SaveEveryNSteps"/> counts.</summary>
+    public int? SaveFrequency { get; init; }
+
+    /// <summary>The weights of the contrastive terms, one for each caption that is made of a pair's text.</summary>
+    [JsonIgnore]
+    public virtual ValueList<double> CaptionWeights => [1];
+
+    /// <summary>What is made of a pair's text: the text itself first.</summary>
+    [JsonIgnore]
+    public virtual IReadOnlyList<Func<string, string>> Captions => [static text => text];
+
     /// <summary>The random changes of the images.</summary>
     [JsonIgnore]
     public ImageAugmentation Augmentation => new(
@@ -148,23 +227,46 @@ public sealed record ClipTrainingConfig
         LogEvery = LogEveryNSteps, EvaluateEvery = EvaluateEveryNSteps, SaveEvery = SaveEveryNSteps,
     };
 
+    /// <summary>The command that runs it.</summary>
+    [JsonIgnore]
+    public virtual string Command => "train clip";
+
     /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
     [JsonIgnore]
     public SamOptions? Sharpness => SamRho is { } radius ? new(radius, SamAdaptive) : null;
 
+    /// <summary>The memory layers that the configuration asks for.</summary>
+    /// <param name="vision">The tower that they are for.</param>
+    /// <exception cref="UserException">They do not fit the tower, or a list of blocks is none.</exception>
+    public MemoryConfig Memory(VisionConfig vision) => new MemoryConfig
+    {
+        Blocks = MemoryLayers == AutomaticLayers ? MemoryConfig.EverySecondBlock(vision.Layers) : MemoryConfig.ParseBlocks(MemoryLayers, "`memory_layers`"),
+        SubKeys = MemNKeys,
+        Heads = MemHeads,
+        Neighbours = MemKnn,
+        KeyWidth = MemKDim,
+        ValueWidth = MemVDim,
+        SiluGate = SwiluProjection,
+        ShareValues = MemShareValues,
+        ScalarGate = MemGated,
+        Experts = PeerVariant,
+    }.Validated(vision, Command);
+
     /// <summary>Refuses impossible values.</summary>
     /// <param name="source">The file, for messages.</param>
     /// <exception cref="UserException">A value is impossible; the message names it.</exception>
-    public void Validate(string source)
+    public virtual void Validate(string source)
     {
-        void Require(bool holds, string field, object? value, string rule)
-        {
-            if (!holds)
-            {
-                throw new UserException($"{source}: `{field}` is {value}, but must be {rule}.");
-            }
-        }
-
+        void Require(bool holds, string field, object? value, string rule) => Refuse(source, holds, field, value, rule);
+        Require(Model is not null || HasOwnArchitecture, "model", "missing", "given, or weights with a configuration beside them (`pretrained`)");
+        Require(Tokenizer is not null || HasOwnArchitecture, "tokenizer", "missing", "given, or weights with a vocabulary beside them (`pretrained`)");
+        Require(LockImageUnlockedGroups >= 0, "lock_image_unlocked_groups", LockImageUnlockedGroups, "0 or more");
+        Require(LockImage || LockImageUnlockedGroups == 0, "lock_image_unlocked_groups", LockImageUnlockedGroups, "0 without `lock_image`");
+        Require(LockTextUnlockedLayers >= 0, "lock_text_unlocked_layers", LockTextUnlockedLayers, "0 or more");
+        Require(LockText || LockTextUnlockedLayers == 0, "lock_text_unlocked_layers", LockTextUnlockedLayers, "0 without `lock_text`");
+        Require(ValueFixedLr is null || (ValueFixedLr > 0 && double.IsFinite(ValueFixedLr.Value)), "value_fixed_lr", ValueFixedLr, "above 0, or null");
+        Require(ValFrequency is null or >= 1, "val_frequency", ValFrequency, "at least 1, or null");
+        Require(SaveFrequency is null or >= 1, "save_frequency", SaveFrequency, "at least 1, or null");
         Require(Epochs >= 1, "epochs", Epochs, "at least 1");
         Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
         Require(AccumFreq >= 1, "accum_freq", AccumFreq, "at least 1");
@@ -205,6 +307,19 @@ public sealed record ClipTrainingConfig
         Require(EvaluateEveryNSteps >= 0, "evaluate_every_n_steps", EvaluateEveryNSteps, "0 or more");
         Require(SaveEveryNSteps >= 0, "save_every_n_steps", SaveEveryNSteps, "0 or more");
     }
+
+    /// <summary>Refuses a value, naming its field.</summary>
+    protected static void Refuse(string source, bool holds, string field, object? value, string rule)
+    {
+        if (!holds)
+        {
+            throw new UserException($"{source}: `{field}` is {value}, but must be {rule}.");
+        }
+    }
+
+    /// <summary>Whether the weights that the training begins with bring their architecture along.</summary>
+    [JsonIgnore]
+    protected virtual bool HasOwnArchitecture => Pretrained is not null;
 }
 
 /// <summary>The course of the learning rate after the warm-up.</summary>
@@ -218,62 +333,4 @@ public enum ScheduleKind
 
     /// <summary>Constant, then a cool-down.</summary>
     ConstCooldown,
-}
-
-/// <summary>The JSON file of a CLIP training: the fields of <see cref="ClipTrainingConfig"/> in snake_case.</summary>
-public static class ClipTrainingConfigFile
-{
-    private const long LargestFile = 1 << 20;
-
-    /// <summary>The JSON schema of the file.</summary>
-    public static string Schema() =>
-        ReportJson.Options.GetJsonSchemaAsNode(typeof(ClipTrainingConfig)).ToJsonString(ReportJson.Options) + "\n";
-
-    /// <summary>Reads a file.</summary>
-    /// <exception cref="UserException">It cannot be read, or a field is unknown, of a wrong type or impossible; the message names it.</exception>
-    public static ClipTrainingConfig Load(string path)
-    {
-        ClipTrainingConfig? config;
-        try
-        {
-            config = JsonSerializer.Deserialize<ClipTrainingConfig>(
-                new MemoryStream(SmallFile.Read(path, LargestFile, "a training configuration")), ReportJson.Options);
-        }
-        catch (JsonException exception)
-        {
-            var place = exception.Path is { Length: > 2 } field ? $"`{field[2..]}`: " : "";
-            throw new UserException($"{path}: {place}{Reason(exception)} (regcache train clip --schema lists the fields).", exception);
-        }
-        catch (Exception exception) when (FileErrors.IsFileError(exception))
-        {
-            throw FileErrors.ToUserException(exception, $"The configuration {path} cannot be read");
-        }
-
-        if (config is null)
-        {
-            throw new UserException($"{path} holds null instead of a training configuration.");
-        }
-
-        config.Validate(path);
-        return config;
-    }
-
-    // The serializer's sentences end with the path and position, and name .NET types.
-    private static string Reason(JsonException exception)
-    {
-        var message = exception.Message;
-        if (message.Contains("could not be mapped", StringComparison.Ordinal))
-        {
-            return "there is no such field";
-        }
-
-        if (message.Contains("missing required", StringComparison.Ordinal))
-        {
-            return "a required field is missing; model, tokenizer and train_data must be given";
-        }
-
-        return message.Contains("could not be converted", StringComparison.Ordinal)
-            ? "the value is of a wrong type"
-            : "this is not valid JSON";
-    }
 }

@@ -3,11 +3,12 @@ namespace RegCache.Lab.Training.Clip;
 /// <summary>
 /// One forward pass of a tower, cut into segments, and its backward pass from a gradient of the features. With
 /// checkpointing only the tensors between segments are kept and each segment is computed again in the backward pass; the
-/// gradients are the same.
+/// gradients are the same. Segments before the first one that is trained run without gradients, once.
 /// </summary>
 internal sealed class TowerPass : IDisposable
 {
     private readonly IReadOnlyList<Func<Tensor, Tensor>> _segments;
+    private readonly int _firstTrained;
     private readonly List<Tensor> _boundaries = [];
     private readonly Tensor? _graph;
     private readonly Tensor? _owned;
@@ -16,16 +17,17 @@ internal sealed class TowerPass : IDisposable
     /// <param name="input">What enters the first segment; it needs no gradient.</param>
     /// <param name="segments">The tower; each segment's result is in the caller's dispose scope.</param>
     /// <param name="checkpointing">Whether activations inside segments are forgotten.</param>
+    /// <param name="firstTrained">The first segment with a parameter that is trained; the number of segments where there is none.</param>
     /// <param name="owned">A tensor that the segments use; disposed with the pass. Null for none.</param>
-    public TowerPass(Tensor input, IReadOnlyList<Func<Tensor, Tensor>> segments, bool checkpointing, Tensor? owned = null)
+    public TowerPass(Tensor input, IReadOnlyList<Func<Tensor, Tensor>> segments, bool checkpointing, int firstTrained = 0, Tensor? owned = null)
     {
-        (_segments, _owned) = (segments, owned);
+        (_segments, _firstTrained, _owned) = (segments, firstTrained, owned);
         using var scope = torch.NewDisposeScope();
-        using var mode = torch.set_grad_enabled(!checkpointing);
         var current = input;
-        foreach (var segment in segments)
+        foreach (var (index, segment) in segments.Index())
         {
-            if (checkpointing)
+            using var mode = torch.set_grad_enabled(!checkpointing && index >= firstTrained);
+            if (checkpointing && index >= firstTrained)
             {
                 _boundaries.Add(current.alias().DetachFromDisposeScope());
             }
@@ -34,13 +36,13 @@ internal sealed class TowerPass : IDisposable
         }
 
         Features = current.detach().DetachFromDisposeScope();
-        _graph = checkpointing ? null : current.DetachFromDisposeScope();
+        _graph = checkpointing || firstTrained >= segments.Count ? null : current.DetachFromDisposeScope();
     }
 
     /// <summary>The features [B,E], without their history.</summary>
     public Tensor Features { get; }
 
-    /// <summary>Adds to the parameters' gradients.</summary>
+    /// <summary>Adds to the parameters' gradients; does nothing where no parameter is trained.</summary>
     /// <param name="gradient">Gradient of the loss with respect to <see cref="Features"/>.</param>
     public void Backward(Tensor gradient)
     {
@@ -52,11 +54,11 @@ internal sealed class TowerPass : IDisposable
 
         using var mode = torch.enable_grad();
         using var scope = torch.NewDisposeScope();
-        for (var index = _segments.Count - 1; index >= 0; index--)
+        for (var index = _segments.Count - 1; index >= _firstTrained; index--)
         {
             using var segment = torch.NewDisposeScope();
-            var isFirst = index == 0;
-            var input = _boundaries[index].detach();
+            var isFirst = index == _firstTrained;
+            var input = _boundaries[index - _firstTrained].detach();
             input.requires_grad = !isFirst;
             torch.autograd.backward([_segments[index](input)], [gradient]);
             if (!isFirst)
