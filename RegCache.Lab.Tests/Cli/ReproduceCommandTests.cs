@@ -42,7 +42,7 @@ public sealed class ReproduceCommandTests : IDisposable
         {
             "put them at $MODEL_ROOT/ViT-B-16-openai, as a folder or as a file that ends in .safetensors, .pt, .pth or .bin",
             "put them at $MODEL_ROOT/imagenet-prompts.json, or give --prompts FILE",
-            "IMAGENET_VAL (validation images, one folder a class) is not set",
+            "IMAGENET_VAL (validation images, with labels) is not set",
             "TRAIN_SAMPLE (",
             "what it would run: regcache pipeline --model $MODEL_ROOT/ViT-B-16-openai --pretrained openai --prompts $MODEL_ROOT/imagenet-prompts.json --baseline naive --bits W8A8",
             "CALIB (",
