@@ -76,6 +76,7 @@ public sealed class EvalRetrievalTests : IDisposable
     [Theory]
     [InlineData("coco", "coco", "data", "retrieval")]
     [InlineData("webdataset", "webdataset", "data/retrieval-{000000..000000}.tar", "all")]
+    [Trait("Category", "Slow")]
     public void SetsThatTheKitWritesAreMeasured(string format, string dataset, string root, string split)
     {
         var written = ExternalProcess.Run(

@@ -87,6 +87,7 @@ public sealed class PipelineBadInputTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Slow")]
     public void ATruncatedImageIsRefusedUnlessAskedForAndRecordedThen()
     {
         var victim = Directory.GetFiles(Option("--train-sample"), "*.png", SearchOption.AllDirectories).Order().First();
