@@ -60,9 +60,6 @@ public sealed class ImageSetSource : IImageSource
         Warnings = TruncatedInWords(MostExamples) is { } truncated ? [.. _set.Inventory.Warnings, truncated] : _set.Inventory.Warnings,
     };
 
-    /// <inheritdoc cref="ImageSet.ClassesCalledAfter" />
-    public string? ClassesCalledAfter => _set.ClassesCalledAfter;
-
     /// <summary>What an image is called: a path, or a shard and a member.</summary>
     public string Name(int index) => _reader.Items.Name(index);
 

@@ -1,10 +1,8 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
-using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
-using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
 using RegCache.Lab.Quantization.Storage;
@@ -19,19 +17,11 @@ namespace RegCache.Lab.Evaluation;
 /// </summary>
 public sealed class Experiment : IDisposable
 {
-    // A search reads its images several times; what fits is decoded once.
-    private const long CropCacheBytes = 2L << 30;
-
     private readonly IWorkProgress _progress;
     private readonly LoadedClip? _clip;
     private readonly RunDirectory? _directory;
-    private readonly PromptSet? _prompts;
-    private readonly IImageSource? _search;
-    private readonly IImageSource? _validation;
-    private readonly int? _classes;
-    private readonly string _classesInWords;
-    private readonly Dictionary<string, ImageSetSource> _sources = [];
-    private readonly Dictionary<string, ImageSetSource> _added = [];
+    private readonly ExperimentImages _images;
+    private readonly ExperimentClasses _classes;
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _calibrators = [];
     private readonly Dictionary<(QuantizerFamily Family, QuantizationBits Bits), ICalibrator> _stored = [];
     private readonly List<IDisposable> _owned = [];
@@ -51,35 +41,15 @@ public sealed class Experiment : IDisposable
         try
         {
             // Sets are listed before the model is loaded, for that takes longer.
-            var validation = options.ValidationImages is { } last ? Open(last, DataVariable.ImageNetValidation) : null;
-            var search = options.SearchImages is { } first ? Open(first, DataVariable.TrainSample) : validation;
-            var sameClasses = validation is null ? null : search?.RequireClasses(validation.ClassNames);
-
-            validation ??= search;
-            var names = options.WithoutImages ? [] : validation?.ClassNames ?? ShapesVocabulary.Classes;
-            _classes = options.WithoutImages ? null : names.Count;
-            _classesInWords = validation?.ClassesInWords ?? $"{names.Count} classes";
-            _prompts = options.Classifier is not null || (options.WithoutImages && options.Prompts is null) ? null
-                : Prompts(options.Prompts, names, validation);
-            ClassNames = _prompts?.ClassNames ?? names;
-
+            _owned.Add(_images = new(options, progress, cancellation));
+            _classes = new(options, _images);
             SetProcess(options);
             (Model, _clip, Backend, Name, Hash, Preprocess, ModelKey, Assumptions) = OpenedModel.Load(options, progress);
             _owned.Add(Model);
-            Assumptions = sameClasses is null ? Assumptions : [.. Assumptions, sameClasses];
+            Assumptions = _images.Assumption is { } assumption ? [.. Assumptions, assumption] : Assumptions;
             _directory = OpenDirectory();
             Assumptions.ToList().ForEach(Progress.Message);
-            if (options.WithoutImages)
-            {
-                return;
-            }
-
-            _search = search is null
-                ? Shapes(ShapesSplit.Validation, options.SearchCount)
-                : Some(Source(options.SearchImages ?? options.ValidationImages!, search), options.SearchCount);
-            _validation = validation is null
-                ? Shapes(ShapesSplit.Test, options.ValidationCount)
-                : Some(Source(options.ValidationImages ?? options.SearchImages!, validation), options.ValidationCount);
+            _images.Prepare(Preprocess, Progress);
         }
         catch
         {
@@ -120,11 +90,22 @@ public sealed class Experiment : IDisposable
     public PreprocessOptions Preprocess { get; }
 
     /// <summary>The names of the classes, in the order of the labels.</summary>
-    public IReadOnlyList<string> ClassNames { get; }
+    public IReadOnlyList<string> ClassNames => _classes.Names;
 
     /// <summary>Turns features into class scores. Made on first use; a run directory keeps one made from prompts.</summary>
     /// <exception cref="UserException">It does not fit the model or the classes, or the model has no text tower.</exception>
-    public ZeroShotClassifier Classifier => _classifier ??= MakeClassifier();
+    public ZeroShotClassifier Classifier
+    {
+        get
+        {
+            if (_classifier is null)
+            {
+                _owned.Add(_classifier = _classes.MakeClassifier(Model, _clip, Progress, _directory?.PathOf("classifier.safetensors")));
+            }
+
+            return _classifier;
+        }
+    }
 
     /// <summary>How sure plans are of a class; a vision tower alone has no logit scale, and takes the usual one.</summary>
     public ConfidenceRule Confidence =>
@@ -134,11 +115,11 @@ public sealed class Experiment : IDisposable
 
     /// <summary>Images that every choice is made on.</summary>
     /// <exception cref="InvalidOperationException">It was opened without images.</exception>
-    public IImageSource Search => _search ?? throw WithoutImages();
+    public IImageSource Search => _images.Search;
 
     /// <summary>Images of the final numbers, used for no choice.</summary>
     /// <exception cref="InvalidOperationException">It was opened without images.</exception>
-    public IImageSource Validation => _validation ?? throw WithoutImages();
+    public IImageSource Validation => _images.Validation;
 
     /// <summary>The folder of the results.</summary>
     /// <exception cref="InvalidOperationException">The options name none.</exception>
@@ -227,22 +208,12 @@ public sealed class Experiment : IDisposable
     /// <summary>Adds a set that is read once, such as one for retrieval; remarks and result files tell of it, too.</summary>
     /// <param name="set">The set. The caller disposes it after the experiment's last use of it.</param>
     /// <exception cref="UserException">An image cannot be read, unless bad images are skipped.</exception>
-    public ImageSetSource Add(ImageSet set)
-    {
-        set.Inventory.Tell(Progress);
-        var source = Read(set, ImageOrder.Class, cacheBytes: 0);
-        _sources[set.Inventory.Source] = _added[set.Inventory.Source] = source;
-        return source;
-    }
+    public ImageSetSource Add(ImageSet set) => _images.Add(set);
 
     /// <summary>Names the images that were left out, and says how many layers ran in integers where any should have.</summary>
     public void TellRemarks()
     {
-        foreach (var source in _sources.Values)
-        {
-            source.TellUnreadable(Progress);
-        }
-
+        _images.TellUnreadable();
         if (Backend is { Mode: ExecutionMode.Integer } && Backend.Describe() is { } description)
         {
             Progress.Message($"{description}.");
@@ -259,17 +230,6 @@ public sealed class Experiment : IDisposable
     {
         var execution = Backend is null ? "execution by tensor operators"
             : $"execution {Backend.Mode.ToString().ToLowerInvariant()}{(Backend.Describe() is { } layers ? $": {layers}" : "")}";
-        var data = _added.ToDictionary(set => set.Key, set => set.Value.Fingerprint);
-        if (_validation is not null)
-        {
-            data[DataVariable.ImageNetValidation.Name] = Validation.Fingerprint;
-        }
-
-        if (_search is not null && Search != Validation)
-        {
-            data[DataVariable.TrainSample.Name] = Search.Fingerprint;
-        }
-
         Directory.WriteResult(
             new Provenance(
                 DateTimeOffset.Now,
@@ -277,12 +237,12 @@ public sealed class Experiment : IDisposable
                 Options.Seed,
                 $"{plan}; batch {Options.BatchSize}; {execution}",
                 new Dictionary<string, string> { [Name] = Hash },
-                data,
+                _images.Fingerprints(),
                 KitVersions.Current)
             {
                 Architecture = Model.Config.Describe(),
                 Assumptions = Assumptions,
-                Inventory = [.. _sources.Values.Select(source => source.Inventory)],
+                Inventory = _images.Inventories,
             },
             result);
     }
@@ -304,27 +264,8 @@ public sealed class Experiment : IDisposable
         torch.manual_seed(options.Seed);
     }
 
-    private static PromptSet Prompts(string? path, IReadOnlyList<string> names, ImageSet? set)
-    {
-        var templates = set is null ? ShapesVocabulary.Templates : set.Templates.Count > 0 ? set.Templates : PromptSet.DefaultTemplates;
-        if (path is null)
-        {
-            return new() { ClassNames = names, Templates = templates };
-        }
-
-        // A file may hold templates alone.
-        var prompts = PromptSet.Load(path);
-        return prompts.ClassNames.Count > 0 ? prompts
-            : names.Count > 0 ? prompts with { ClassNames = names }
-            : throw new UserException($"{path} has no `classnames`, and there are no images to name classes after; add them.");
-    }
-
-    private static InvalidOperationException WithoutImages() => new("The experiment was opened without images.");
-
     // A lesson's parameters are never null.
     private static string? Given(string? text) => string.IsNullOrEmpty(text) ? null : text;
-
-    private static IImageSource Some(IImageSource source, int? count) => count is { } most ? new ImageSubset(source, most) : source;
 
     private RunDirectory? OpenDirectory()
     {
@@ -334,99 +275,11 @@ public sealed class Experiment : IDisposable
         return path is null ? null : RunDirectory.Open(path, Options.Force, _progress);
     }
 
-    private ImageSet Open(string address, DataVariable variable, bool needsLabels = true)
-    {
-        var set = ImageSetFormats.Open(address, new(variable, needsLabels, Cancellation) { Progress = Progress, Decoding = Options.Decoding });
-        _owned.Add(set);
-        return set;
-    }
-
-    private ImageSetSource Shapes(ShapesSplit split, int? count) => Source(
-        $"{split}",
-        new ShapesImages(ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), Options.ShapesSeed, cancellation: Cancellation)));
-
-    private ImageSetSource Source(string address, ImageSet set)
-    {
-        if (!_sources.TryGetValue(address, out var source))
-        {
-            set.Inventory.Tell(Progress);
-            source = Read(set, Options.Order, CropCacheBytes);
-            _sources.Add(address, source);
-        }
-
-        return source;
-    }
-
-    private ImageSetSource Read(ImageSet set, ImageOrder order, long cacheBytes) =>
-        new(set, new(Preprocess), order, new() { SkipBadImages = Options.SkipBadImages, CacheBytes = cacheBytes }, Cancellation);
-
-    private ZeroShotClassifier MakeClassifier()
-    {
-        var classifier = Options.Classifier is { } path ? LoadClassifier(path)
-            : _clip is null ? ClassifierOfLogits()
-            : _prompts is not null ? ClassifierFromPrompts(_clip, _prompts)
-            : throw new UserException("There are no classes to score: give class names (--prompts FILE) or a ready classifier (--classifier FILE).");
-        _owned.Add(classifier);
-        return classifier;
-    }
-
-    // The features of a plain ViT classifier are the logits already.
-    private ZeroShotClassifier ClassifierOfLogits()
-    {
-        RequireClasses(Model.Config.EmbedDim, Options.Model);
-        return new(torch.eye(Model.Config.EmbedDim, device: Tower.Placement.Device));
-    }
-
-    private ZeroShotClassifier LoadClassifier(string path)
-    {
-        var classifier = ZeroShotClassifier.Load(path, Model.Config.EmbedDim, Tower.Placement.Device);
-        RequireClasses(classifier.Classes, path);
-        return classifier;
-    }
-
-    private ZeroShotClassifier ClassifierFromPrompts(LoadedClip clip, PromptSet prompts)
-    {
-        RequireClasses(prompts.ClassNames.Count, Options.Prompts);
-        var text = clip.Model.Text
-            ?? throw new UserException("The model has no text tower to embed class names with; give a ready classifier (--classifier FILE).");
-        var tokenizer = clip.RequireTokenizer();
-        if (Options.Prompts is null && _sources.Values.Select(source => source.ClassesCalledAfter).FirstOrDefault(after => after is not null) is { } things)
-        {
-            Progress.Message($"Classes are named after {things} (--prompts FILE gives names and templates).");
-        }
-
-        using var progress = Progress.Start("zero-shot classifier", prompts.ClassNames.Count, "classes");
-        var classifier = ZeroShotClassifier.FromPrompts(
-            text,
-            texts => torch.tensor(tokenizer.EncodeBatch(texts), [texts.Count, tokenizer.ContextLength]).to(text.Placement),
-            prompts.ClassNames,
-            prompts.Templates,
-            done => progress.Report(done));
-        if (_directory is not null)
-        {
-            classifier.Save(_directory.PathOf("classifier.safetensors"));
-        }
-
-        return classifier;
-    }
-
-    private void RequireClasses(int classes, string? source)
-    {
-        if (_classes is not null && classes != _classes)
-        {
-            throw new UserException(
-                $"There are {_classesInWords}, but {source} has {classes} classes; use the one that belongs to these images.");
-        }
-    }
-
-    private ImageSetSource Calibration(string address) =>
-        _sources.TryGetValue(address, out var known) ? known : Source(address, Open(address, DataVariable.Calibration, needsLabels: false));
-
     private CalibrationImages ImagesToCalibrateOn()
     {
         if (_calibrationImages is null)
         {
-            var source = Options.CalibrationImages is { } place ? Calibration(place()) : Search;
+            var source = Options.CalibrationImages is { } place ? _images.Calibration(place()) : Search;
             _calibrationImages = new(CalibrationImages.Read(source, Options.QuantizerValues.Get(CalibrationImages.CountOption), Tower), source.Fingerprint)
             {
                 Memory = Options.QuantizerValues.Get(CalibrationImages.MemoryOption),
