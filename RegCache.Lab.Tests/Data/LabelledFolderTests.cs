@@ -109,6 +109,16 @@ public sealed class LabelledFolderTests : IDisposable
         Assert.Contains("if " + _scratch.Path("val.txt") + " counts from 1, all labels are wrong by one", set.Inventory.Warnings[1], StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("3.0")]
+    [InlineData("99999999999")]
+    public void NumbersThatCannotBeLabelsAreNotTakenForNames(string label)
+    {
+        Lines("val.txt", Row(1, 0), $"ILSVRC2012_val_00000002.JPEG {label}", Row(3, 10));
+        AssertRefused($"val.txt has the label {label} in row 2, but classes are numbered from 0", Folder);
+    }
+
     [Fact]
     public void MissingAndSurplusImagesAreCountedAndTold()
     {

@@ -1,4 +1,3 @@
-using System.Text;
 using CsvHelper;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Reports;
@@ -31,9 +30,8 @@ public sealed class CsvPairSource : IPairSource
     {
         _decoding = decoding ?? DecodingOptions.Default;
         var leftOut = new LeftOutCounter();
-        try
+        LabelTable.ReadText(path, text =>
         {
-            using var text = new StreamReader(path, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
             using var csv = CsvReader.Create(
                 text, new CsvReaderOptions { Separator = options.Separator, MalformedData = CsvMalformedDataHandling.Throw });
             csv.ReadHeader();
@@ -49,20 +47,7 @@ public sealed class CsvPairSource : IPairSource
 
                 _pairs.Add((Field(image), Field(caption)));
             }
-        }
-        catch (CsvFormatException exception)
-        {
-            throw new UserException($"The table {path} cannot be read: the quotes of row {exception.RecordNumber} do not match; mend it.", exception);
-        }
-        catch (DecoderFallbackException exception)
-        {
-            throw new UserException($"The table {path} is not UTF-8: convert it.", exception);
-        }
-        catch (Exception exception) when (FileErrors.IsFileError(exception))
-        {
-            throw FileErrors.ToUserException(exception, $"The table {path} cannot be read");
-        }
-
+        });
         if (_pairs.Count == 0)
         {
             var reasons = leftOut.Reasons.Count == 0 ? "it has no rows below its header" : $"left out: {string.Join("; ", leftOut.Reasons)}";

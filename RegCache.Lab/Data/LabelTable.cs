@@ -33,19 +33,28 @@ internal static partial class LabelTable
     /// <exception cref="UserException">
     /// It cannot be read, is not UTF-8, has no column of images or of labels; or <paramref name="take"/> refuses a row.
     /// </exception>
-    public static void Read(string path, Action<LabelRow> take)
+    public static void Read(string path, Action<LabelRow> take) => ReadText(path, text =>
+    {
+        if (Separator(path) is { } separator)
+        {
+            ReadColumns(path, text, separator, take);
+        }
+        else
+        {
+            ReadLines(path, text, take);
+        }
+    });
+
+    /// <summary>Reads the text of any table.</summary>
+    /// <param name="path">The table.</param>
+    /// <param name="read">Reads it from the beginning, as CSV or line by line.</param>
+    /// <exception cref="UserException">It cannot be read, is not UTF-8, or its quotes do not match.</exception>
+    public static void ReadText(string path, Action<StreamReader> read)
     {
         try
         {
             using var text = new StreamReader(path, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
-            if (Separator(path) is { } separator)
-            {
-                ReadColumns(path, text, separator, take);
-            }
-            else
-            {
-                ReadLines(path, text, take);
-            }
+            read(text);
         }
         catch (CsvFormatException exception)
         {
@@ -227,7 +236,8 @@ internal sealed class Labelling(string table, List<string> images, string root, 
             throw new UserException($"The table {table} gives every image the number of its row, which is no class: name a table of labels.");
         }
 
-        var (numbers, names) = _rowOfWord.Keys.All(word => int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+        // Numbers that cannot be labels, such as -1 and 3.0, are refused: sorted as names they would be other classes than they say.
+        var (numbers, names) = _rowOfWord.Keys.All(word => double.TryParse(word, CultureInfo.InvariantCulture, out _))
             ? ByNumber(classes)
             : ByName(classes);
         return ([.. _words.Select(word => word < 0 ? -1 : numbers[word])], names);
@@ -242,13 +252,15 @@ internal sealed class Labelling(string table, List<string> images, string root, 
 
     private (int[] Numbers, IReadOnlyList<string> Names) ByNumber(ClassNameFile? classes)
     {
-        int[] numbers = [.. _rowOfWord.Keys.Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
         var count = classes?.Names.Count ?? MostClasses;
-        if (Array.FindIndex(numbers, number => number >= count) is >= 0 and var wrong)
+        int[] numbers = [.. _rowOfWord.Keys.Select(word =>
+            int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < count ? number : -1)];
+        if (Array.IndexOf(numbers, -1) is >= 0 and var wrong)
         {
+            var (word, row) = _rowOfWord.GetAt(wrong);
             throw new UserException(
-                $"The table {table} has the label {numbers[wrong]} in row {_rowOfWord.GetAt(wrong).Value}, but classes are numbered from 0 to {count - 1}" +
-                $"{(classes is null ? "" : $" ({classes.Path})")}: correct the label or the list of classes{(numbers[wrong] == count ? ", or count from 0" : "")}.");
+                $"The table {table} has the label {word} in row {row}, but classes are numbered from 0 to {count - 1}" +
+                $"{(classes is null ? "" : $" ({classes.Path})")}: correct the label or the list of classes{(word == $"{count}" ? ", or count from 0" : "")}.");
         }
 
         return (numbers, classes?.Names ?? ClassNaming.Numbers(numbers.Max() + 1));

@@ -64,7 +64,7 @@ public sealed class LabelledFolder : ImageSet
     /// <summary>The entry in the list of formats.</summary>
     public static ImageSetFormat Entry { get; } = new(
         "labels",
-        $"images in one folder and a table of their labels: labels:TABLE, labels:FOLDER, or labels:FOLDER::TABLE",
+        "images in one folder and a table of their labels: labels:TABLE, labels:FOLDER, or labels:FOLDER::TABLE",
         path => File.Exists(path) && LabelTable.IsTable(path),
         Open);
 

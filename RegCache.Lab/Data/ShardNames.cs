@@ -79,7 +79,7 @@ public static class ShardNames
         }
 
         var step = 1L;
-        if (parts.Length == 3 && (!long.TryParse(parts[2], out step) || step == 0))
+        if (parts.Length == 3 && (!long.TryParse(parts[2], out step) || step is 0 or long.MinValue))
         {
             return null;
         }

@@ -20,13 +20,10 @@ public sealed record TrainingSampleOptions(int PerClass = 50, int Calibration = 
 /// are drawn. So the sets do not depend on the machine or the order of a listing, a larger set holds the smaller one, and one
 /// image more or less in the folder changes at most one image of its class.
 /// </remarks>
-/// <param name="Source">The training images.</param>
-/// <param name="Options">What was asked for.</param>
 /// <param name="Search">The sample, as paths below the training folder with forward slashes, sorted.</param>
 /// <param name="CalibrationImages">The calibration set, likewise.</param>
 /// <param name="Notes">What could not be done as asked, a sentence each.</param>
-public sealed record TrainingSample(
-    ClassFolderDataset Source, TrainingSampleOptions Options, IReadOnlyList<string> Search, IReadOnlyList<string> CalibrationImages, IReadOnlyList<string> Notes)
+public sealed record TrainingSample(IReadOnlyList<string> Search, IReadOnlyList<string> CalibrationImages, IReadOnlyList<string> Notes)
 {
     private const int MostNamed = 10;
     private const long SearchPurpose = 0x5EA7C4;
@@ -103,7 +100,7 @@ public sealed record TrainingSample(
             notes.Add($"{shared} images of the calibration set are in the sample too, because too few are left outside it.");
         }
 
-        return new(source, options, Sorted(search.Select(item => item.Path)), Sorted(calibration.Items.Select(item => item.Path)), notes);
+        return new(Sorted(search.Select(item => item.Path)), Sorted(calibration.Items.Select(item => item.Path)), notes);
     }
 
     private static ulong Number(long seed, long purpose, string path) =>

@@ -94,8 +94,9 @@ public static class FileErrors
     private const int WindowsDiskFull = unchecked((int)0x80070070);
 
     /// <summary>Whether an exception is about a file, a folder or a disk, and so the user's to mend.</summary>
+    // The last is .NET's answer to paths that are empty or hold a null character, as annotations of images may.
     public static bool IsFileError(Exception exception) =>
-        exception is IOException or UnauthorizedAccessException or SecurityException;
+        exception is IOException or UnauthorizedAccessException or SecurityException or ArgumentException { ParamName: "path" } and not ArgumentNullException;
 
     /// <summary>The error as one sentence.</summary>
     /// <param name="exception">What was caught; see <see cref="IsFileError"/>.</param>
@@ -104,7 +105,8 @@ public static class FileErrors
     {
         var reason = exception switch
         {
-            UnauthorizedAccessException or SecurityException => "permission is denied; check the owner and mode of the folder",
+            UnauthorizedAccessException or SecurityException => "permission is denied, or it is a folder; check its owner and mode",
+            ArgumentException => "its path is empty or holds a null character; correct it",
             FileNotFoundException => "there is no such file",
             DirectoryNotFoundException => "its folder does not exist",
             PathTooLongException => "the path is too long",

@@ -90,7 +90,8 @@ public sealed class BadImageTests
         using var scratch = new ScratchFolder();
         var missing = scratch.Path("none.jpg");
         Assert.Contains(missing, Assert.Throws<UserException>(() => ImageDecoder.Load(missing)).Message, StringComparison.Ordinal);
-        Assert.Throws<UserException>(() => ImageDecoder.Load(scratch.Root));
+        Assert.Contains("it is a folder", Assert.Throws<UserException>(() => ImageDecoder.Load(scratch.Root)).Message, StringComparison.Ordinal);
+        Assert.Contains("null character", Assert.Throws<UserException>(() => ImageDecoder.Load("a\0b.jpg")).Message, StringComparison.Ordinal);
     }
 
     [Fact]

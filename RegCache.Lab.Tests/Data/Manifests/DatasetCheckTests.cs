@@ -222,6 +222,17 @@ public sealed class DatasetCheckTests : IDisposable
     }
 
     [Fact]
+    public void CaptionsInShardsAreReadWhereImagesAreDecoded()
+    {
+        void Shards(JsonObject manifest) => manifest["splits"] = new JsonArray(JsonNode.Parse(
+            """{"name": "pairs", "purpose": "tests", "reader": "pairs", "path": "0.tar", "counts": {"shards": 1, "captions": 2}}"""));
+        var shard = new TarBytes().Add("0.jpg", ScratchFolder.Jpeg).Add("0.txt", "one").Add("1.jpg", ScratchFolder.Jpeg).Add("1.txt", [(byte)'c', 0xE9]).Ended;
+        _scratch.Write(shard, "data", "0.tar");
+        Assert.Empty(Check(Shards).Problems);
+        Assert.Contains("1.jpg is not UTF-8", Assert.Single(Sentences(Check(Shards, deep: true))), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void RecordsOfCifarAreCountedByTheirLabels()
     {
         CifarFiles.WriteBinary10(_scratch.Path("cifar"));

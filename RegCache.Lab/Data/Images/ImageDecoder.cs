@@ -143,6 +143,7 @@ internal static class DecodingError
             FileNotFoundException or DirectoryNotFoundException when path.Contains('\uFFFD', StringComparison.Ordinal) =>
                 "its name is not UTF-8; rename it",
             FileNotFoundException when new FileInfo(path).LinkTarget is { } target => $"it is a link to {target}, which does not exist; mend or remove it",
+            UnauthorizedAccessException when Directory.Exists(path) => "it is a folder; correct its name or remove it",
             UnauthorizedAccessException => "permission is denied; check the owner and mode of the file",
             _ => null,
         };

@@ -15,7 +15,7 @@ public sealed record DatasetCheckOptions
     /// <summary>Names of the splits to check; empty: all of them.</summary>
     public IReadOnlyList<string> Splits { get; init; } = [];
 
-    /// <summary>Decode every image and compare published checksums. Otherwise the first bytes of image files are looked at.</summary>
+    /// <summary>Decode every image, read every caption in shards, and compare published checksums. Otherwise the first bytes of image files are looked at.</summary>
     public bool Deep { get; init; }
 
     /// <summary>Which image files are in order.</summary>
@@ -209,6 +209,7 @@ public static class DatasetCheck
                     if (options.Deep)
                     {
                         images.Load(index).Dispose();
+                        _ = (images as IPairSource)?.Caption(index);
                     }
                     else
                     {
