@@ -140,6 +140,26 @@ public sealed class Experiment : IDisposable
     /// <exception cref="InvalidOperationException">It was opened without images.</exception>
     public IImageSource Validation => _validation ?? throw WithoutImages();
 
+    /// <summary>Fingerprints of the images that results come from, by their names.</summary>
+    public IReadOnlyDictionary<string, string> Data
+    {
+        get
+        {
+            var data = _added.ToDictionary(set => set.Key, set => set.Value.Fingerprint);
+            if (_validation is not null)
+            {
+                data[DataVariable.ImageNetValidation.Name] = Validation.Fingerprint;
+            }
+
+            if (_search is not null && Search != Validation)
+            {
+                data[DataVariable.TrainSample.Name] = Search.Fingerprint;
+            }
+
+            return data;
+        }
+    }
+
     /// <summary>The folder of the results.</summary>
     /// <exception cref="InvalidOperationException">The options name none.</exception>
     public RunDirectory Directory => _directory ?? throw new InvalidOperationException("The experiment was opened without a run directory.");
@@ -259,17 +279,6 @@ public sealed class Experiment : IDisposable
     {
         var execution = Backend is null ? "execution by tensor operators"
             : $"execution {Backend.Mode.ToString().ToLowerInvariant()}{(Backend.Describe() is { } layers ? $": {layers}" : "")}";
-        var data = _added.ToDictionary(set => set.Key, set => set.Value.Fingerprint);
-        if (_validation is not null)
-        {
-            data[DataVariable.ImageNetValidation.Name] = Validation.Fingerprint;
-        }
-
-        if (_search is not null && Search != Validation)
-        {
-            data[DataVariable.TrainSample.Name] = Search.Fingerprint;
-        }
-
         Directory.WriteResult(
             new Provenance(
                 DateTimeOffset.Now,
@@ -277,7 +286,7 @@ public sealed class Experiment : IDisposable
                 Options.Seed,
                 $"{plan}; batch {Options.BatchSize}; {execution}",
                 new Dictionary<string, string> { [Name] = Hash },
-                data,
+                Data,
                 KitVersions.Current)
             {
                 Architecture = Model.Config.Describe(),
