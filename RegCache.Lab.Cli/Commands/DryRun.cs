@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
@@ -11,6 +12,17 @@ namespace RegCache.Lab.Cli.Commands;
 /// <summary>What a run would cost: plans, block forwards with and without reuse, and the time they would take here.</summary>
 internal static class DryRun
 {
+    /// <summary>The plans of an evaluation, in one line.</summary>
+    public static void Print(CommandContext context, PlanRequest request, QuantizationBits bits, string data)
+    {
+        // What a run costs does not depend on the ranges, so nothing is calibrated to tell it.
+        var steps = request.Steps(_ => new NaiveQuantizer(bits));
+        var tree = new PlanTree([.. steps.Select(step => step.Plan)]);
+        context.Output.WriteLine(
+            $"{steps.Count} plans on {data}: {string.Join(", ", steps.Select(step => step.Name))}; {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
+    }
+
+    /// <summary>The stages of a search, as a table.</summary>
     public static void Print(CommandContext context, Experiment experiment, RegCacheOptions options)
     {
         var layers = experiment.Tower.Blocks.Count;

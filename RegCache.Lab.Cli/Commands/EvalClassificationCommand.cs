@@ -44,11 +44,7 @@ internal sealed class EvalClassificationCommand : KitCommand
         var request = _plan.Read(arguments, experiment.Tower, quantizer, experiment.Options.Seed);
         if (_options.IsDryRun(arguments))
         {
-            // What a run costs does not depend on the ranges, so nothing is calibrated to tell it.
-            var dry = request.Steps(_ => new NaiveQuantizer(_options.ReadBits(arguments)));
-            var tree = new PlanTree([.. dry.Select(step => step.Plan)]);
-            context.Output.WriteLine(
-                $"{dry.Count} plans on {experiment.Validation.Count} images: {string.Join(", ", dry.Select(step => step.Name))}; {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
+            DryRun.Print(context, request, _options.ReadBits(arguments), $"{experiment.Validation.Count} images");
             return ExitCode.Success;
         }
 

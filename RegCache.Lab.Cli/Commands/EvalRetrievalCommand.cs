@@ -57,11 +57,7 @@ internal sealed class EvalRetrievalCommand : KitCommand
         var request = _plan.Read(arguments, experiment.Tower, quantizer, experiment.Options.Seed);
         if (_run.IsDryRun(arguments))
         {
-            // What a run costs does not depend on the ranges, so nothing is calibrated to tell it.
-            var dry = request.Steps(_ => new NaiveQuantizer(_quantizer.ReadBits(arguments)));
-            var tree = new PlanTree([.. dry.Select(step => step.Plan)]);
-            context.Output.WriteLine(
-                $"{dry.Count} plans on {set.Inventory.Found}: {string.Join(", ", dry.Select(step => step.Name))}; {tree.BlockForwards} block forwards an image instead of {tree.BlockForwardsAlone}.");
+            DryRun.Print(context, request, _quantizer.ReadBits(arguments), set.Inventory.Found);
             return ExitCode.Success;
         }
 

@@ -35,7 +35,7 @@ internal sealed class ClassificationRunner : TableRunner
         : options;
 
     /// <inheritdoc />
-    public override IEnumerable<MeasuredCell> Measure(RunningTable running)
+    public override TableResult Measure(RunningTable running)
     {
         var experiment = running.Experiment;
         var plain = EncoderPlan.Plain(experiment.Tower.Blocks.Count);
@@ -60,11 +60,11 @@ internal sealed class ClassificationRunner : TableRunner
             ("float_top5", scores[0].AccuracyTop5),
             .. scores.Skip(1).Select(score => ("quantized", score.Accuracy)),
         ];
-        return running.Run.Rows.SelectMany(row => MeasuredCell.Of(row, values));
+        return TableResult.OfValidation(experiment, running.Run.Rows.SelectMany(row => MeasuredCell.Of(row, values)));
     }
 
     /// <inheritdoc />
-    protected override IEnumerable<string> RunOf(PublishedRow row) => row["bits"] is { } bits
+    protected override IEnumerable<string> RunOf(PublishedRow row, bool onDemo) => row["bits"] is { } bits
         ? [row["baseline"] ?? "", bits, .. row["variant"] is { } variant ? [variant] : Array.Empty<string>()]
         : [];
 

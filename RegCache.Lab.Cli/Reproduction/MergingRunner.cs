@@ -53,7 +53,7 @@ internal sealed class MergingRunner : TableRunner
     }
 
     /// <inheritdoc />
-    public override IEnumerable<MeasuredCell> Measure(RunningTable running)
+    public override TableResult Measure(RunningTable running)
     {
         var (experiment, rows) = (running.Experiment, running.Run.Rows);
         var plain = EncoderPlan.Plain(experiment.Tower.Blocks.Count);
@@ -89,17 +89,17 @@ internal sealed class MergingRunner : TableRunner
             ImagesPerSecond = speeds?[index].ImagesPerSecond,
         }).ToArray();
         experiment.WriteResult(running.CommandLine, string.Join("; ", settings.AsEnumerable()), results);
-        return rows.Zip(results).SelectMany(pair => MeasuredCell.Of(
+        return TableResult.OfValidation(experiment, rows.Zip(results).SelectMany(pair => MeasuredCell.Of(
             pair.First,
             [
                 ("top1", pair.Second.Top1),
                 ("gmacs", pair.Second.Gmacs),
                 .. pair.Second.ImagesPerSecond is { } speed ? [("images_per_second", speed)] : Array.Empty<(string, double)>(),
-            ]));
+            ])));
     }
 
     /// <inheritdoc />
-    protected override IEnumerable<string> RunOf(PublishedRow row) => [];
+    protected override IEnumerable<string> RunOf(PublishedRow row, bool onDemo) => [];
 
     // The phases of a published row are those of its model's depth; on the demo model the methods' own defaults hold.
     private static MergingSetting SettingOf(PublishedRow row, bool onDemo)

@@ -39,13 +39,13 @@ internal sealed class RegCacheRunner : TableRunner
     }
 
     /// <inheritdoc />
-    public override IEnumerable<MeasuredCell> Measure(RunningTable running)
+    public override TableResult Measure(RunningTable running)
     {
         var (run, experiment) = (running.Run, running.Experiment);
         var options = new RegCacheOptions { Bits = BitsOf(run) };
         // The whole grid takes an hour and more on a published model, and would take minutes on the demo model.
         var pipeline = new RegCachePipeline(
-            experiment, run.OnDemo ? options with { BlockSearch = BlockSearch.TwoStep, MaxPrefix = 8 } : options);
+            experiment, run.OnDemo ? options with { BlockSearch = BlockSearch.TwoStep, MaxPrefix = 4 } : options);
         var result = pipeline.Run();
         var scores = result.Scores;
         experiment.TellRemarks();
@@ -60,11 +60,11 @@ internal sealed class RegCacheRunner : TableRunner
             ("gain", scores.Both.Accuracy - scores.Quantized.Accuracy),
             .. run.Asks("l_inf_without") ? Norms(experiment, pipeline, result.Report) : [],
         ];
-        return run.Rows.SelectMany(row => MeasuredCell.Of(row, values));
+        return TableResult.OfValidation(experiment, run.Rows.SelectMany(row => MeasuredCell.Of(row, values)));
     }
 
     /// <inheritdoc />
-    protected override IEnumerable<string> RunOf(PublishedRow row) => [row["baseline"] ?? "", row["bits"] ?? ""];
+    protected override IEnumerable<string> RunOf(PublishedRow row, bool onDemo) => [row["baseline"] ?? "", row["bits"] ?? ""];
 
     private static QuantizerFamily FamilyOf(TableRun run) => QuantizerFamilies.All.Find(run.Rows[0]["baseline"] ?? "");
 

@@ -109,17 +109,19 @@ internal sealed class ReproduceCommand : KitCommand
             {
                 context.Progress.Message($"{planned.Run.Name}: {planned.Run.Rows.Count} of the table's {table.Rows.Count} rows.");
                 using var experiment = Experiment.Open(options, context.Progress, context.Cancellation);
-                var on = planned.Run.OnDemo
-                    ? $"{experiment.Name}, generated pictures"
-                    : $"{experiment.Name}, {experiment.Validation.Count} images";
                 var running = new RunningTable(planned.Run, experiment, context.CommandLine, _options.MeasuresSpeed(context.Arguments));
-                foreach (var cell in planned.Runner.Measure(running))
+                var result = planned.Runner.Measure(running);
+                var on = $"{experiment.Name}, {(planned.Run.OnDemo ? "generated pictures" : result.Images)}";
+                foreach (var cell in result.Cells)
                 {
                     measured[(cell.Row, cell.Measure)] = new(cell.Value, on);
                 }
 
                 models[experiment.Name] = experiment.Hash;
-                data[$"{planned.Run.Name}, validation"] = experiment.Validation.Fingerprint;
+                foreach (var (name, fingerprint) in experiment.Data)
+                {
+                    data[$"{planned.Run.Name}, {name}"] = fingerprint;
+                }
             }
             catch (UserException exception) when (plan.Count > 1 && !exception.ConcernsAllInput)
             {

@@ -120,14 +120,14 @@ internal sealed class ReproduceOptions
         var missing = new List<string>();
         var root = arguments.GetValue(_modelRoot) ?? (Environment.GetEnvironmentVariable(ModelRoot) is { Length: > 0 } set ? set : null);
         var model = Weights(root, run.Model, missing);
-        var prompts = run.Model.Kind == PublishedModelKind.Clip ? Prompts(arguments, root, missing) : null;
+        var prompts = run.Model.Kind == PublishedModelKind.Clip && runner.NeedsClassNames ? Prompts(arguments, root, missing) : null;
         var locations = _data.Read(arguments);
         var folders = new Dictionary<DataVariable, string>();
         foreach (var variable in runner.Data(run))
         {
             try
             {
-                folders[variable] = locations.Require(variable);
+                folders[variable] = runner.Place(run, variable, locations);
             }
             catch (UserException exception)
             {
@@ -135,7 +135,7 @@ internal sealed class ReproduceOptions
             }
         }
 
-        var words = $"--model {model}{(run.Model.Pretrained is { } tag ? $" --pretrained {tag} --prompts {prompts}" : "")}";
+        var words = $"--model {model}{Option("--pretrained", run.Model.Pretrained)}{Option("--prompts", prompts)}";
         var command = runner.Command(run)?.Replace("MODEL", words, StringComparison.Ordinal)
             ?? $"reproduce {run.Table.Id} --only '{run.Rows[0].InWords()}'";
         if (missing.Count > 0)
@@ -162,6 +162,8 @@ internal sealed class ReproduceOptions
             [],
             $"regcache {command}");
     }
+
+    private static string Option(string name, string? value) => value is null ? "" : $" {name} {value}";
 
     private static string Weights(string? root, PublishedModel model, List<string> missing)
     {

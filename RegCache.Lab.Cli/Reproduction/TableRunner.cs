@@ -21,7 +21,7 @@ internal abstract partial class TableRunner : IListed
     private const int DemoTestImages = 960;
 
     /// <summary>All of them.</summary>
-    public static OpenList<TableRunner> All { get; } = new("table runner", new RegCacheRunner(), new ClassificationRunner(), new MergingRunner());
+    public static OpenList<TableRunner> All { get; } = new("table runner", new RegCacheRunner(), new ClassificationRunner(), new MergingRunner(), new RetrievalRunner());
 
     /// <inheritdoc />
     public abstract string Name { get; }
@@ -40,12 +40,19 @@ internal abstract partial class TableRunner : IListed
     [
         .. from row in rows
            let model = onDemo ? DemoModel : row.ModelName!
-           group row by FolderName([model, .. RunOf(row)]) into run
+           group row by FolderName([model, .. RunOf(row, onDemo)]) into run
            select new TableRun(table, run.Key, table.Models[run.First().ModelName!], [.. run], onDemo),
     ];
 
+    /// <summary>Whether CLIP models need the names of ImageNet's classes.</summary>
+    public virtual bool NeedsClassNames => true;
+
     /// <summary>The data that a run reads.</summary>
     public abstract IReadOnlyList<DataVariable> Data(TableRun run);
+
+    /// <summary>Where some of it lies.</summary>
+    /// <exception cref="UserException">It is missing; the sentence says what goes where.</exception>
+    public virtual string Place(TableRun run, DataVariable variable, DataLocations locations) => locations.Require(variable);
 
     /// <summary>The command that does the same, as far as it does not depend on the place of the model; null where no other does.</summary>
     public abstract string? Command(TableRun run);
@@ -59,14 +66,14 @@ internal abstract partial class TableRunner : IListed
 
     /// <summary>Runs the rows, and writes the result of the run to its directory.</summary>
     /// <exception cref="UserException">Something is missing, or does not fit.</exception>
-    public abstract IEnumerable<MeasuredCell> Measure(RunningTable running);
+    public abstract TableResult Measure(RunningTable running);
 
     /// <summary>How the demo model and its pictures are opened.</summary>
     public static ExperimentOptions OnDemo(ExperimentOptions options) =>
         options with { Pretrained = "demo", SearchCount = DemoSearchImages, ValidationCount = DemoTestImages };
 
     /// <summary>What rows of one model must share to be answered by one run.</summary>
-    protected abstract IEnumerable<string> RunOf(PublishedRow row);
+    protected abstract IEnumerable<string> RunOf(PublishedRow row, bool onDemo);
 
     /// <summary>The options of a row, as a method takes them.</summary>
     /// <exception cref="UserException">The method has no such option, or it does not take the value.</exception>
@@ -102,6 +109,15 @@ internal sealed record TableRun(PublishedTable Table, string Name, PublishedMode
 /// <param name="CommandLine">What was asked for.</param>
 /// <param name="MeasuresSpeed">Whether throughput is wanted.</param>
 internal sealed record RunningTable(TableRun Run, Experiment Experiment, string CommandLine, bool MeasuresSpeed);
+
+/// <summary>What a run has measured.</summary>
+/// <param name="Images">The images, in words.</param>
+/// <param name="Cells">The numbers.</param>
+internal sealed record TableResult(string Images, IEnumerable<MeasuredCell> Cells)
+{
+    /// <summary>Numbers of the validation images.</summary>
+    public static TableResult OfValidation(Experiment experiment, IEnumerable<MeasuredCell> cells) => new($"{experiment.Validation.Count} images", cells);
+}
 
 /// <summary>A measured number of a table.</summary>
 /// <param name="Row">Its row.</param>

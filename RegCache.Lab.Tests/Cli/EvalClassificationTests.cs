@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
@@ -101,50 +100,16 @@ public sealed class EvalClassificationTests : IDisposable
     [Trait("Category", "Slow")]
     public void AnEvaluationThatIsKilledAtRandomMomentsEndsWithTheSameNumbers()
     {
-        const int kills = 20;
-        string[] arguments = ["--bits", "6", "--delete-block", "2", "--delete-count", "3", "--batch", "8", "--checkpoint-seconds", "0", "--threads", "1"];
-        var clock = Stopwatch.StartNew();
-        Run("whole", 400, arguments);
-        var whole = clock.Elapsed;
-        var (random, resumed, done) = (new Random(7), 0, 0);
-        while (done < kills)
-        {
-            // Every other time it is killed while it counts: on a busy machine a moment of the whole run mostly is one of its start.
-            var before = Checkpoint();
-            using var process = ExternalProcess.Start(ExternalProcess.Regcache, Arguments("killed", 400, arguments));
-            var isCounting = done % 2 == 0;
-            while (isCounting && !process.HasExited && Checkpoint() == before)
-            {
-                Thread.Sleep(5);
-            }
-
-            Thread.Sleep(random.Next(isCounting ? 100 : (int)whole.TotalMilliseconds));
-            process.Signal("KILL");
-            if (process.WaitForExit() == 0)
-            {
-                // It was faster than the signal: these are final numbers, and the next one starts afresh.
-                AssertSame();
-                Directory.Delete(_folder["killed"], recursive: true);
-                continue;
-            }
-
-            done++;
-            resumed += process.Error.Contains("going on from the checkpoint", StringComparison.Ordinal) ? 1 : 0;
-        }
-
-        Run("killed", 400, arguments);
-        AssertSame();
-        Assert.True(resumed > kills / 4, $"only {resumed} of {kills} runs went on from a checkpoint");
-
-        DateTime Checkpoint() => File.GetLastWriteTimeUtc(_folder["killed", "classification.partial.json"]);
-
-        void AssertSame()
+        const int images = 240;
+        string[] arguments = ["--bits", "6", "--delete-block", "2", "--delete-count", "3", "--batch", "4", "--checkpoint-seconds", "0", "--threads", "1"];
+        Run("whole", images, arguments);
+        KilledRuns.AssertSameResult(Arguments("killed", images, arguments), _folder["killed"], "classification.partial.json", 7, () =>
         {
             foreach (var file in new[] { "classification.csv", "classes.csv" })
             {
                 Assert.Equal(File.ReadAllText(_folder["whole", file]), File.ReadAllText(_folder["killed", file]));
             }
-        }
+        });
     }
 
     private static void WritePrefix(string path)

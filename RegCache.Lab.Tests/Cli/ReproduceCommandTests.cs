@@ -1,6 +1,9 @@
+using RegCache.Lab.Data.Retrieval;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Tests.Data.Retrieval;
 
 namespace RegCache.Lab.Tests.Cli;
 
@@ -121,17 +124,16 @@ public sealed class ReproduceCommandTests : IDisposable
         Assert.All(rows, row => Assert.Equal(row.Measured - row.Published, row.Difference));
         Assert.Contains("the demo model shapes-clip", File.ReadAllText(Path.Combine(folder, "table.html")), StringComparison.Ordinal);
 
-        // A second run finds everything done; one that lost its last stage, as a killed one has, ends with the same numbers.
+        // A second run finds everything done; one whose last stage is cut off ends with the same numbers.
         var again = Reproduce(arguments);
         Assert.Equal(output, again.Output);
         Assert.Contains("stage5: done before", again.Error, StringComparison.Ordinal);
         var run = Directory.GetDirectories(_folder["runs"], "shapes-clip_*").Single();
-        File.Delete(Path.Combine(run, "stage6.json"));
-        File.WriteAllText(Path.Combine(run, "stage5.json"), File.ReadAllText(Path.Combine(run, "stage5.json"))[..100]);
+        File.WriteAllText(Path.Combine(run, "stage6.json"), File.ReadAllText(Path.Combine(run, "stage6.json"))[..100]);
         var resumed = Reproduce(arguments);
         Assert.Equal(output, resumed.Output);
-        Assert.Contains("stage1: done before", resumed.Error, StringComparison.Ordinal);
-        Assert.Contains("stage5.json is damaged", resumed.Error, StringComparison.Ordinal);
+        Assert.Contains("stage5: done before", resumed.Error, StringComparison.Ordinal);
+        Assert.Contains("stage6.json is damaged", resumed.Error, StringComparison.Ordinal);
 
         // The run and the table are both results that `report` shows; they have nothing in common.
         var report = Run("report", run, folder, _folder["nowhere"], "--csv", _folder["numbers.csv"], "--html", _folder["report.html"]);
@@ -148,15 +150,8 @@ public sealed class ReproduceCommandTests : IDisposable
     [Trait("Category", "Slow")]
     public void PublishedWeightsAndImagesAreFoundWhereTheyAreToldToLie()
     {
-        // The demo model stands where OpenAI's weights would lie.
-        var demo = ModelFolder.FindDemo();
-        Directory.CreateDirectory(_folder["models", "ViT-B-32-openai"]);
-        foreach (var file in Directory.GetFiles(demo))
-        {
-            File.Copy(file, _folder["models", "ViT-B-32-openai", Path.GetFileName(file)]);
-        }
-
-        File.Copy(Path.Combine(demo, "prompts.json"), _folder["models", "imagenet-prompts.json"]);
+        ModelAs("ViT-B-32-openai");
+        File.Copy(Path.Combine(ModelFolder.FindDemo(), "prompts.json"), _folder["models", "imagenet-prompts.json"]);
         ShapesExport.Write(ShapesSet.Generate(ShapesSplit.Test, 96), _folder["data"], ShapesFormat.Folders, SilentProgress.Instance, CancellationToken.None);
         var (code, output, error) = ExternalProcess.Run(
             ExternalProcess.Regcache,
@@ -185,6 +180,51 @@ public sealed class ReproduceCommandTests : IDisposable
 
     [Fact]
     [Trait("Category", "Slow")]
+    public void RetrievalRunsOnTheDemoModel()
+    {
+        var (code, output, error) = Reproduce("clip-retrieval", "--shapes", "--run-dir", _folder["runs"]);
+        Assert.True(code == 0, output + error);
+        var rows = CsvTable.Read<PaperComparison>(_folder["runs", "clip-retrieval_shapes", "table.csv"]);
+        Assert.Equal(8 * 6, rows.Count);
+        Assert.All(rows, row => Assert.Equal("shapes-clip, generated pictures", row.MeasuredOn));
+        // One run answers all rows, with the numbers of the library.
+        Assert.Single(Directory.GetDirectories(_folder["runs"], "shapes-clip*"));
+        using var set = RetrievalShapes.Entry.Open();
+        using var experiment = Experiment.Open(new() { WithoutImages = true });
+        AssertAre(rows.Where(row => row.Row == "ViT-L-14, MS-COCO"), RetrievalEvaluation.Run(experiment, set));
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
+    public void RetrievalSetsAreFoundWhereVariablesSay()
+    {
+        ModelAs("ViT-B-16-openai");
+        RetrievalLayouts.All["karpathy"](_folder["coco"], 12);
+        string[] arguments = ["reproduce", "clip-retrieval", "--only", "ViT-B-16,", "--run-dir", _folder["runs"]];
+        (string, string?)[] variables = [.. _nothingSet[1..], ("MODEL_ROOT", _folder["models"]), ("FLICKR30K_DATA_ROOT", null)];
+        var missing = ExternalProcess.Run(ExternalProcess.Regcache, arguments, [.. variables, ("COCO_DATA_ROOT", _folder["nowhere"])]);
+        Assert.True(missing.ExitCode == 2, missing.Error);
+        Assert.Contains("FLICKR30K_DATA_ROOT (Flickr30k) is not set: set it to the folder of Flickr30k: flickr30k_test.json", missing.Output, StringComparison.Ordinal);
+        Assert.Contains($"COCO_DATA_ROOT (MS-COCO) names {_folder["nowhere"]}, which does not exist: set it to", missing.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            $"what it would run: regcache eval retrieval --model {_folder["models", "ViT-B-16-openai"]} --pretrained openai --dataset karpathy --baseline none\n",
+            missing.Output,
+            StringComparison.Ordinal);
+
+        var (code, output, error) = ExternalProcess.Run(ExternalProcess.Regcache, arguments, [.. variables, ("COCO_DATA_ROOT", _folder["coco"])]);
+        Assert.True(code == 0, output + error);
+        var rows = CsvTable.Read<PaperComparison>(_folder["runs", "clip-retrieval", "table.csv"]).Where(row => row.Measured is not null).ToList();
+        Assert.All(rows, row => Assert.Equal(("ViT-B-16, MS-COCO", "ViT-B-16-openai, 12 images and 24 captions"), (row.Row, row.MeasuredOn)));
+        using var set = KarpathySplits.Entry.Open(_folder["coco"]);
+        using var experiment = Experiment.Open(new() { WithoutImages = true });
+        AssertAre(rows, RetrievalEvaluation.Run(experiment, set));
+        Assert.Contains("the folder of Flickr30k", output, StringComparison.Ordinal);
+        var result = File.ReadAllText(_folder["runs", "clip-retrieval", "result.json"]);
+        Assert.Contains("dataset_coco.json", result, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("Category", "Slow")]
     public void QuantizersRunOnTheDemoModel()
     {
         var (code, output, error) = Reproduce("ptq4vit-ablation", "--shapes", "--only", "W8A8, ptq4vit, no Hessian", "--run-dir", _folder["runs"]);
@@ -194,10 +234,28 @@ public sealed class ReproduceCommandTests : IDisposable
         Assert.Equal(83.90, row.Published);
     }
 
+    // Recalls are looked up by their direction: image_r1 finds images.
+    private static void AssertAre(IEnumerable<PaperComparison> rows, RetrievalResult expected) => Assert.Equal(
+        [
+            ("image_r1", expected.TextToImage.RecallAt1), ("image_r5", expected.TextToImage.RecallAt5), ("image_r10", expected.TextToImage.RecallAt10),
+            ("text_r1", expected.ImageToText.RecallAt1), ("text_r5", expected.ImageToText.RecallAt5), ("text_r10", expected.ImageToText.RecallAt10),
+        ],
+        rows.Select(row => (row.Measure, row.Measured!.Value)));
+
     private static (int ExitCode, string Output, string Error) Reproduce(params string[] arguments) => Run(["reproduce", .. arguments]);
 
     private static (int ExitCode, string Output, string Error) Run(params string[] arguments) =>
         ExternalProcess.Run(ExternalProcess.Regcache, arguments, _nothingSet);
+
+    // The demo model stands where published weights would lie.
+    private void ModelAs(string name)
+    {
+        Directory.CreateDirectory(_folder["models", name]);
+        foreach (var file in Directory.GetFiles(ModelFolder.FindDemo()))
+        {
+            File.Copy(file, _folder["models", name, Path.GetFileName(file)]);
+        }
+    }
 
     // The text of a printed table, column by column, for its cells are wrapped.
     private static string Flat(string output)

@@ -1,4 +1,5 @@
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Data.Retrieval;
 using RegCache.Lab.Data.Shapes;
 using RegCache.Lab.Reports;
 
@@ -20,8 +21,12 @@ public static class ImageSetFormats
         LabelledFolder.Entry,
         ClassFolderDataset.Entry);
 
+    // The images of retrieval sets are images, too; they have no labels, so they serve to calibrate on.
+    private static IEnumerable<ImageSetFormat> Named { get; } =
+        [.. All, .. RetrievalFormats.All.Where(format => format.Variable is not null).Select(format => format.AsImages)];
+
     /// <summary>How a set is named, for help texts.</summary>
-    public static string AddressHelp => $"a path, FORMAT:PATH or FORMAT@SPLIT:PATH with a format of {string.Join(", ", All.Names)}";
+    public static string AddressHelp => $"a path, FORMAT:PATH or FORMAT@SPLIT:PATH with a format of {string.Join(", ", Named.Select(format => format.Name))}";
 
     /// <summary>Whether a text names a set by more than a folder: by a format, or by a path that a format recognises.</summary>
     public static bool Recognises(string address) => Split(address) is { Format: not null } || Recognise(address) is not null;
@@ -54,7 +59,7 @@ public static class ImageSetFormats
     {
         var colon = address.IndexOf(':');
         var head = (colon < 0 ? address : address[..colon]).Split('@', 2);
-        return All.FirstOrDefault(format => format.Name == head[0]) is { } found && (colon >= 0 || !Path.Exists(address))
+        return Named.FirstOrDefault(format => format.Name == head[0]) is { } found && (colon >= 0 || !Path.Exists(address))
             ? (found, head.Length > 1 ? head[1] : null, colon < 0 ? "" : address[(colon + 1)..])
             : (null, null, address);
     }

@@ -121,6 +121,9 @@ public sealed class Experiment : IDisposable
     /// <exception cref="InvalidOperationException">It was opened without images.</exception>
     public IImageSource Validation => _images.Validation;
 
+    /// <summary>Fingerprints of the images that results come from, by their names.</summary>
+    public IReadOnlyDictionary<string, string> Data => _images.Fingerprints();
+
     /// <summary>The folder of the results.</summary>
     /// <exception cref="InvalidOperationException">The options name none.</exception>
     public RunDirectory Directory => _directory ?? throw new InvalidOperationException("The experiment was opened without a run directory.");
@@ -237,7 +240,7 @@ public sealed class Experiment : IDisposable
                 Options.Seed,
                 $"{plan}; batch {Options.BatchSize}; {execution}",
                 new Dictionary<string, string> { [Name] = Hash },
-                _images.Fingerprints(),
+                Data,
                 KitVersions.Current)
             {
                 Architecture = Model.Config.Describe(),

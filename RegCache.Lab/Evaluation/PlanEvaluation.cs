@@ -60,12 +60,7 @@ public static class PlanEvaluation
                 active.Contains);
             scope.Attach(features.Values.Concat(lengths.Values));
             int[] labels = [.. batch.Indices.Select(index => images.Labels[index])];
-            if (confidence is not null)
-            {
-                AddCounts(scores, features, lengths, classifier, confidence, labels);
-            }
-
-            AddScores(scores, features, classifier, labels, reference);
+            AddScores(scores, features, lengths, classifier, labels, reference, confidence);
 
             done++;
             run.Checkpoint?.Offer(() => new(done, [.. scores]));
@@ -80,47 +75,35 @@ public static class PlanEvaluation
             ? (state.Batches, [.. state.Scores])
             : (0, [.. Enumerable.Repeat(PlanScore.None with { Counts = counts }, tree.Plans.Count)]);
 
-    // Only final evaluations look at classes and confidences; a search does without the logits of all classes.
-    private static void AddCounts(
+    // All plans together: one matrix product and one transfer from the device a batch.
+    private static void AddScores(
         PlanScore[] scores,
         SortedDictionary<int, Tensor> features,
         SortedDictionary<int, Tensor> lengths,
         ZeroShotClassifier classifier,
-        ConfidenceRule confidence,
-        int[] labels)
-    {
-        using var scope = torch.NewDisposeScope();
-        var similarities = torch.stack([.. features.Values]).matmul(classifier.Weights);
-        var depth = Math.Min(TopClasses, classifier.Classes);
-        var top = similarities.topk(depth, -1).indexes.cpu().data<long>().ToArray();
-        var confidences = confidence.Of(similarities, torch.stack([.. lengths.Values])).cpu().data<double>().ToArray();
-        foreach (var (position, plan) in features.Keys.Index())
-        {
-            var first = position * labels.Length;
-            var counts = scores[plan].Counts!.Plus(
-                labels, top.AsSpan(first * depth, labels.Length * depth), confidences.AsSpan(first, labels.Length));
-            scores[plan] = scores[plan] with { Counts = counts };
-        }
-    }
-
-    // All plans together: one matrix product and one transfer from the device a batch.
-    private static void AddScores(
-        PlanScore[] scores, SortedDictionary<int, Tensor> features, ZeroShotClassifier classifier, int[] labels, int? reference)
+        int[] labels,
+        int? reference,
+        ConfidenceRule? confidence)
     {
         var stacked = torch.stack([.. features.Values]);
+        var similarities = stacked.matmul(classifier.Weights);
         var count = Math.Min(TopClasses, classifier.Classes);
-        var top = classifier.Top(stacked, count).cpu().data<long>().ToArray();
+        var top = similarities.topk(count, -1).indexes.cpu().data<long>().ToArray();
         var errors = reference is { } index
             ? (stacked - features[index]).square().mean([2], type: torch.ScalarType.Float64).sum(1).cpu().data<double>().ToArray()
             : null;
+        // A search does without the exponentials of all classes.
+        var confidences = confidence?.Of(similarities, torch.stack([.. lengths.Values])).cpu().data<double>().ToArray();
         foreach (var (position, plan) in features.Keys.Index())
         {
+            var first = position * labels.Length;
+            var classes = top.AsSpan(first * count, labels.Length * count);
             long correct = 0, correctTop5 = 0;
             for (var image = 0; image < labels.Length; image++)
             {
-                var classes = top.AsSpan(((position * labels.Length) + image) * count, count);
-                correct += classes[0] == labels[image] ? 1 : 0;
-                correctTop5 += classes.Contains(labels[image]) ? 1 : 0;
+                var likely = classes.Slice(image * count, count);
+                correct += likely[0] == labels[image] ? 1 : 0;
+                correctTop5 += likely.Contains(labels[image]) ? 1 : 0;
             }
 
             var score = scores[plan];
@@ -130,6 +113,7 @@ public static class PlanEvaluation
                 Correct = score.Correct + correct,
                 CorrectTop5 = score.CorrectTop5 + correctTop5,
                 SquaredError = score.SquaredError + (errors?[position] ?? 0),
+                Counts = score.Counts?.Plus(labels, classes, confidences.AsSpan(first, labels.Length)),
             };
         }
     }

@@ -14,10 +14,10 @@ namespace RegCache.Lab.Evaluation;
 /// </summary>
 public static class RetrievalEvaluation
 {
-    /// <summary>Measures the float model; nothing is kept.</summary>
-    /// <exception cref="UserException">The model has no text tower, or an image or caption cannot be read.</exception>
-    public static RetrievalResult Run(Experiment experiment, RetrievalSet set) =>
-        Run(experiment, set, [new("float", "", EncoderPlan.Plain(experiment.Tower.Blocks.Count))]).Single();
+    /// <summary>Measures the float model, and keeps its features where a store is given.</summary>
+    /// <exception cref="UserException">The model has no text tower, an image or caption cannot be read, or a feature is not finite.</exception>
+    public static RetrievalResult Run(Experiment experiment, RetrievalSet set, FeatureStore? store = null) =>
+        Run(experiment, set, [new("float", "float", EncoderPlan.Plain(experiment.Tower.Blocks.Count))], store).Single();
 
     /// <summary>Measures plans.</summary>
     /// <param name="experiment">The model, batch size, and what happens to unreadable images.</param>

@@ -97,11 +97,6 @@ public sealed class ZeroShotClassifier : IDisposable
         return similarity * LogitScale;
     }
 
-    /// <summary>The most likely classes [..,count], best first.</summary>
-    /// <param name="normalised">Normalised features [..,E].</param>
-    /// <param name="count">How many classes, at most K.</param>
-    public Tensor Top(Tensor normalised, int count) => TensorScope.Run(() => normalised.matmul(_weights).topk(count, -1).indexes);
-
     /// <summary>Writes the class embeddings as safetensors.</summary>
     /// <exception cref="UserException">The file cannot be written.</exception>
     public void Save(string path)

@@ -50,6 +50,13 @@ public sealed record RetrievalFormat(
     /// <summary>Whether it is made when it is needed and lies nowhere.</summary>
     public bool IsGenerated { get; init; }
 
+    /// <summary>Its images as a set without labels; a path that is left out is the one that its environment variable names.</summary>
+    public ImageSetFormat AsImages => new(
+        Name,
+        Help,
+        _ => false,
+        request => Open(request.Path.Length > 0 ? request.Path : null, request.Split, decoding: request.Decoding, cancellation: request.Cancellation));
+
     /// <summary>Opens a part of the set.</summary>
     /// <param name="root">Its folder; null: the one that its environment variable names.</param>
     /// <param name="split">The part; null: the usual one.</param>
