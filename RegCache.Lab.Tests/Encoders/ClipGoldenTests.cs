@@ -1,3 +1,4 @@
+using RegCache.Lab.Data;
 using System.Text.Json;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;

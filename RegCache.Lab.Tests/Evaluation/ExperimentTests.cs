@@ -1,6 +1,7 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
+using RegCache.Lab.Tests.Data.Retrieval;
 
 namespace RegCache.Lab.Tests.Evaluation;
 
@@ -32,6 +33,26 @@ public sealed class ExperimentTests : IDisposable
     {
         using var experiment = Experiment.Open(Small);
         Assert.Contains("6 images", experiment.Calibrator(new(8, 8)).ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ImagesOfARetrievalSetServeToCalibrateOn()
+    {
+        RetrievalLayouts.All["coco"](_folder["coco"], 8);
+        using var experiment = Experiment.Open(Small with { CalibrationImages = () => $"coco@val2017:{_folder["coco"]}" });
+        experiment.Calibrator(new(8, 8)).Calibrate(EncoderPlan.Plain(experiment.Tower.Blocks.Count));
+        using var none = Experiment.Open(Small with { CalibrationImages = () => $"coco@val2018:{_folder["coco"]}" });
+        Assert.Throws<UserException>(() => none.Calibrator(new(8, 8)).Calibrate(EncoderPlan.Plain(none.Tower.Blocks.Count)));
+        var unlabelled = Small with { ValidationImages = $"coco:{_folder["coco"]}" };
+        Assert.Contains("has no labels", Assert.Throws<UserException>(() => Experiment.Open(unlabelled)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ASetThatIsNamedTwiceIsOne()
+    {
+        using var experiment = Experiment.Open(new() { SearchImages = "shapes@test:48", ValidationImages = "shapes@test:48" });
+        Assert.Same(experiment.Search, experiment.Validation);
+        Assert.Equal(["IMAGENET_VAL"], experiment.Data.Keys);
     }
 
     private static ExperimentOptions Small => new()
