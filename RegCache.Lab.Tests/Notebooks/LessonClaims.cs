@@ -27,7 +27,7 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
         new("01", "The classifier is right far more often than chance ($1/48$)", shown =>
             shown.Numbers("experiment.Evaluate", @"top-1 ([\d.]+) %")[0] > 30 * 100.0 / 48) { OnFewImages = true },
         new("01", "Its mistakes are close: the right colour with a similar shape.", shown =>
-            shown.Table("Classifier.Top").All(row => row["Truth"].Split(' ')[0] == row["First"].Split(' ')[0])),
+            shown.Table("topk(3, -1)").All(row => row["Truth"].Split(' ')[0] == row["First"].Split(' ')[0])),
         new("01", "Retrieval is harder", shown =>
             shown.Table("RetrievalEvaluation.Run").All(row => row.Number("RecallAt1") < shown.Numbers("experiment.Evaluate", @"top-1 ([\d.]+) %")[0])),
 
