@@ -23,6 +23,12 @@ internal sealed class DataMakeShapesCommand : KitCommand
         ShapesFormat.Folders,
         [.. Enum.GetValues<ShapesFormat>().Select(format => (format.ToString().ToLowerInvariant(), format))]);
 
+    private readonly Option<ShapesCaptionKind> _captions = OptionOf.Choice(
+        "--captions",
+        "usual: one phrase, of which training and calibration images keep random parts. long: several sentences with every attribute.",
+        ShapesCaptionKind.Usual,
+        [.. Enum.GetValues<ShapesCaptionKind>().Select(kind => (kind.ToString().ToLowerInvariant(), kind))]);
+
     private readonly Option<long> _seed = OptionOf.Number("--seed", "Seed of the set; the kit's own results use 0.", 0L, 0L, long.MaxValue);
 
     private readonly Option<int?> _threads = OptionOf.Threads();
@@ -36,7 +42,7 @@ internal sealed class DataMakeShapesCommand : KitCommand
     /// <inheritdoc/>
     public override void Declare(Command command)
     {
-        foreach (var option in new Option[] { _out, _split, _count, _format, _seed, _threads })
+        foreach (var option in new Option[] { _out, _split, _count, _format, _captions, _seed, _threads })
         {
             command.Add(option);
         }
@@ -52,6 +58,7 @@ internal sealed class DataMakeShapesCommand : KitCommand
             arguments.GetValue(_count) ?? ShapesSet.DefaultCount(split),
             arguments.GetValue(_seed),
             arguments.GetValue(_threads) ?? 0,
+            arguments.GetValue(_captions),
             context.Cancellation);
         var folder = arguments.GetRequiredValue(_out);
         var written = ShapesExport.Write(set, folder, arguments.GetValue(_format), context.Progress, context.Cancellation);

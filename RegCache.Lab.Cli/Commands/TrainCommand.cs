@@ -20,8 +20,6 @@ namespace RegCache.Lab.Cli.Commands;
 internal abstract class TrainCommand<T> : KitCommand
     where T : ClipTrainingConfig
 {
-    private const string ShapesData = "shapes";
-
     private readonly Option<string?> _config = new("--config") { Description = "JSON file that configures the training; options on the command line win over it.", HelpName = "FILE" };
     private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of that file and end." };
     private readonly Option<int?> _threads = OptionOf.Threads();
@@ -156,9 +154,9 @@ internal abstract class TrainCommand<T> : KitCommand
 
     private static IPairSource Pairs(CommandContext context, DecodingOptions decoding, T config, string data, ShapesSplit split, int count, string field)
     {
-        if (data == ShapesData)
+        if (ShapesImages.FindPairs(data, split, count, context.Cancellation) is { } generated)
         {
-            return new ShapesImages(ShapesSet.Generate(split, count));
+            return generated;
         }
 
         var files = ShardNames.Expand(data);

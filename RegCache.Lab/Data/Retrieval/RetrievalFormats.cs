@@ -23,7 +23,8 @@ public static class RetrievalFormats
         ShareGpt4V.Thousand,
         ShareGpt4V.TenThousand,
         RetrievalShards.Entry,
-        RetrievalShapes.Entry);
+        RetrievalShapes.Entry,
+        RetrievalShapes.Long);
 }
 
 /// <summary>A set on which retrieval is measured.</summary>
@@ -143,15 +144,17 @@ public static class RetrievalShards
 public static class RetrievalShapes
 {
     /// <summary>The entry in the list of sets.</summary>
-    public static RetrievalFormat Entry { get; } = new(
-        "shapes", "generated pictures of coloured shapes, one caption each, with nothing on disk", null, ["retrieval", "validation", "test"], Read)
+    public static RetrievalFormat Entry { get; } = Make(ShapesImages.PairName, "generated pictures of coloured shapes, one caption each, with nothing on disk");
+
+    /// <summary>The entry of the same pictures with long captions.</summary>
+    public static RetrievalFormat Long { get; } = Make(ShapesImages.LongPairName, "the same pictures, each with a long caption of several sentences");
+
+    private static RetrievalFormat Make(string name, string help) => new(name, help, null, ["retrieval", "calibration", "validation", "test"], request =>
+    {
+        var split = Enum.Parse<ShapesSplit>(request.Split, ignoreCase: true);
+        return new RetrievalPairs(ShapesImages.FindPairs(name, split, ShapesSet.DefaultCount(split), request.Cancellation)!);
+    })
     {
         IsGenerated = true,
     };
-
-    private static RetrievalPairs Read(RetrievalRequest request)
-    {
-        var split = Enum.Parse<ShapesSplit>(request.Split, ignoreCase: true);
-        return new(new ShapesImages(ShapesSet.Generate(split, ShapesSet.DefaultCount(split), cancellation: request.Cancellation)));
-    }
 }

@@ -52,7 +52,7 @@ public static class ShapesVocabulary
 
 /// <summary>
 /// Writes captions: <c>a [size] colour [texture] shape</c> for one object, two of them joined by
-/// their relation, then the optional position and background.
+/// their relation, then the optional position and background. Long ones describe the same in sentences.
 /// </summary>
 public static class ShapesCaption
 {
@@ -76,6 +76,17 @@ public static class ShapesCaption
     /// <summary>The name of an object's class with its article, for example "a red circle".</summary>
     public static string Short(ShapeObject shape) => $"a {ShapesVocabulary.Classes[shape.Class]}";
 
+    /// <summary>
+    /// Several sentences: what is to be seen, then size, texture and place of each object in turn, then the background. For example
+    /// "a red circle above a blue ring. large striped, top left. small, bottom. noisy background." It has at most 18 words.
+    /// </summary>
+    public static string Long(ShapesScene scene)
+    {
+        ShapeObject[] objects = scene.Second is { } second ? [scene.First, second] : [scene.First];
+        var first = string.Join($" {_relations[(int)scene.Relation]} ", objects.Select(Short));
+        return $"{first}. {string.Concat(objects.Select(Details))}{Lower(scene.Background.Kind)} background.";
+    }
+
     private static string Write(ShapesScene scene, ref CounterRandom random, bool always)
     {
         var caption = Phrase(scene.First, ref random, always);
@@ -93,6 +104,9 @@ public static class ShapesCaption
             ? $"{caption} on a {Lower(scene.Background.Kind)} background"
             : caption;
     }
+
+    private static string Details(ShapeObject shape) =>
+        $"{(shape.IsLarge ? "large" : "small")}{(shape.Texture == ShapeTexture.Solid ? "" : $" {Lower(shape.Texture)}")}, {Position(shape)}. ";
 
     private static string Phrase(ShapeObject shape, ref CounterRandom random, bool always)
     {

@@ -14,11 +14,14 @@ public sealed class ShapesSet
     private readonly byte[][] _images;
     private readonly ShapesSample[] _samples;
 
-    private ShapesSet(ShapesSplit split, byte[][] images, ShapesSample[] samples) =>
-        (Split, _images, _samples) = (split, images, samples);
+    private ShapesSet(ShapesSplit split, ShapesCaptionKind captions, byte[][] images, ShapesSample[] samples) =>
+        (Split, Captions, _images, _samples) = (split, captions, images, samples);
 
     /// <summary>The part of the set.</summary>
     public ShapesSplit Split { get; }
+
+    /// <summary>What its captions tell.</summary>
+    public ShapesCaptionKind Captions { get; }
 
     /// <summary>Number of images.</summary>
     public int Count => _samples.Length;
@@ -45,10 +48,16 @@ public sealed class ShapesSet
     /// <param name="count">How many images; more images begin with the same ones.</param>
     /// <param name="seed">Seed of the whole set; the kit's own results use 0.</param>
     /// <param name="threads">Threads to use; 0 for one a processor core. The bytes do not depend on it.</param>
+    /// <param name="captions">What the captions tell; the images do not depend on it.</param>
     /// <param name="cancellation">Stops the work.</param>
     /// <exception cref="UserException">The count is negative.</exception>
     public static ShapesSet Generate(
-        ShapesSplit split, int count, long seed = 0, int threads = 0, CancellationToken cancellation = default)
+        ShapesSplit split,
+        int count,
+        long seed = 0,
+        int threads = 0,
+        ShapesCaptionKind captions = ShapesCaptionKind.Usual,
+        CancellationToken cancellation = default)
     {
         if (count < 0)
         {
@@ -70,25 +79,30 @@ public sealed class ShapesSet
             (index, _, renderer) =>
             {
                 images[index] = new byte[ShapesScene.Bytes];
-                samples[index] = Make(split, index, seed, renderer, images[index]);
+                samples[index] = Make(split, captions, index, seed, renderer, images[index]);
                 return renderer;
             },
             _ => { });
-        return new(split, images, samples);
+        return new(split, captions, images, samples);
     }
 
     /// <summary>The pixels of an image, rows of pixels of red, green and blue, 64 x 64 x 3 bytes.</summary>
     public ReadOnlySpan<byte> Image(int index) => _images[index];
 
-    private static ShapesSample Make(ShapesSplit split, int index, long seed, ShapesRenderer renderer, Span<byte> pixels)
+    private static ShapesSample Make(
+        ShapesSplit split, ShapesCaptionKind captions, int index, long seed, ShapesRenderer renderer, Span<byte> pixels)
     {
         var stream = CounterRandom.Of(seed, (long)split, index);
         var (layout, words, noise) = (stream.Fork(0), stream.Fork(1), stream.Fork(2));
         var scene = ShapesSceneSampler.Draw(ref layout, split, index);
         renderer.Render(scene, ref noise, pixels);
-        var caption = split is ShapesSplit.Train or ShapesSplit.Calibration
-            ? ShapesCaption.Random(scene, ref words)
-            : ShapesCaption.Full(scene);
+        var caption = captions switch
+        {
+            ShapesCaptionKind.Long => ShapesCaption.Long(scene),
+            ShapesCaptionKind.Usual when split is ShapesSplit.Train or ShapesSplit.Calibration => ShapesCaption.Random(scene, ref words),
+            ShapesCaptionKind.Usual => ShapesCaption.Full(scene),
+            _ => throw new UnreachableException(),
+        };
         return new(scene, caption);
     }
 
@@ -122,6 +136,16 @@ public enum ShapesSplit
 
     /// <summary>One or two objects, full captions; pairs for retrieval.</summary>
     Retrieval,
+}
+
+/// <summary>What the captions of the generated set tell.</summary>
+public enum ShapesCaptionKind
+{
+    /// <summary>One phrase: random parts of the description or all of it, as the split says.</summary>
+    Usual,
+
+    /// <summary>Several sentences with every attribute of every object, see <see cref="ShapesCaption.Long"/>.</summary>
+    Long,
 }
 
 /// <summary>One image of the generated set without its pixels.</summary>
@@ -189,6 +213,12 @@ public sealed class ShapesImageSource : IImageSource
 /// <summary>The generated set as labelled images for any model, and as image-text pairs.</summary>
 public sealed class ShapesImages : ImageSet, IPairSource
 {
+    /// <summary>The name of the generated pairs.</summary>
+    public const string PairName = "shapes";
+
+    /// <summary>The name of the same pictures with long captions.</summary>
+    public const string LongPairName = "shapes-long";
+
     private readonly ShapesSet _set;
     private readonly string _split;
 
@@ -206,7 +236,7 @@ public sealed class ShapesImages : ImageSet, IPairSource
     }
 
     /// <summary>The entry in the list of formats; behind the colon there may be how many pictures.</summary>
-    public static ImageSetFormat Entry { get; } = new("shapes", "generated pictures of coloured shapes, with captions", _ => false, Open);
+    public static ImageSetFormat Entry { get; } = new(PairName, "generated pictures of coloured shapes, with captions", _ => false, Open);
 
     /// <inheritdoc />
     public override int Count => _set.Count;
@@ -215,7 +245,29 @@ public sealed class ShapesImages : ImageSet, IPairSource
     public string Fingerprint => _set.Fingerprint;
 
     /// <inheritdoc cref="ImageSet.Inventory" />
-    public override DataInventory Inventory => new($"the generated set, split {_split}", $"{Count} image-text pairs", [], []);
+    public override DataInventory Inventory => new(
+        $"the generated set, split {_split}", $"{Count} image-text pairs{(_set.Captions == ShapesCaptionKind.Long ? " with long captions" : "")}", [], []);
+
+    /// <summary>
+    /// Image-text pairs by name: <c>shapes</c> or <c>shapes-long</c>, perhaps with the split, <c>shapes-long@calibration</c>.
+    /// </summary>
+    /// <param name="name">The name.</param>
+    /// <param name="split">The split where the name tells none.</param>
+    /// <param name="count">Number of pairs.</param>
+    /// <param name="cancellation">Stops the work.</param>
+    /// <returns>The pairs; null where the name is another set's.</returns>
+    /// <exception cref="UserException">There is no such split.</exception>
+    public static ShapesImages? FindPairs(string name, ShapesSplit split, int count, CancellationToken cancellation = default)
+    {
+        var captions = name.Split('@')[0] switch
+        {
+            PairName => ShapesCaptionKind.Usual,
+            LongPairName => ShapesCaptionKind.Long,
+            _ => (ShapesCaptionKind?)null,
+        };
+        return captions is not { } kind ? null : new(ShapesSet.Generate(
+            name.Split('@', 2) is [_, var part] ? Split(part) : split, count, captions: kind, cancellation: cancellation));
+    }
 
     /// <inheritdoc cref="ImageSet.Name" />
     public override string Name(int index) => $"shapes {_split} {index}";
@@ -235,9 +287,13 @@ public sealed class ShapesImages : ImageSet, IPairSource
 
     private static ShapesImages Open(ImageSetRequest request)
     {
-        var names = Enum.GetNames<ShapesSplit>().Select(name => name.ToLowerInvariant()).ToList();
-        var split = (ShapesSplit)(names.IndexOf(request.Split ?? "test") is >= 0 and var index ? index : throw Entry.NoSplit(request.Split!, names));
+        var split = Split(request.Split ?? "test");
         var count = request.Path.Length == 0 ? ShapesSet.DefaultCount(split) : MethodOption.ParseNumber("The number of generated pictures behind `shapes:`", request.Path, 1, 10_000_000);
         return new(ShapesSet.Generate(split, count, cancellation: request.Cancellation));
+    }
+    private static ShapesSplit Split(string name)
+    {
+        var names = Enum.GetNames<ShapesSplit>().Select(split => split.ToLowerInvariant()).ToList();
+        return (ShapesSplit)(names.IndexOf(name) is >= 0 and var index ? index : throw Entry.NoSplit(name, names));
     }
 }

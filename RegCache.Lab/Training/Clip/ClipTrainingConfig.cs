@@ -29,7 +29,10 @@ public record ClipTrainingConfig
     /// <summary>Folder or file of the tokenizer's vocabulary; null: what lies beside the weights.</summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>Where the pairs are: tar shards with braces and <c>::</c>, a table <c>.csv</c> or <c>.tsv</c>, or <c>shapes</c> for the generated set.</summary>
+    /// <summary>
+    /// Where the pairs are: tar shards with braces and <c>::</c>, a table <c>.csv</c> or <c>.tsv</c>, or the generated set: <c>shapes</c>,
+    /// <c>shapes-long</c>, <c>shapes@calibration</c>.
+    /// </summary>
     public required string TrainData { get; init; }
 
     /// <summary>Pairs for the evaluation, written like <see cref="TrainData"/>; null evaluates nothing.</summary>
@@ -47,10 +50,10 @@ public record ClipTrainingConfig
     /// <summary>The column of a table that holds the captions.</summary>
     public string CsvCaptionKey { get; init; } = "title";
 
-    /// <summary>Number of generated pairs; used with <c>shapes</c> only.</summary>
+    /// <summary>Number of generated pairs; used with the generated set only.</summary>
     public int TrainNumSamples { get; init; } = 40_000;
 
-    /// <summary>Number of generated pairs of the evaluation; used with <c>shapes</c> only.</summary>
+    /// <summary>Number of generated pairs of the evaluation; used with the generated set only.</summary>
     public int ValNumSamples { get; init; } = 500;
 
     /// <summary>Passes over the pairs.</summary>
