@@ -4,10 +4,12 @@ using RegCache.Lab.Evaluation;
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>The options that say which model to load and how it classifies.</summary>
-/// <param name="whenAbsent">What the command does without <c>--model</c>, for help texts; null: it needs one.</param>
-internal sealed class ModelOptions(string? whenAbsent = null)
+/// <param name="whenAbsent">What the command does without a model, for help texts; null: it needs one.</param>
+/// <param name="name">The option that names the model.</param>
+/// <param name="classifies">Whether classes have a part in what the command does.</param>
+internal sealed class ModelOptions(string? whenAbsent = null, string name = "--model", bool classifies = true)
 {
-    private readonly Option<string?> _model = new("--model")
+    private readonly Option<string?> _model = new(name)
     {
         Description = "Model folder (weights, configuration, tokenizer) or weight file: safetensors, PyTorch, TorchScript, HuggingFace."
             + (whenAbsent is null ? "" : $" [default: {whenAbsent}]"),
@@ -55,7 +57,11 @@ internal sealed class ModelOptions(string? whenAbsent = null)
     };
 
     /// <summary>Adds them to a command.</summary>
-    public void AddTo(Command command) => command.AddGroup(OptionGroups.Model, _model, _config, _pretrained, _heads, _key, _literal, _classifier, _prompts);
+    public void AddTo(Command command) => command.AddGroup(
+        OptionGroups.Model, [_model, _config, _pretrained, _heads, _key, _literal, .. classifies ? new Option[] { _classifier, _prompts } : []]);
+
+    /// <summary>The model folder or weight file; null: none is named.</summary>
+    public string? ReadPath(ParseResult arguments) => arguments.GetValue(_model);
 
     /// <summary>What they say.</summary>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with
@@ -66,7 +72,7 @@ internal sealed class ModelOptions(string? whenAbsent = null)
         Heads = arguments.GetValue(_heads),
         WeightsKey = arguments.GetValue(_key),
         LiteralActivation = arguments.GetValue(_literal),
-        Classifier = arguments.GetValue(_classifier),
-        Prompts = arguments.GetValue(_prompts),
+        Classifier = classifies ? arguments.GetValue(_classifier) : null,
+        Prompts = classifies ? arguments.GetValue(_prompts) : null,
     };
 }

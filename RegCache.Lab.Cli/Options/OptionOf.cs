@@ -58,11 +58,14 @@ internal static class OptionOf
         arguments.GetValue(option) is { Length: > 0 } given ? given : whenAbsent;
 
     /// <summary>Reads an option's one word with a function whose <see cref="UserException"/> becomes a parse error.</summary>
-    public static T? Parse<T>(ArgumentResult result, Func<string, T> read)
+    public static T? Parse<T>(ArgumentResult result, Func<string, T> read) => Parse(result, result.Tokens[0].Value, read);
+
+    /// <summary>The same for one of several words.</summary>
+    public static T? Parse<T>(ArgumentResult result, string word, Func<string, T> read)
     {
         try
         {
-            return read(result.Tokens[0].Value);
+            return read(word);
         }
         catch (UserException exception)
         {

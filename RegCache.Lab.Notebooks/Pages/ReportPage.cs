@@ -4,6 +4,8 @@ using Microsoft.Data.Analysis;
 using RegCache.Lab.Notebooks.Formats;
 using RegCache.Lab.Reports;
 using SixLabors.ImageSharp;
+using SixLabors.ImageSharp.Formats.Jpeg;
+using SixLabors.ImageSharp.PixelFormats;
 using XPlot.Plotly;
 
 namespace RegCache.Lab.Notebooks.Pages;
@@ -54,6 +56,28 @@ public sealed class ReportPage(string title)
             $"<div class=\"output\"><img alt=\"{Encode(description)}\" src=\"data:image/png;base64,{Convert.ToBase64String(png.GetBuffer(), 0, (int)png.Length)}\"></div>\n");
     }
 
+    /// <summary>Begins a part of a section.</summary>
+    public void Subheading(string text) => _body.Append($"<h3>{Encode(text)}</h3>\n");
+
+    /// <summary>Adds small pictures in a row, each with a line of text below it.</summary>
+    /// <param name="title">What the row shows.</param>
+    /// <param name="figures">The pictures; the page holds copies as JPEG.</param>
+    public void Figures(string title, IEnumerable<PageFigure> figures)
+    {
+        _body.Append($"<div class=\"figures\"><span>{Encode(title)}</span>");
+        foreach (var (pixels, width, caption, isMarked) in figures)
+        {
+            using var jpeg = new MemoryStream();
+            using var picture = Image.LoadPixelData<Rgb24>(pixels, width, pixels.Length / 3 / width);
+            picture.SaveAsJpeg(jpeg, new JpegEncoder { Quality = 90 });
+            var source = Convert.ToBase64String(jpeg.GetBuffer(), 0, (int)jpeg.Length);
+            _body.Append(
+                $"<figure{(isMarked ? " class=\"marked\"" : "")}><img alt=\"{Encode(caption)}\" src=\"data:image/jpeg;base64,{source}\"><figcaption>{Encode(caption)}</figcaption></figure>");
+        }
+
+        _body.Append("</div>\n");
+    }
+
     /// <summary>Writes the page.</summary>
     /// <exception cref="UserException">The file cannot be written.</exception>
     public void Write(string path)
@@ -87,6 +111,13 @@ public sealed class ReportPage(string title)
     private static string Encode(string text) => HtmlEncoder.Default.Encode(text).Replace("&#xA;", "\n", StringComparison.Ordinal);
 }
 
+/// <summary>A picture of a row of a <see cref="ReportPage"/>.</summary>
+/// <param name="Pixels">Its pixels [height,width,3].</param>
+/// <param name="Width">Columns of the picture.</param>
+/// <param name="Caption">The line below it.</param>
+/// <param name="IsMarked">Whether it has a frame.</param>
+public sealed record PageFigure(byte[] Pixels, int Width, string Caption, bool IsMarked = false);
+
 /// <summary>The look of the pages that the kit writes.</summary>
 public static class PageStyle
 {
@@ -107,6 +138,12 @@ public static class PageStyle
         .markdown pre { background: var(--code); border-radius: 6px; padding: .7rem .9rem; }
         .output { margin: .6rem 0 0; padding-left: .9rem; overflow-x: auto; }
         .output img { max-width: 100%; }
+        .figures { display: flex; gap: .6rem; align-items: flex-start; margin: .4rem 0; overflow-x: auto; }
+        .figures > span { flex: 0 0 6rem; color: var(--soft); font-size: 14px; }
+        .figures figure { margin: 0; flex: 0 0 136px; }
+        .figures img { width: 136px; border: 3px solid transparent; border-radius: 4px; }
+        .figures .marked img { border-color: #1a7036; }
+        figcaption { font-size: 12px; line-height: 1.35; color: var(--soft); overflow-wrap: anywhere; }
         .stderr { background: #fdf3e7; padding: .4rem .6rem; }
         .error { background: #fdecec; color: #8c1d18; padding: .6rem .8rem; border-radius: 6px; }
         table { border-collapse: collapse; font-size: 14px; margin: .3rem 0; font-variant-numeric: tabular-nums; }

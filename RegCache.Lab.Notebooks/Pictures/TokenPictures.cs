@@ -78,6 +78,27 @@ public static class AttentionPicture
             ],
             width);
     }
+
+    /// <summary>Lays a map over its image: bilinear to the image's size, half of each.</summary>
+    /// <param name="image">Pixels [height,width,3].</param>
+    /// <param name="width">Columns of the image.</param>
+    /// <param name="map">One value a patch, row-major.</param>
+    /// <param name="columns">Columns of the patch grid.</param>
+    /// <returns>Pixels [height,width,3].</returns>
+    public static byte[] Overlay(ReadOnlySpan<byte> image, int width, IReadOnlyList<float> map, int columns)
+    {
+        using var scope = torch.NewDisposeScope();
+        var height = image.Length / 3 / width;
+        var fine = torch.nn.functional.interpolate(
+            torch.tensor(map.ToArray(), [1, 1, map.Count / columns, columns]), [height, width], mode: torch.InterpolationMode.Bilinear, align_corners: false);
+        var heat = HeatMapPixels.Draw(fine.data<float>().ToArray(), width, width, height, logarithmic: false);
+        for (var value = 0; value < heat.Length; value++)
+        {
+            heat[value] = (byte)((heat[value] + image[value]) / 2);
+        }
+
+        return heat;
+    }
 }
 
 /// <summary>Values of a patch grid as a picture: small ones near black, over purple, to yellow, as the field's usual colour maps.</summary>

@@ -76,6 +76,9 @@ public sealed record ClipLoadOptions
     /// <summary>Keep the activation that the configuration names, even where the weights need another.</summary>
     public bool LiteralActivation { get; init; }
 
+    /// <summary>A model whose text tower, logit scale and tokenizer are taken where the weights have none of their own; null: none is.</summary>
+    public BaseModel? Base { get; init; }
+
     /// <summary>Where the model runs.</summary>
     public torch.Device Device { get; init; } = torch.CPU;
 
@@ -86,10 +89,16 @@ public sealed record ClipLoadOptions
     public IBackend? Backend { get; init; }
 }
 
+/// <summary>The model that another one was made from, for what that one's files lack.</summary>
+/// <param name="Path">A model folder or a weight file.</param>
+/// <param name="WeightsKey">Where the model's tensors are in a checkpoint of several models; null: wherever the only model is.</param>
+public sealed record BaseModel(string Path, string? WeightsKey = null);
+
 /// <summary>A CLIP model from disk with everything that belongs to it.</summary>
 public sealed class LoadedClip : IDisposable
 {
     private readonly ModelFolder _folder;
+    private ModelFolder? _base;
     private string? _weightsKey;
 
     private LoadedClip(ModelFolder folder, ClipModel model) => (_folder, Model) = (folder, model);
@@ -133,8 +142,12 @@ public sealed class LoadedClip : IDisposable
         options ??= new();
         var folder = ModelFolder.Open(path);
         using var file = WeightFile.Open(folder.Weights);
-        var state = StateDictLoader.Load(file, options.WeightsKey);
+        var own = StateDictLoader.Load(file, options.WeightsKey);
         var assumptions = new List<string>();
+        var other = options.Base is { } named ? ModelFolder.Open(named.Path) : null;
+        using var otherFile = other is null ? null : WeightFile.Open(other.Weights);
+        var state = otherFile is null ? own : StateDictLoader.WithTextOf(own, StateDictLoader.Load(otherFile, options.Base!.WeightsKey), assumptions);
+        var isCompleted = state != own;
         var found = FoundConfig.Find(folder, options, file, state, assumptions);
         var origin = new WeightOrigin(
             options.Pretrained,
@@ -160,22 +173,25 @@ public sealed class LoadedClip : IDisposable
         var model = new ClipModel(config, state.ToWeightTable(torch.ScalarType.Float32).Place(options.Device, options.Type), options.Backend);
         return new(folder, model)
         {
+            _base = other,
             _weightsKey = options.WeightsKey,
             Pretrained = options.Pretrained,
             Preprocess = folder.LoadPreprocess(config.Vision, found.File, found.IsResized),
-            Hash = ContentHash.OfFiles(WeightShards.FilesOf(folder.Weights)),
+            Hash = ContentHash.OfFiles([.. WeightShards.FilesOf(folder.Weights), .. isCompleted ? WeightShards.FilesOf(other!.Weights) : []]),
             Differences = differences.ToString(),
             Assumptions = assumptions,
         };
     }
 
-    /// <summary>The tokenizer beside the weights.</summary>
+    /// <summary>The tokenizer beside the weights, or beside those of the base model.</summary>
     /// <exception cref="UserException">There is none; the message says where to get one.</exception>
     public ITokenizer RequireTokenizer()
     {
         var text = Model.Config.Text ?? throw new UserException($"{_folder.Weights} has no text tower, so there is nothing to tokenize for.");
-        var words = Path.Combine(_folder.Folder, WordTokenizer.FileName);
-        return File.Exists(words) ? WordTokenizer.Load(words, text) : _folder.LoadTokenizer(text);
+        static string WordsOf(ModelFolder folder) => Path.Combine(folder.Folder, WordTokenizer.FileName);
+        static bool HasOne(ModelFolder folder) => File.Exists(WordsOf(folder)) || folder.VocabularyFile is not null;
+        var folder = _base is { } other && !HasOne(_folder) ? other : _folder;
+        return File.Exists(WordsOf(folder)) ? WordTokenizer.Load(WordsOf(folder), text) : folder.LoadTokenizer(text);
     }
 
     /// <inheritdoc />

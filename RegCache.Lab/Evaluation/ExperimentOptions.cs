@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Encoders;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
 
@@ -20,6 +21,9 @@ public sealed record ExperimentOptions
 
     /// <summary>Keep the activation that the configuration names, even where the weights need another.</summary>
     public bool LiteralActivation { get; init; }
+
+    /// <summary>A model whose text tower, logit scale and tokenizer are taken where <see cref="Model"/> has none of its own; null: none is.</summary>
+    public BaseModel? Base { get; init; }
 
     /// <summary>File of a ready classifier: a tensor <c>classifier</c> [E,K]; null: made from prompts.</summary>
     public string? Classifier { get; init; }

@@ -61,6 +61,7 @@ internal sealed record OpenedModel(
             Heads = options.Heads,
             WeightsKey = options.WeightsKey,
             LiteralActivation = options.LiteralActivation,
+            Base = options.Base,
             Device = device,
             Type = type,
             Backend = backend,

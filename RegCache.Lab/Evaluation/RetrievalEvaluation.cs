@@ -17,7 +17,27 @@ public static class RetrievalEvaluation
     /// <summary>Measures the float model, and keeps its features where a store is given.</summary>
     /// <exception cref="UserException">The model has no text tower, an image or caption cannot be read, or a feature is not finite.</exception>
     public static RetrievalResult Run(Experiment experiment, RetrievalSet set, FeatureStore? store = null) =>
-        Run(experiment, set, [new("float", "float", EncoderPlan.Plain(experiment.Tower.Blocks.Count))], store).Single();
+        Run(experiment, set, [Float(experiment)], store).Single();
+
+    /// <summary>The features of the float model, for whoever wants to know more than ranks tell.</summary>
+    /// <param name="experiment">The model, batch size, and what happens to unreadable images.</param>
+    /// <param name="set">The images and captions.</param>
+    /// <param name="store">Where features are kept; null: nowhere.</param>
+    /// <returns>The features, which the caller disposes.</returns>
+    /// <exception cref="UserException">The model has no text tower, or an image or caption cannot be read.</exception>
+    public static RetrievalFeatures Features(Experiment experiment, RetrievalSet set, FeatureStore? store = null)
+    {
+        var tokens = CaptionTokens.Of(experiment.Clip, set);
+        var images = experiment.Add(set);
+        using var captions = CaptionFeatures(experiment, tokens, store);
+        using var table = ImageFeatures(experiment, images, [Float(experiment)], store).Single();
+        TellMissing(experiment, images, [table]);
+        return TensorScope.Keep(TensorScope.Run(() => RetrievalFeatures.Of(table, captions.Features, tokens.Rows, set) with
+        {
+            Images = table.Features.clone(),
+            Source = images,
+        }));
+    }
 
     /// <summary>Measures plans.</summary>
     /// <param name="experiment">The model, batch size, and what happens to unreadable images.</param>
@@ -40,7 +60,9 @@ public static class RetrievalEvaluation
             using var progress = experiment.Progress.Start("ranking", plans.Count, "plans");
             return [.. plans.Zip(tables).Select((pair, index) =>
             {
-                var result = Rank(pair.First.Name, pair.Second, captions.Features, tokens.Rows, set, experiment.Cancellation);
+                using var scope = torch.NewDisposeScope();
+                var features = RetrievalFeatures.Of(pair.Second, captions.Features, tokens.Rows, set);
+                var result = new RetrievalResult(pair.First.Name, features.Rank(experiment.Cancellation));
                 progress.Report(index + 1);
                 return result;
             })];
@@ -51,15 +73,7 @@ public static class RetrievalEvaluation
         }
     }
 
-    private static RetrievalResult Rank(
-        string plan, FeatureTable images, Tensor texts, IReadOnlyList<int> textOf, RetrievalSet set, CancellationToken cancellation)
-    {
-        using var scope = torch.NewDisposeScope();
-        var places = images.Rows.Index().ToDictionary(pair => pair.Item, pair => pair.Index);
-        int[] kept = [.. Enumerable.Range(0, set.Captions.Count).Where(caption => places.ContainsKey(set.Captions[caption].Image))];
-        var captions = texts.index_select(0, torch.tensor(kept.Select(caption => (long)textOf[caption]).ToArray()));
-        return new(plan, RetrievalRanks.Of(images.Features, captions, [.. kept.Select(caption => places[set.Captions[caption].Image])], cancellation));
-    }
+    private static RetrievalPlan Float(Experiment experiment) => new("float", "float", EncoderPlan.Plain(experiment.Tower.Blocks.Count));
 
     // Images that an earlier run left out: this one has not tried to read them.
     private static void TellMissing(Experiment experiment, ImageSetSource images, IReadOnlyList<FeatureTable> tables)
@@ -190,6 +204,38 @@ public static class RetrievalEvaluation
 /// <param name="Key">Says all that the plan is made of, ranges included: equal keys mean equal features.</param>
 /// <param name="Plan">The plan.</param>
 public sealed record RetrievalPlan(string Name, string Key, EncoderPlan Plan);
+
+/// <summary>Features of those images and captions of a set that could be read.</summary>
+/// <param name="Images">Features of unit length [N,E], float32 on the CPU.</param>
+/// <param name="Captions">Features of unit length [M,E], float32 on the CPU.</param>
+/// <param name="ImageRows">The place in the set of each of these images.</param>
+/// <param name="CaptionRows">The place in the set of each of these captions.</param>
+/// <param name="ImageOf">For each caption the row of its image in <paramref name="Images"/>.</param>
+public sealed record RetrievalFeatures(
+    Tensor Images, Tensor Captions, IReadOnlyList<int> ImageRows, IReadOnlyList<int> CaptionRows, IReadOnlyList<int> ImageOf) : ITensorHolder, IDisposable
+{
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => [Images, Captions];
+
+    /// <summary>Where the images come from; null where nobody asked for them.</summary>
+    public ImageSetSource? Source { get; init; }
+
+    /// <summary>Ranks them in both directions.</summary>
+    /// <exception cref="UserException">A feature is not finite.</exception>
+    public RetrievalRanks Rank(CancellationToken cancellation = default) => RetrievalRanks.Of(Images, Captions, ImageOf, cancellation);
+
+    /// <inheritdoc />
+    public void Dispose() => Tensors.ToList().ForEach(tensor => tensor.Dispose());
+
+    /// <summary>The features of a set: captions of images that were left out are left out, too.</summary>
+    internal static RetrievalFeatures Of(FeatureTable images, Tensor texts, IReadOnlyList<int> textOf, RetrievalSet set)
+    {
+        var places = images.Rows.Index().ToDictionary(pair => pair.Item, pair => pair.Index);
+        int[] kept = [.. Enumerable.Range(0, set.Captions.Count).Where(caption => places.ContainsKey(set.Captions[caption].Image))];
+        var captions = texts.index_select(0, torch.tensor(kept.Select(caption => (long)textOf[caption]).ToArray()));
+        return new(images.Features, captions, images.Rows, kept, [.. kept.Select(caption => places[set.Captions[caption].Image])]);
+    }
+}
 
 /// <summary>A row of <c>retrieval.csv</c>; recalls in percent, ranks from 1.</summary>
 /// <param name="Dataset">The set.</param>

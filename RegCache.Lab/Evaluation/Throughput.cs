@@ -22,25 +22,48 @@ public static class Throughput
         IReadOnlyList<EncoderPlan> plans,
         ThroughputOptions options,
         IWorkProgress? progress = null,
+        CancellationToken cancellation = default) =>
+        Measure([.. plans.Select(plan => (tower, plan))], options, progress, cancellation);
+
+    /// <summary>Measures encoders, each with its plan; ratios are to the first.</summary>
+    /// <param name="runs">The encoders and their plans.</param>
+    /// <param name="options">Batch, runs and repeats.</param>
+    /// <param name="progress">Told of the repeats done; null for nobody.</param>
+    /// <param name="cancellation">Stops between two passes.</param>
+    /// <returns>One result for each run.</returns>
+    public static IReadOnlyList<ThroughputResult> Measure(
+        IReadOnlyList<(VisionTower Tower, EncoderPlan Plan)> runs,
+        ThroughputOptions options,
+        IWorkProgress? progress = null,
         CancellationToken cancellation = default)
     {
         using var noGradient = torch.inference_mode();
-        var (device, type) = tower.Placement;
-        var (height, width) = tower.Config.ImageSize;
-        using var images = torch.rand([options.Batch, 3, height, width], device: device).to(type);
-        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * plans.Count, "measurements");
-        var speeds = plans.Select(_ => new double[options.Repeats]).ToArray();
-        using var runner = new PlanRunner(tower);
-        for (var repeat = 0; repeat < options.Repeats; repeat++)
+        using var scope = torch.NewDisposeScope();
+        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * runs.Count, "measurements");
+        var images = runs.Select(run => run.Tower).Distinct().ToDictionary(tower => tower, tower =>
         {
-            for (var plan = 0; plan < plans.Count; plan++)
+            var ((device, type), (height, width)) = (tower.Placement, tower.Config.ImageSize);
+            return torch.rand([options.Batch, 3, height, width], device: device).to(type);
+        });
+        var runners = images.Keys.ToDictionary(tower => tower, tower => new PlanRunner(tower));
+        var speeds = runs.Select(_ => new double[options.Repeats]).ToArray();
+        try
+        {
+            for (var repeat = 0; repeat < options.Repeats; repeat++)
             {
-                speeds[plan][repeat] = Repeat(runner, plans[plan], images, options, cancellation);
-                handle.Report(((long)repeat * plans.Count) + plan + 1);
+                foreach (var (index, (tower, plan)) in runs.Index())
+                {
+                    speeds[index][repeat] = Repeat(runners[tower], plan, images[tower], options, cancellation);
+                    handle.Report(((long)repeat * runs.Count) + index + 1);
+                }
             }
         }
+        finally
+        {
+            runners.Values.ToList().ForEach(runner => runner.Dispose());
+        }
 
-        return [.. speeds.Select(own => new ThroughputResult(Median(own), Median([.. own.Zip(speeds[0], (speed, plain) => speed / plain)])))];
+        return [.. speeds.Select(own => new ThroughputResult(Median(own), Median([.. own.Zip(speeds[0], (speed, first) => speed / first)])))];
     }
 
     private static double Repeat(

@@ -100,6 +100,40 @@ public sealed record RetrievalFormat(
     }
 }
 
+/// <summary>How a set is named where several are asked for: <c>NAME</c>, <c>NAME@SPLIT</c>, <c>NAME:FOLDER</c> or <c>NAME@SPLIT:FOLDER</c>.</summary>
+/// <param name="Format">The set.</param>
+/// <param name="Split">Its part, checked; null: the usual one.</param>
+/// <param name="Root">Its folder; null: the one that its environment variable names.</param>
+public sealed record RetrievalAddress(RetrievalFormat Format, string? Split = null, string? Root = null)
+{
+    /// <summary>The part that is meant.</summary>
+    public string Part => Format.FindSplit(Split);
+
+    /// <summary>Reads the text.</summary>
+    /// <exception cref="UserException">There is no such set, or it has no such part.</exception>
+    public static RetrievalAddress Parse(string text)
+    {
+        var (head, root) = text.Split(':', 2) is [var before, var after] ? (before, after) : (text, null);
+        var (name, split) = head.Split('@', 2) is [var first, var second] ? (first, second) : (head, null);
+        var format = RetrievalFormats.All.Find(name);
+        format.FindSplit(split);
+        return root is { Length: 0 }
+            ? throw new UserException($"'{text}' names no folder behind its colon: write {name}:FOLDER, or {name} alone.")
+            : new(format, split, root);
+    }
+
+    /// <summary>Opens the set; the caller disposes it.</summary>
+    /// <param name="skipBadImages">Keep images in the set that are missing; who reads it leaves them out.</param>
+    /// <param name="decoding">Which image files are taken.</param>
+    /// <param name="cancellation">Stops the listing.</param>
+    /// <exception cref="UserException">The set is missing or broken.</exception>
+    public RetrievalSet Open(bool skipBadImages = false, DecodingOptions? decoding = null, CancellationToken cancellation = default) =>
+        Format.Open(Root, Split, skipBadImages, decoding, cancellation);
+
+    /// <summary>The set's name, with its part where that is not the usual one.</summary>
+    public override string ToString() => Part == Format.Splits[0] ? Format.Name : $"{Format.Name}@{Part}";
+}
+
 /// <summary>Which part of a set to list.</summary>
 /// <param name="Format">The set.</param>
 /// <param name="Root">Its folder.</param>

@@ -159,6 +159,29 @@ public static class StateDictLoader
         return config.CustomText ? fitted.Rename(name => ClipParameters.IsOfTextTower(name) ? TextPrefix + name : name) : fitted;
     }
 
+    /// <summary>The tensors with the text tower and the logit scale of another model, each where they have none of their own.</summary>
+    /// <param name="state">Tensors under OpenCLIP's names.</param>
+    /// <param name="other">Those of the other model.</param>
+    /// <param name="assumptions">Receives what was taken, one sentence.</param>
+    internal static StateDict WithTextOf(StateDict state, StateDict other, ICollection<string> assumptions)
+    {
+        var lacksText = !state.Tensors.Any(entry => ClipParameters.IsOfTextTower(entry.Name));
+        var lacksScale = !state.Contains("logit_scale");
+        WeightEntry[] taken =
+        [
+            .. other.Tensors.Where(entry =>
+                (lacksText && ClipParameters.IsOfTextTower(entry.Name)) || (lacksScale && entry.Name is "logit_scale" or "logit_bias" && !state.Contains(entry.Name))),
+        ];
+        if (taken.Length == 0)
+        {
+            return state;
+        }
+
+        var parts = string.Join(" and no ", new[] { lacksText ? "text tower" : null, lacksScale ? "logit scale" : null }.OfType<string>());
+        assumptions.Add($"{state.Source} has no {parts}: what {other.Source} has of them is taken.");
+        return new(state.Source, [.. state.Tensors, .. taken]) { Unreadable = state.Unreadable };
+    }
+
     private static WeightEntry FitEntry(WeightEntry entry, ClipConfig config) => entry.Name switch
     {
         "logit_scale" or "logit_bias" when entry.ElementCount == 1 => entry.Reshape(config.NonscalarLogitScale ? [1] : []),
