@@ -71,7 +71,7 @@ internal sealed class TrainShapesClipCommand : KitCommand
         task.Finish();
         var folder = directory.PathOf("model");
         ShapesClipModelFolder.Save(task.Model, folder);
-        var seconds = TrainSeconds(directory.PathOf("log.jsonl"));
+        var seconds = TrainingTime.Seconds(directory.PathOf("log.jsonl"));
         context.Output.WriteLine($"validation top-1 %: {validation["val/top1"]:0.00} after {seconds:0} s; the model is in {folder}");
         if (!isQuick)
         {
@@ -81,24 +81,6 @@ internal sealed class TrainShapesClipCommand : KitCommand
         }
 
         return ExitCode.Success;
-    }
-
-    // The log survives interruptions: its lines hold the mean time of the steps since the line before.
-    private static double TrainSeconds(string log)
-    {
-        var (seconds, before) = (0.0, 0L);
-        foreach (var line in File.ReadLines(log))
-        {
-            using var json = JsonDocument.Parse(line);
-            if (json.RootElement.TryGetProperty("train/batch_time", out var time))
-            {
-                var step = json.RootElement.GetProperty("step").GetInt64();
-                seconds += time.GetDouble() * (step - before);
-                before = step;
-            }
-        }
-
-        return seconds;
     }
 }
 

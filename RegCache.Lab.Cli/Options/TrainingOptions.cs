@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
 
@@ -99,5 +100,28 @@ internal sealed class TrainReportOption
         return names.Contains("tensorboard", StringComparison.Ordinal) || names.Contains("all", StringComparison.Ordinal)
             ? [json, new TensorBoardLog(directory.PathOf("tensorboard"), step)]
             : [json];
+    }
+}
+
+/// <summary>How long a training took, by its log.</summary>
+internal static class TrainingTime
+{
+    /// <summary>Wall time of the steps, without the evaluations.</summary>
+    /// <param name="log">The training's log, which survives interruptions: its lines hold the mean time of the steps since the line before.</param>
+    public static double Seconds(string log)
+    {
+        var (seconds, before) = (0.0, 0L);
+        foreach (var line in File.ReadLines(log))
+        {
+            using var json = JsonDocument.Parse(line);
+            if (json.RootElement.TryGetProperty("train/batch_time", out var time))
+            {
+                var step = json.RootElement.GetProperty("step").GetInt64();
+                seconds += time.GetDouble() * (step - before);
+                before = step;
+            }
+        }
+
+        return seconds;
     }
 }

@@ -115,11 +115,38 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
         }),
         new("09", "An outlier that merges with an ordinary patch makes the mean an outlier.", shown =>
             shown.Table("OutlierHandling[] rules") is [_, var ordinary, var protect, ..] && protect.Number("Top1") >= ordinary.Number("Top1")),
+
+        new("10", "With random memories in two blocks the student still does most of what its teacher does", shown =>
+            Distillation(shown) is [var before, _, var teacher] && before > teacher / 2) { OnFewImages = true },
+        new("10", "A few dozen steps of images without captions bring it close to its teacher.", shown =>
+            Distillation(shown) is [var before, var after, var teacher] && after > before + 5 && after > teacher - 5),
+        new("10", "Few slots do most of the work", shown => shown.Table("new SlotUsage").All(row => row.Number("Effective") < row.Number("Slots") / 4))
+            { OnFewImages = true },
+        new("10", "many slots are never read at all", shown => shown.Table("new SlotUsage").All(row => row.Number("Used") < 0.85 * row.Number("Slots")))
+            { OnFewImages = true },
+        new("10", "Half of the table can go at next to no cost, if it is the right half", shown =>
+            shown.Plot("double[] Recalls") is var lines && Math.Abs(lines["least read first"][5] - lines["least read first"][0]) < 1.5),
+        new("10", "the 64 slots that are read most cost several points", shown =>
+            shown.Plot("double[] Recalls") is var lines && lines["most read first"][4] < lines["most read first"][0] - 2),
+        new("10", "even without any value the model finds most captions", shown => shown.Plot("double[] Recalls").Values.All(line => line[^1] > 70)),
+        new("10", "Distillation keeps what the teacher can, with fewer parameters; it teaches nothing new.", shown =>
+            shown.Table("measured.Rows.ToDataFrame").Where(row => row["Model"] == "distilled").All(row => Math.Abs(row.Number("R1Change")) < 5)
+            && shown.Table("MemoryStudy.Costs") is [var teacher, var distilled, ..] && distilled.Number("VisionParameters") < teacher.Number("VisionParameters")),
+        new("10", "most queries that the teacher got wrong are right now, in both directions", shown =>
+        {
+            var rows = shown.Table("measured.Rows.ToDataFrame");
+            return rows.Where(row => row["Model"] == "finetuned").All(row =>
+                row.Number("Gained") > row.Number("Queries") * (100 - rows.First(one => one["Direction"] == row["Direction"]).Number("R1")) / 200);
+        }) { OnFewImages = true },
     ];
 
     public override string ToString() => $"{Lesson}: {Quote}";
 
     private static TableRow Norms(LessonOutputs shown, string place) => shown.Table("norms.ToDataFrame").Single(row => row["Place"] == place);
+
+    // Accuracy before and after, and the teacher's.
+    private static double[] Distillation(LessonOutputs shown) =>
+        shown.Numbers("new DistillTask", @"([\d.]+) % before, ([\d.]+) % after \d+ steps; of the teacher: ([\d.]+) %");
 
     // "41:59 33:30": how often each position is used, most often first.
     private static int[] Uses(TableRow row) => [.. row["Positions"].Split(' ').Select(use => int.Parse(use.Split(':')[1]))];

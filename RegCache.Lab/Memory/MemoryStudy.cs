@@ -30,7 +30,7 @@ public static class MemoryStudy
     public static ExperimentOptions StudentOptions(string student, ExperimentOptions teacher)
     {
         ArgumentNullException.ThrowIfNull(teacher);
-        var place = teacher.Model ?? ModelFolder.FindDemo();
+        var place = teacher.Model is { Length: > 0 } named ? named : ModelFolder.FindDemo();
         var hasConfig = ModelFolder.Open(student).Config is not null;
         return teacher with
         {

@@ -42,6 +42,9 @@ public sealed class RetrievalFormatTests : IDisposable
         using var set = RetrievalFormats.All.Find("shapes").Open();
         Assert.Equal((500, 500), (set.Count, set.Captions.Count));
         AssertRefused("leave out --root", () => RetrievalFormats.All.Find("shapes").Open("/data"));
+        using var described = RetrievalFormats.All.Find("shapes-long").Open(split: "calibration");
+        Assert.Equal(512, described.Captions.Count);
+        Assert.All(described.Captions, caption => Assert.EndsWith(" background.", caption.Text, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,4 +1,6 @@
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Training.Clip;
+using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Tests.Data.Shapes;
 
@@ -84,6 +86,62 @@ public class ShapesSetTests
                 Assert.InRange(used.Length, 3, 16);
             }
         }
+    }
+
+    [Fact]
+    public void LongCaptionsBelongToTheSameImagesAndFitTheContext()
+    {
+        var words = ShapesVocabulary.Words.ToHashSet(StringComparer.Ordinal);
+        foreach (var split in Enum.GetValues<ShapesSplit>())
+        {
+            var (usual, described) = (ShapesSet.Generate(split, 300), ShapesSet.Generate(split, 300, captions: ShapesCaptionKind.Long));
+            Assert.NotEqual(usual.Fingerprint, described.Fingerprint);
+            foreach (var (index, sample) in described.Samples.Index())
+            {
+                Assert.Equal(usual.Samples[index].Scene, sample.Scene);
+                Assert.Equal(usual.Image(index), described.Image(index));
+                var used = sample.Caption.Split([' ', '.', ','], StringSplitOptions.RemoveEmptyEntries);
+                Assert.All(used, word => Assert.Contains(word, words));
+
+                // The end token takes the last place.
+                Assert.InRange(used.Length, 5, ShapesClipArchitecture.Tokenizer.ContextLength - 2);
+            }
+        }
+    }
+
+    [Fact]
+    public void ALongCaptionDescribesEveryObjectInSentences()
+    {
+        foreach (var sample in ShapesSet.Generate(ShapesSplit.Retrieval, 300, captions: ShapesCaptionKind.Long).Samples)
+        {
+            var sentences = sample.Caption.Split('.', StringSplitOptions.TrimEntries);
+            ShapeObject[] shapes = sample.Scene.Second is { } second ? [sample.Scene.First, second] : [sample.Scene.First];
+            Assert.Equal(shapes.Length + 3, sentences.Length);
+            Assert.Equal("", sentences[^1]);
+            Assert.Equal($"{sample.Scene.Background.Kind} background".ToLowerInvariant(), sentences[^2]);
+            Assert.Equal(sentences[0], FinetuneTrainingConfig.FirstSentence(sample.Caption));
+            foreach (var (index, shape) in shapes.Index())
+            {
+                Assert.Contains(ShapesCaption.Short(shape), sentences[0], StringComparison.Ordinal);
+                Assert.StartsWith(shape.IsLarge ? "large" : "small", sentences[index + 1], StringComparison.Ordinal);
+                Assert.Equal(shape.Texture != ShapeTexture.Solid, sentences[index + 1].Contains($" {shape.Texture},".ToLowerInvariant(), StringComparison.Ordinal));
+                Assert.Equal(shape.CenterY < 0.4 * 64, sentences[index + 1].Contains("top", StringComparison.Ordinal));
+                Assert.Equal(shape.CenterX > 0.6 * 64, sentences[index + 1].Contains("right", StringComparison.Ordinal));
+            }
+        }
+    }
+
+    [Fact]
+    public void PairsAreFoundByName()
+    {
+        Assert.Null(ShapesImages.FindPairs("pairs-{000..001}.tar", ShapesSplit.Train, 4));
+        Assert.Null(ShapesImages.FindPairs("shapes.csv", ShapesSplit.Train, 4));
+        using var usual = ShapesImages.FindPairs("shapes", ShapesSplit.Retrieval, 4)!;
+        using var described = ShapesImages.FindPairs("shapes-long@calibration", ShapesSplit.Retrieval, 4)!;
+        Assert.Equal(ShapesSet.Generate(ShapesSplit.Retrieval, 4).Fingerprint, usual.Fingerprint);
+        Assert.Equal(ShapesSet.Generate(ShapesSplit.Calibration, 4, captions: ShapesCaptionKind.Long).Fingerprint, described.Fingerprint);
+        Assert.Contains("long captions", described.Inventory.Found, StringComparison.Ordinal);
+        Assert.Contains("no split 'dev'", Assert.Throws<UserException>(() => ShapesImages.FindPairs("shapes-long@dev", ShapesSplit.Train, 4)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
