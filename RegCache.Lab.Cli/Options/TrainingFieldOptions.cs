@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Cli.Options;
@@ -152,6 +153,8 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new(Training, "accum_freq", "N", "Micro-batches in an optimiser step."),
         new(Training, "accumulation", "cached_features|gradients", "How micro-batches are put together."),
         new(Training, "lr", "LR", "Learning rate after the warm-up."),
+        new(Training, "opt", string.Join('|', Optimizers.All.Names), "The optimiser."),
+        new(Training, "momentum", "M", "Momentum of sgd."),
         new(Training, "beta1", "B", "Decay of the first moment."),
         new(Training, "beta2", "B", "Decay of the second moment."),
         new(Training, "eps", "E", "Added to the root of the second moment."),
@@ -196,8 +199,6 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new("--zeroshot-frequency", "use regcache eval classification on the trained model"),
         new("--cache-dir", "nothing is downloaded: give the path of the weights to --pretrained"),
         new("--pretrained-image", "give --pretrained a file of the vision tower's weights"),
-        new("--opt", "the optimiser is AdamW; leave it out"),
-        new("--momentum", "AdamW's is --beta1"),
         new("--skip-scheduler", "use --lr-scheduler const"),
         new("--use-bn-sync", "the vision transformer has no batch norm; leave it out"),
         new("--lock-image-freeze-bn-stats", "the vision transformer has no batch norm; leave it out"),
