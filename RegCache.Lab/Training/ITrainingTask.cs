@@ -41,7 +41,9 @@ public interface ITrainingTask
     /// <summary>Every tensor that the next step depends on, by name; valid after <see cref="Prepare"/>.</summary>
     IEnumerable<KeyValuePair<string, Tensor>> State { get; }
 
-    /// <summary>Ends the training when evaluations no longer improve; part of <see cref="State"/>. Null: it runs to its last step.</summary>
+    /// <summary>
+    /// Keeps the best evaluation, and ends the training when evaluations no longer improve; part of <see cref="State"/>. Null: neither.
+    /// </summary>
     EarlyStoppingState? Stopping => null;
 
     /// <summary>
@@ -55,6 +57,12 @@ public interface ITrainingTask
     /// <param name="step">The step, from 0; it has been prepared.</param>
     /// <returns>What to log; the loop disposes it.</returns>
     StepMetrics Step(long step);
+
+    /// <summary>Called after an evaluation that is the best so far, where <see cref="Stopping"/> keeps the best.</summary>
+    /// <param name="done">Steps taken so far.</param>
+    void Improved(long done)
+    {
+    }
 
     /// <summary>Measures the model as it is.</summary>
     /// <returns>Numbers by name, for example <c>val/top1</c>; empty when there is nothing to measure.</returns>

@@ -10,7 +10,7 @@ namespace RegCache.Lab.Training.Clip;
 /// A CLIP training from scratch or from given weights, as its JSON file says; see <see cref="TrainingConfigFile"/>. Distillation and
 /// finetuning derive from it.
 /// </summary>
-public record ClipTrainingConfig
+public record ClipTrainingConfig : ITrainingConfig
 {
     /// <summary>The value of <see cref="MemoryLayers"/> that means every second block.</summary>
     public const string AutomaticLayers = "auto";
