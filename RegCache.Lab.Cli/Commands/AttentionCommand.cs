@@ -111,7 +111,7 @@ internal sealed class AttentionCommand : KitCommand
         return new(set, index!.Value, $"{index}", set.Labels.Count > 0 ? set.ClassNames[set.Labels[index.Value]] : System.IO.Path.GetFileName(set.Name(index.Value)));
     }
 
-    private static Tensor Read(ChosenImage chosen, PreprocessOptions preprocess, CancellationToken cancellation)
+    private static torch.Tensor Read(ChosenImage chosen, PreprocessOptions preprocess, CancellationToken cancellation)
     {
         var reader = new ImageBatchReader(chosen.Images, new(preprocess));
         return reader.Read([chosen.Index], 1, cancellation).Select(batch => torch.tensor(batch.Pixels, [1, 3, preprocess.Height, preprocess.Width]).clone()).Single();

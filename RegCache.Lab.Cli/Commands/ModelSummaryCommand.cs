@@ -74,7 +74,7 @@ internal sealed class ModelSummaryCommand : KitCommand
             }
 
             current = row.Block;
-            table.AddRow(Markup.Escape(row.Name), row.Kind, Markup.Escape(row.OutputInWords), $"{row.Parameters:N0}");
+            table.AddRow(Markup.Escape(row.Name), row.Kind, Markup.Escape(row.Output), $"{row.Parameters:N0}");
         }
 
         context.Console.Write(table);

@@ -8,17 +8,11 @@ namespace RegCache.Lab.Placement;
 /// <param name="Block">The block that it is in, 0-based; null outside the blocks.</param>
 /// <param name="Name">Its path, as in checkpoints.</param>
 /// <param name="Kind">What it is: Conv2d, LayerNorm, Linear, GELU, Softmax, Parameter.</param>
-/// <param name="Output">Its output for one image; empty for a parameter alone.</param>
+/// <param name="Output">The shape of its output with -1 for the batch, "[-1, 197, 192]"; empty for a parameter alone.</param>
+/// <param name="Outputs">Numbers in the output of one image; 0 for a parameter alone.</param>
 /// <param name="Parameters">Its own parameters.</param>
 [CsvRecord]
-public sealed partial record ModuleRow(int? Block, string Name, string Kind, ValueList<long> Output, long Parameters)
-{
-    /// <summary>Numbers in the output of one image; none for a parameter.</summary>
-    public long Outputs => Output.Count == 0 ? 0 : Output.Aggregate(1L, (product, size) => product * size);
-
-    /// <summary>The output's shape with -1 for the batch; empty for a parameter.</summary>
-    public string OutputInWords => Output.Count == 0 ? "" : $"[{string.Join(", ", Output.Prepend(-1))}]";
-}
+public sealed partial record ModuleRow(int? Block, string Name, string Kind, string Output, long Outputs, long Parameters);
 
 /// <summary>Tokens that a block works on.</summary>
 /// <param name="Block">The block, 0-based.</param>
@@ -81,7 +75,7 @@ public sealed record ModelSummary(IReadOnlyList<ModuleRow> Rows, IReadOnlyList<T
             (block >= config.ClassBlock ? 1 : 0) + (block >= (config.DistillationBlock ?? config.Depth) ? 1 : 0),
             block >= config.RegisterBlock ? config.Registers : 0);
 
-        public IReadOnlyList<ModuleRow> List()
+        public List<ModuleRow> List()
         {
             Add(null, "patch_embed.proj", "Conv2d", config.Width, config.Grid.Height, config.Grid.Width);
             Parameter(null, PlacementParameters.Positions);
@@ -152,9 +146,14 @@ public sealed record ModelSummary(IReadOnlyList<ModuleRow> Rows, IReadOnlyList<T
             }
         }
 
-        private void Parameter(int? block, string name) => _rows.Add(new(block, name, "Parameter", [], sizes[name]));
+        private void Parameter(int? block, string name) => _rows.Add(new(block, name, "Parameter", "", 0, sizes[name]));
 
         private void Add(int? block, string name, string kind, params long[] output) => _rows.Add(new(
-            block, name, kind, [.. output], sizes.GetValueOrDefault($"{name}.weight") + sizes.GetValueOrDefault($"{name}.bias")));
+            block,
+            name,
+            kind,
+            $"[{string.Join(", ", output.Prepend(-1))}]",
+            output.Aggregate(1L, (product, size) => product * size),
+            sizes.GetValueOrDefault($"{name}.weight") + sizes.GetValueOrDefault($"{name}.bias")));
     }
 }
