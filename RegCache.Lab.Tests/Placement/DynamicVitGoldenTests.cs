@@ -1,7 +1,6 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Placement;
-using TorchSharp;
 
 namespace RegCache.Lab.Tests.Placement;
 
@@ -16,7 +15,7 @@ public sealed class DynamicVitGoldenTests : IDisposable
 
     public static TheoryData<string> Configs => [.. PlacementGoldens.Names("model")];
 
-    private torch.Tensor Input => _golden.Tensors["input"];
+    private Tensor Input => _golden.Tensors["input"];
 
     public void Dispose()
     {
@@ -107,7 +106,7 @@ public sealed class DynamicVitGoldenTests : IDisposable
     }
 
     // The published code keeps registers at the end; the kit keeps them in front of the patches.
-    private static torch.Tensor RegistersLast(torch.Tensor tokens, TokenLayout layout, long axis)
+    private static Tensor RegistersLast(Tensor tokens, TokenLayout layout, long axis)
     {
         var (classes, registers) = (layout.ClassTokens, layout.RegisterTokens);
         var patches = tokens.shape[axis] - classes - registers;
@@ -115,5 +114,5 @@ public sealed class DynamicVitGoldenTests : IDisposable
             [tokens.narrow(axis, 0, classes), tokens.narrow(axis, classes + registers, patches), tokens.narrow(axis, classes, registers)], axis);
     }
 
-    private torch.Tensor Expected(string name, string what) => _golden.Tensors[$"{name}/{what}"];
+    private Tensor Expected(string name, string what) => _golden.Tensors[$"{name}/{what}"];
 }

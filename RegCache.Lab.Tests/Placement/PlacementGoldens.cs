@@ -2,7 +2,6 @@ using System.Text.Json;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Placement;
-using TorchSharp;
 
 namespace RegCache.Lab.Tests.Placement;
 
@@ -13,7 +12,7 @@ internal sealed class PlacementGoldens(string file) : IDisposable
 
     private readonly IReadOnlyDictionary<string, string> _metadata = Metadata(file);
 
-    public Dictionary<string, torch.Tensor> Tensors { get; } = GoldenTensors.Load(Area, $"{file}.safetensors");
+    public Dictionary<string, Tensor> Tensors { get; } = GoldenTensors.Load(Area, $"{file}.safetensors");
 
     /// <summary>The configurations of model.safetensors by name.</summary>
     public static IEnumerable<string> Names(string file) => JsonSerializer.Deserialize<Dictionary<string, int[]>>(Metadata(file)["configs"])!.Keys;

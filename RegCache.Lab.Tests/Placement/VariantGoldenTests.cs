@@ -3,7 +3,6 @@ using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Quantization.Integer;
-using TorchSharp;
 
 namespace RegCache.Lab.Tests.Placement;
 
@@ -16,7 +15,7 @@ public sealed class VariantGoldenTests : IDisposable
     private readonly PlacementGoldens _golden = new("variants");
     private readonly DisposeScope _scope = torch.NewDisposeScope();
 
-    private torch.Tensor Input => _golden.Tensors["input"];
+    private Tensor Input => _golden.Tensors["input"];
 
     // The README of the goldens says what the file does not: norms and biases of each variant.
     private PlacementConfig Deit => _golden.Shared() with { Epsilon = 1e-6, QkvBias = true, Registers = 0 };

@@ -40,7 +40,7 @@ internal sealed record OpenedModel(
         var assumptions = new List<string>();
         if (PlacementCheckpoint.Recognises(path))
         {
-            var late = DynamicVit.Load(path, new()
+            var late = DynamicVit.Load(path, (options.LateTokens ?? new()) with
             {
                 Heads = options.Heads,
                 WeightsKey = options.WeightsKey,
@@ -49,7 +49,7 @@ internal sealed record OpenedModel(
                 Type = type,
                 Backend = backend,
             });
-            return OfVit(late.Model, PlacementCheckpoint.WeightsOf(path), PlacementCheckpoint.NameOf(path));
+            return OfVit(late.Model, PlacementCheckpoint.WeightsOf(path), PlacementCheckpoint.NameOf(path), size => EvaluationTransform.Of(size));
         }
 
         if (File.Exists(path) && VitClassifierLoader.Recognises(path))
@@ -63,7 +63,7 @@ internal sealed record OpenedModel(
                 Type = type,
                 Backend = backend,
             });
-            return OfVit(vit, path, Path.GetFileNameWithoutExtension(path));
+            return OfVit(vit, path, Path.GetFileNameWithoutExtension(path), TimmPreprocess);
         }
 
         var clip = LoadedClip.Load(path, new()
@@ -79,14 +79,17 @@ internal sealed record OpenedModel(
         });
         return new(clip.Model, clip, backend, clip.Name, clip.Hash, clip.Preprocess, $"{clip.Identity}-{computes}", clip.Assumptions);
 
-        OpenedModel OfVit(ClipModel vit, string weights, string name)
+        OpenedModel OfVit(ClipModel vit, string weights, string name, Func<(int Height, int Width), PreprocessOptions> usual)
         {
-            var (hash, preprocess) = (ContentHash.OfFile(weights), options.VitPreprocess(vit.Config.Vision.ImageSize));
+            var (hash, preprocess) = (ContentHash.OfFile(weights), (options.VitPreprocess ?? usual)(vit.Config.Vision.ImageSize));
             return new(
                 vit, null, backend, name, hash, preprocess,
                 $"{hash}-{ContentHash.OfValue(new { vit = vit.Config.ToString(), pixels = preprocess.ToString(), options.WeightsKey })}-{computes}", assumptions);
         }
     }
+
+    private static PreprocessOptions TimmPreprocess((int Height, int Width) size) =>
+        new(size.Height, size.Width) { Mean = RgbValues.All(0.5f), StandardDeviation = RgbValues.All(0.5f), CropRatio = 0.9 };
 
     // Integers run on the CPU between float32 values only.
     private static OneDnnBackend? ChooseBackend(ExperimentOptions options, IWorkProgress progress)

@@ -240,6 +240,10 @@ public sealed record PlacementConfig
         }.ToJsonString(ReportJson.Options);
     }
 
+    /// <summary>Reads a configuration file.</summary>
+    /// <exception cref="UserException">It cannot be read, or is no such configuration.</exception>
+    public static PlacementConfig Load(string path) => Parse(JsonFields.ReadFile(path), path);
+
     /// <summary>Reads a configuration; what it leaves out has the default values.</summary>
     /// <param name="json">The object.</param>
     /// <param name="source">Where it comes from, for messages.</param>
