@@ -76,8 +76,8 @@ internal sealed class StudyMergingCommand : KitCommand
         IReadOnlyList<ThroughputResult> speeds,
         ThroughputOptions protocol)
     {
-        var (tower, classes) = (experiment.Tower, experiment.Tower.Features);
-        var macs = plans.Select(plan => MacsTable.Of(tower.Config, classes, plan)).ToArray();
+        var tower = experiment.Tower;
+        var macs = plans.Select(plan => MacsTable.Of(tower, plan)).ToArray();
         return [.. settings.Select((setting, index) => new MergingStudyRow(
             experiment.Name,
             setting.Method.Name,

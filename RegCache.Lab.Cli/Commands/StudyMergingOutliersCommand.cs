@@ -152,7 +152,7 @@ internal sealed class StudyMergingOutliersCommand : KitCommand
                 cell.Policy,
                 score.Accuracy,
                 score.AccuracyTop5,
-                MacsTable.Of(experiment.Tower.Config, experiment.Tower.Features, cell.Plan).Total / 1e9,
+                MacsTable.Of(experiment.Tower, cell.Plan).Total / 1e9,
                 fate.Deleted,
                 fate.Merged,
                 fate.Companions,

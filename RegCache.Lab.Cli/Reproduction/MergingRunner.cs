@@ -74,7 +74,7 @@ internal sealed class MergingRunner : TableRunner
             key,
             "accuracy",
             pass => PlanEvaluation.Run(experiment.Tower, experiment.Classifier, experiment.Validation, tree, pass).ToArray());
-        var macs = tree.Plans.Select(plan => MacsTable.Of(experiment.Tower.Config, experiment.Tower.Features, plan).Total / 1e9).ToArray();
+        var macs = tree.Plans.Select(plan => MacsTable.Of(experiment.Tower, plan).Total / 1e9).ToArray();
         var speeds = running.MeasuresSpeed && running.Run.Asks("images_per_second")
             ? Throughput.Measure(experiment.Tower, tree.Plans, new() { Batch = experiment.Options.BatchSize }, experiment.Progress, experiment.Cancellation)
             : null;

@@ -1,5 +1,6 @@
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Memory;
+using RegCache.Lab.Placement;
 
 namespace RegCache.Lab.Encoders;
 
@@ -42,7 +43,8 @@ public sealed record ClipConfig
         var (height, width) = Vision.ImageSize;
         var text = Text is null ? "no text tower" : $"text {Text.Layers} blocks, width {Text.Width}, heads {Text.Heads}, context {Text.ContextLength}";
         var memory = Vision.Memory is { } layers ? $", memory of {layers.Slots} slots in blocks {layers.Blocks}" : "";
-        return $"vision {Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}{memory}; {text}; "
+        var late = Vision.LateTokens is { } tokens ? $", {tokens.Describe()}" : "";
+        return $"vision {Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}{memory}{late}; {text}; "
             + $"features {EmbedDim}; {(QuickGelu ? "quick" : "exact")} GELU";
     }
 }
@@ -68,11 +70,23 @@ public sealed record VisionConfig
     /// <summary>Side of a square patch in pixels (<c>patch_size</c>).</summary>
     public int PatchSize { get; init; } = 16;
 
+    /// <summary>Size of a patch that is no square; null for a square of <see cref="PatchSize"/>.</summary>
+    public (int Height, int Width)? PatchShape { get; init; }
+
+    /// <summary>Channels of an image.</summary>
+    public int Channels { get; init; } = 3;
+
     /// <summary>Input size in pixels (<c>image_size</c>: one number, or [height, width]).</summary>
     public (int Height, int Width) ImageSize { get; init; } = (224, 224);
 
     /// <summary>Initial value of the learned per-channel gains after attention and MLP; null for none (<c>ls_init_value</c>).</summary>
     public double? LayerScaleInit { get; init; }
+
+    /// <summary>Class and register tokens that enter between blocks; null where class tokens are there from the start.</summary>
+    public LateTokens? LateTokens { get; init; }
+
+    /// <summary>Pairs of attention and MLP that a block has side by side: 1, or 2 in the parallel kinds of block.</summary>
+    public int Branches { get; init; } = 1;
 
     /// <summary>Memory layers in place of the MLPs of some blocks (<c>memory_cfg</c>); null for none.</summary>
     public MemoryConfig? Memory { get; init; }
@@ -113,8 +127,14 @@ public sealed record VisionConfig
     /// <summary>Hidden channels of the MLP.</summary>
     public int MlpWidth => (int)(Width * MlpRatio);
 
+    /// <summary>Class tokens in the sequence that the embedding gives.</summary>
+    internal int EmbeddedTokens => LateTokens is null ? ClassTokens : 0;
+
+    /// <summary>Size of a patch in pixels.</summary>
+    public (int Height, int Width) Patch => PatchShape ?? (PatchSize, PatchSize);
+
     /// <summary>Number of patches along each axis.</summary>
-    public (int Height, int Width) Grid => (ImageSize.Height / PatchSize, ImageSize.Width / PatchSize);
+    public (int Height, int Width) Grid => (ImageSize.Height / Patch.Height, ImageSize.Width / Patch.Width);
 
     /// <summary>Number of patch tokens.</summary>
     public int Patches => Grid.Height * Grid.Width;

@@ -23,6 +23,12 @@ public sealed class ClipModel : IDisposable
         Text = config.Text is null ? null : new(config, weights, backend);
     }
 
+    /// <summary>A vision tower as a model.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="weights">The named tensors that the tower computes with, whatever they are called.</param>
+    /// <param name="vision">The tower.</param>
+    internal ClipModel(ClipConfig config, WeightTable weights, VisionTower vision) => (Config, Weights, Vision) = (config, weights, vision);
+
     /// <summary>The architecture.</summary>
     public ClipConfig Config { get; }
 

@@ -71,12 +71,19 @@ public sealed record Linear(Tensor Weight, Tensor? Bias) : ILinear
     public Tensor Apply(Tensor input) => torch.nn.functional.linear(input, Weight, Bias);
 }
 
+/// <summary>A linear layer whose weights are made of those of its parts whenever it runs, so that training reaches the parts.</summary>
+public interface IComposedLinear : ILinear
+{
+    /// <summary>The same layer with weights of its own, in the current dispose scope.</summary>
+    Linear Join();
+}
+
 /// <summary>
 /// Several linear layers on the same input as one: their outputs side by side, of one product. The weights stay those of the parts, so that
 /// training reaches them.
 /// </summary>
 /// <param name="Parts">The layers, at least two.</param>
-public sealed record JoinedLinear(ValueList<Linear> Parts) : ILinear
+public sealed record JoinedLinear(ValueList<Linear> Parts) : IComposedLinear
 {
     /// <inheritdoc />
     public Tensor Weight => torch.cat([.. Parts.Select(part => part.Weight)], 0);
@@ -90,7 +97,7 @@ public sealed record JoinedLinear(ValueList<Linear> Parts) : ILinear
     /// <summary>The layers as one; a single one stays itself.</summary>
     public static ILinear Of(ValueList<Linear> parts) => parts is [var single] ? single : new JoinedLinear(parts);
 
-    /// <summary>The same layer with weights of its own, in the current dispose scope.</summary>
+    /// <inheritdoc />
     public Linear Join() => new(Weight, Bias);
 
     /// <inheritdoc />
@@ -169,6 +176,7 @@ public sealed class Attention : IAttention
         }
 
         var probabilities = logits.softmax(-1);
+        probabilities = extras.Dropout?.Invoke(probabilities) ?? probabilities;
         probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
         return probabilities.matmul(values);
     });

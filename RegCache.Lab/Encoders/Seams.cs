@@ -7,7 +7,7 @@ namespace RegCache.Lab.Encoders;
 //
 //     tokens x [B,N,C] --1-- x + attention(norm(x)) --2-- x + mlp(norm(x)) -- seam 1 of the next block
 //
-//     1  between blocks              ITokenStage           inserts, deletes or pools tokens
+//     1  between blocks              ITokenStage           inserts, deletes or pools tokens; the architecture's own ones come first
 //     2  between attention and MLP   ITokenStage           merges tokens
 //     3  keys and values             AttentionExtras       cached registers that join the attention, sizes of merged tokens
 //     4  matrix products             ILinear, IAttention   float, quantized or integer
@@ -63,6 +63,9 @@ public readonly record struct AttentionExtras
 
     /// <summary>Added to the logits of the block's own columns, broadcast to [B,H,M,N]; null adds nothing.</summary>
     public Tensor? Bias { get; init; }
+
+    /// <summary>Applied to the attention probabilities in training; null leaves them as they are.</summary>
+    public Func<Tensor, Tensor>? Dropout { get; init; }
 }
 
 /// <summary>
@@ -269,6 +272,12 @@ public sealed record BlockLayers(
     LayerNorm MlpNorm,
     IMlp Mlp)
 {
+    /// <summary>Seam 1: stages that belong to the architecture, such as the entry of a token; those of a plan come after them.</summary>
+    public ValueList<ITokenStage> Before { get; init; } = [];
+
+    /// <summary>Applied to the attention probabilities in training; null leaves them as they are.</summary>
+    public Func<Tensor, Tensor>? AttentionDropout { get; init; }
+
     /// <summary>Gain of the attention branch (`ls_1.gamma`) [C]; null without layer scale.</summary>
     public Tensor? LayerScale1 { get; init; }
 

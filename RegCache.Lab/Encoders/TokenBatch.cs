@@ -12,8 +12,8 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
     public Tensor? Sources { get; init; }
 
     /// <summary>
-    /// Index of every token in the sequence that entered the encoder [B,N], int64; null while no stage has removed or
-    /// reordered tokens, so that position n still holds token n.
+    /// Index of every token in the sequence as it is without removals [B,N], int64: first the layout's class and register tokens, then
+    /// all patches. Null while no stage has removed or reordered tokens, so that position n still holds token n.
     /// </summary>
     public Tensor? Positions { get; init; }
 
@@ -35,6 +35,38 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
         Sources = Sources is null ? null : TokenRows.Take(Sources, indices),
         Positions = Positions is null ? indices : Positions.gather(1, indices),
     };
+
+    /// <summary>
+    /// Lets tokens enter among those that are protected. They are of size one, and everything that is known of tokens further back moves
+    /// on by their number.
+    /// </summary>
+    /// <param name="place">Where the first of them is then.</param>
+    /// <param name="rows">The tokens [R,C] or [1,R,C], the same for every image.</param>
+    /// <param name="layout">The layout with them.</param>
+    public TokenBatch Insert(int place, Tensor rows, TokenLayout layout)
+    {
+        var count = rows.shape[^2];
+        Tensor Split(Tensor known, Tensor entering, long axis = 1) =>
+            torch.cat([known.narrow(axis, 0, place), entering, known.narrow(axis, place, known.shape[axis] - place)], axis);
+
+        return TensorScope.Run(() => new TokenBatch(Split(Tokens, rows.to(Tokens.dtype, Tokens.device).expand(Images, -1, -1)), layout)
+        {
+            Sizes = Sizes is null ? null : Split(Sizes, torch.ones_like(Sizes.narrow(1, 0, 1)).expand(-1, count, -1)),
+            Sources = Sources is null ? null : WithOwn(Sources),
+            Positions = Positions is null ? null : Split(
+                Positions + (Positions.ge(place).to(Positions.dtype) * count),
+                torch.arange(place, place + count, dtype: Positions.dtype, device: Positions.device).expand(Images, -1)),
+        });
+
+        // The tokens are their own sources, which nothing else is made of.
+        Tensor WithOwn(Tensor sources)
+        {
+            var columns = Split(sources, torch.zeros(Images, sources.shape[1], count, dtype: sources.dtype, device: sources.device), axis: 2);
+            var own = torch.zeros(count, columns.shape[2], dtype: sources.dtype, device: sources.device);
+            own.narrow(1, place, count).diagonal().fill_(1);
+            return Split(columns, own.expand(Images, -1, -1));
+        }
+    }
 
     /// <summary>Keeps the first tokens of every image, as a copy.</summary>
     internal TokenBatch Leading(int count)

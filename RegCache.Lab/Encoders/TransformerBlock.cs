@@ -29,7 +29,7 @@ public static class TransformerBlock
     {
         var observer = new BlockProbe(probe, block);
         var context = new StageContext(block);
-        var batch = plan.Before.Aggregate(input, (stream, stage) => stage.Apply(stream, context));
+        var batch = layers.Before.Concat(plan.Before).Aggregate(input, (stream, stage) => stage.Apply(stream, context));
         observer.Observe(ActivationKind.BlockInput, batch.Tokens);
 
         var extras = Extras(batch, layers, plan, mask, block);
@@ -73,7 +73,7 @@ public static class TransformerBlock
 
     private static AttentionExtras Extras(TokenBatch batch, BlockLayers layers, BlockPlan plan, Tensor? mask, int block)
     {
-        var extras = new AttentionExtras { Bias = AttentionBias(batch, plan, mask) };
+        var extras = new AttentionExtras { Bias = AttentionBias(batch, plan, mask), Dropout = layers.AttentionDropout };
         if (plan.Prefix is not { } prefix || plan.PrefixCount == 0)
         {
             return extras;

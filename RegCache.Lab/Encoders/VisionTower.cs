@@ -5,15 +5,12 @@ namespace RegCache.Lab.Encoders;
 
 /// <summary>
 /// The vision transformer of CLIP (Radford et al. 2021, arXiv:2103.00020, section 2.4): patch embedding, class token and
-/// positions, pre-norm blocks, pooling and projection.
+/// positions, pre-norm blocks, pooling and projection. ViT classifiers are configurations of it.
 /// </summary>
 public sealed class VisionTower
 {
-    private readonly Tensor? _classEmbedding;
-    private readonly Tensor _positionEmbedding;
-    private readonly LayerNorm? _preNorm;
-    private readonly Tensor? _projection;
-    private readonly Tensor? _projectionBias;
+    private readonly VisionParts _parts;
+    private readonly Lazy<IReadOnlyList<TokenLayout>> _layouts;
     private PatchEmbedding? _preparedPatches;
 
     /// <summary>Builds the tower on the tensors named `visual.*`.</summary>
@@ -22,41 +19,26 @@ public sealed class VisionTower
     /// <param name="backend">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
     /// <exception cref="UserException">A tensor is missing, has a wrong shape or is not finite.</exception>
     public VisionTower(ClipConfig config, WeightTable weights, IBackend? backend = null)
+        : this(config, VisionParts.OfClip(config, weights), backend)
     {
-        Config = config.Vision;
-        var (width, patch) = (Config.Width, Config.PatchSize);
-        var activation = config.QuickGelu ? Activation.QuickGelu : Activation.Gelu;
-        Patches = new(weights.Take("visual.conv1.weight", width, 3, patch, patch), weights.TakeIfPresent("visual.conv1.bias", width));
-        var leading = Config.ClassTokens;
-        _classEmbedding = leading == 0 ? null : weights.Take("visual.class_embedding", leading == 1 ? [width] : [leading, width]);
-        _positionEmbedding = weights.Take("visual.positional_embedding", Config.Patches + leading, width);
-        _preNorm = Config.NoLnPre ? null : TowerWeights.LayerNorm(weights, "visual.ln_pre", width, Config.Epsilon);
-        var memories = MemoryLayers.Build(Config, weights);
-        Blocks =
-        [
-            .. Enumerable.Range(0, Config.Layers).Select(block => TowerWeights.Block(
-                weights,
-                $"visual.transformer.resblocks.{block}",
-                width,
-                Config.MlpWidth,
-                Config.Heads,
-                Config.Epsilon,
-                activation,
-                memories.GetValueOrDefault(block))),
-        ];
-        Backend = backend;
+    }
+
+    /// <summary>Builds the tower of its parts, whatever their tensors are called.</summary>
+    /// <param name="config">The architecture.</param>
+    /// <param name="parts">What it computes with.</param>
+    /// <param name="backend">How the blocks run where no gradients are wanted; null runs the tensor operators.</param>
+    public VisionTower(ClipConfig config, VisionParts parts, IBackend? backend = null)
+    {
+        (Config, Features, Backend, _parts) = (config.Vision, config.EmbedDim, backend, parts);
         Running = new(Blocks, backend);
-        FinalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, Config.Epsilon);
-        Features = config.EmbedDim;
-        _projection = Config.HasProjection ? weights.Take("visual.proj", width * Config.PooledTokens, config.EmbedDim) : null;
-        _projectionBias = weights.TakeIfPresent("visual.proj_bias", config.EmbedDim);
+        _layouts = new(FindLayouts);
     }
 
     /// <summary>The tower's architecture.</summary>
     public VisionConfig Config { get; }
 
     /// <summary>The plain float layers of every block.</summary>
-    public IReadOnlyList<BlockLayers> Blocks { get; }
+    public IReadOnlyList<BlockLayers> Blocks => _parts.Blocks;
 
     /// <summary>How the blocks run where no gradients are wanted; null runs the tensor operators.</summary>
     public IBackend? Backend { get; }
@@ -65,16 +47,23 @@ public sealed class VisionTower
     internal PreparedBlocks Running { get; }
 
     /// <summary>`conv1`, the plain patch embedding.</summary>
-    public PatchEmbedding Patches { get; }
+    public PatchEmbedding Patches => _parts.Patches;
 
     /// <summary>`ln_post`.</summary>
-    public LayerNorm FinalNorm { get; }
+    public LayerNorm FinalNorm => _parts.FinalNorm;
 
     /// <summary>Device and number type that images must have.</summary>
     public (torch.Device Device, torch.ScalarType Type) Placement => (Patches.Weight.device, Patches.Weight.dtype);
 
     /// <summary>Channels E of an image feature.</summary>
     public int Features { get; }
+
+    /// <summary>
+    /// What the positions of the float encoder's stream hold while a block runs: tokens that enter between blocks are there from their
+    /// own block on.
+    /// </summary>
+    /// <param name="block">The block, 0-based.</param>
+    public TokenLayout LayoutIn(int block) => _layouts.Value[block];
 
     /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,k+N,C] with k class tokens.</summary>
     /// <param name="images">Normalised images.</param>
@@ -83,10 +72,10 @@ public sealed class VisionTower
     public TokenBatch Embed(Tensor images, ILayerTransform? transform = null)
     {
         var (height, width) = Config.ImageSize;
-        if (images.Dimensions != 4 || images.shape[1] != 3 || images.shape[2] != height || images.shape[3] != width)
+        if (images.Dimensions != 4 || images.shape[1] != Config.Channels || images.shape[2] != height || images.shape[3] != width)
         {
             throw new UserException(
-                $"The model takes images of shape [B, 3, {height}, {width}], not [{string.Join(", ", images.shape)}]; resize them first.");
+                $"The model takes images of shape [B, {Config.Channels}, {height}, {width}], not [{string.Join(", ", images.shape)}]; resize them first.");
         }
 
         return TensorScope.Run(() =>
@@ -100,19 +89,15 @@ public sealed class VisionTower
     internal TokenBatch Arrange(Tensor embedded) => TensorScope.Run(() =>
     {
         var patches = embedded.flatten(2).transpose(1, 2);
-        var classTokens = _classEmbedding?.to(patches.dtype).view(1, Config.ClassTokens, -1).expand(patches.shape[0], -1, -1);
-        var tokens = (classTokens is null ? patches : torch.cat([classTokens, patches], 1)) + _positionEmbedding.to(patches.dtype);
-        tokens = _preNorm?.Apply(tokens) ?? tokens;
-        return new TokenBatch(tokens, new(Config.ClassTokens, 0, Config.Grid.Height, Config.Grid.Width));
+        var classTokens = _parts.ClassTokens.Select(rows => rows.to(patches.dtype).view(1, -1, Config.Width).expand(patches.shape[0], -1, -1));
+        var sequence = _parts.ClassTokens.Count == 0 ? patches : torch.cat([.. classTokens, patches], 1);
+        var tokens = sequence + _parts.Positions.to(patches.dtype);
+        tokens = _parts.PreNorm?.Apply(tokens) ?? tokens;
+        return new TokenBatch(tokens, new(Config.EmbeddedTokens, 0, Config.Grid.Height, Config.Grid.Width));
     });
 
     /// <summary>Pools and projects the stream that leaves the last block to image features [B,E], not normalised.</summary>
-    public Tensor Project(TokenBatch output) => TensorScope.Run(() =>
-    {
-        var pooled = Pool(output);
-        var features = _projection is null ? pooled : pooled.matmul(_projection);
-        return _projectionBias is null ? features : features + _projectionBias;
-    });
+    public Tensor Project(TokenBatch output) => TensorScope.Run(() => _parts.Project?.Invoke(Pool(output)) ?? Pool(output));
 
     /// <summary>Encodes images [B,3,H,W] as trained, to features [B,E] that are not normalised.</summary>
     /// <param name="images">Normalised images.</param>
@@ -147,7 +132,26 @@ public sealed class VisionTower
         ? Patches
         : _preparedPatches ??= Running.Keep(() => Backend.Prepare(Patches));
 
-    private Tensor Pool(TokenBatch output) => Config.PoolType switch
+    // Only the token stages run, on tokens that say nothing.
+    private List<TokenLayout> FindLayouts()
+    {
+        using var noGradient = torch.no_grad();
+        using var scope = torch.NewDisposeScope();
+        var (device, type) = Placement;
+        var tokens = torch.zeros(1, Config.Patches + Config.EmbeddedTokens, Config.Width, dtype: type, device: device);
+        var stream = new TokenBatch(tokens, new(Config.EmbeddedTokens, 0, Config.Grid.Height, Config.Grid.Width));
+        var layouts = new List<TokenLayout>();
+        foreach (var (block, layers) in Blocks.Index())
+        {
+            stream = layers.Before.Aggregate(stream, (batch, stage) => stage.Apply(batch, new(block)));
+            layouts.Add(stream.Layout);
+        }
+
+        return layouts;
+    }
+
+    /// <summary>The tokens that become the feature, normalised: [B,C], or several side by side.</summary>
+    internal Tensor Pool(TokenBatch output) => Config.PoolType switch
     {
         VisionPooling.ClassToken => FinalNorm.Apply(output.Tokens.narrow(1, 0, Config.ClassTokens)).flatten(1),
         VisionPooling.None => FinalNorm.Apply(output.Tokens),
@@ -168,5 +172,55 @@ public sealed class VisionTower
         // Merged tokens count for all their patches.
         var weights = sizes.narrow(1, first, sizes.shape[1] - first).to(patches.dtype);
         return (patches * weights).sum(1) / weights.sum(1);
+    }
+}
+
+/// <summary>What a vision tower computes with, block by block; see <see cref="VisionTower"/>.</summary>
+/// <param name="Patches">`conv1`, the patch embedding.</param>
+/// <param name="ClassTokens">Class tokens that the embedding puts in front of the patches, each tensor one or several of C values.</param>
+/// <param name="Positions">Added to the embedded sequence [k+N,C] or [1,k+N,C].</param>
+/// <param name="PreNorm">`ln_pre`; null for none.</param>
+/// <param name="Blocks">The plain float layers of every block.</param>
+/// <param name="FinalNorm">`ln_post`.</param>
+/// <param name="Project">Turns what is pooled into features or class scores; null returns it as it is.</param>
+public sealed record VisionParts(
+    PatchEmbedding Patches,
+    IReadOnlyList<Tensor> ClassTokens,
+    Tensor Positions,
+    LayerNorm? PreNorm,
+    IReadOnlyList<BlockLayers> Blocks,
+    LayerNorm FinalNorm,
+    Func<Tensor, Tensor>? Project)
+{
+    /// <summary>The parts of a CLIP model, on the tensors named `visual.*`.</summary>
+    internal static VisionParts OfClip(ClipConfig config, WeightTable weights)
+    {
+        var vision = config.Vision;
+        var (width, (height, columns), leading) = (vision.Width, vision.Patch, vision.ClassTokens);
+        var activation = config.QuickGelu ? Activation.QuickGelu : Activation.Gelu;
+        var patches = new PatchEmbedding(
+            weights.Take("visual.conv1.weight", width, vision.Channels, height, columns), weights.TakeIfPresent("visual.conv1.bias", width));
+        Tensor[] classTokens = leading == 0 ? [] : [weights.Take("visual.class_embedding", leading == 1 ? [width] : [leading, width])];
+        var positions = weights.Take("visual.positional_embedding", vision.Patches + leading, width);
+        var preNorm = vision.NoLnPre ? null : TowerWeights.LayerNorm(weights, "visual.ln_pre", width, vision.Epsilon);
+        var memories = MemoryLayers.Build(vision, weights);
+        BlockLayers[] blocks =
+        [
+            .. Enumerable.Range(0, vision.Layers).Select(block => TowerWeights.Block(
+                weights,
+                $"visual.transformer.resblocks.{block}",
+                width,
+                vision.MlpWidth,
+                vision.Heads,
+                vision.Epsilon,
+                activation,
+                memories.GetValueOrDefault(block))),
+        ];
+        var finalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, vision.Epsilon);
+        var projection = vision.HasProjection ? weights.Take("visual.proj", width * vision.PooledTokens, config.EmbedDim) : null;
+        var bias = weights.TakeIfPresent("visual.proj_bias", config.EmbedDim);
+        return new(patches, classTokens, positions, preNorm, blocks, finalNorm, projection is null ? null : Project);
+
+        Tensor Project(Tensor pooled) => bias is null ? pooled.matmul(projection) : pooled.matmul(projection) + bias;
     }
 }

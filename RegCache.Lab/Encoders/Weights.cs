@@ -129,6 +129,7 @@ public sealed class WeightTable : IDisposable
 
     private static bool StaysFloat(string name) =>
         name.Contains("ln_", StringComparison.Ordinal)
+        || name.Contains("norm", StringComparison.Ordinal)
         || name.StartsWith("logit_", StringComparison.Ordinal)
         || name.Contains(".mlp.keys", StringComparison.Ordinal)
         || name.Contains(".mlp.values", StringComparison.Ordinal);

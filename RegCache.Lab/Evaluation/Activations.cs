@@ -52,7 +52,7 @@ public sealed record AttentionMaps(int Block, int Columns, IReadOnlyList<IReadOn
         using var probabilities = Activations.Of(tower, images, block, ActivationKind.AttentionProbabilities);
         var heads = probabilities.mean([1]);
         var queries = query is { } position ? heads.select(1, position) : heads.mean([1]);
-        var special = tower.Config.ClassTokens;
+        var special = tower.LayoutIn(block).ProtectedTokens;
         var patches = queries.narrow(1, special, queries.shape[1] - special).contiguous();
         return new(block, tower.Config.Grid.Width, [.. patches.data<float>().ToArray().Chunk((int)patches.shape[1])]);
     }

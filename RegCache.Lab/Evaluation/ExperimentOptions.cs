@@ -2,6 +2,7 @@ using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Placement;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
 
@@ -37,9 +38,14 @@ public sealed record ExperimentOptions
     /// <summary>Where the model's tensors are in a checkpoint of several models, such as "model_ema"; null: wherever the only model is.</summary>
     public string? WeightsKey { get; init; }
 
-    /// <summary>How images become the input of a plain ViT classifier, by its size [height, width].</summary>
-    public Func<(int Height, int Width), PreprocessOptions> VitPreprocess { get; init; } =
-        size => new(size.Height, size.Width) { Mean = RgbValues.All(0.5f), StandardDeviation = RgbValues.All(0.5f), CropRatio = 0.9 };
+    /// <summary>
+    /// How images become the input of a ViT classifier, by its size [height, width]; null: as timm's plain ViTs want them, and DeiT's way where
+    /// tokens enter late.
+    /// </summary>
+    public Func<(int Height, int Width), PreprocessOptions>? VitPreprocess { get; init; }
+
+    /// <summary>What the file of a classifier with late tokens does not tell; null: nothing.</summary>
+    public PlacementLoadOptions? LateTokens { get; init; }
 
     /// <summary>
     /// Images that every choice is made on (TRAIN_SAMPLE), as <see cref="ImageSetFormats"/> names sets; null: the same as <see cref="ValidationImages"/>,

@@ -62,22 +62,32 @@ public sealed record MacsTable(ValueList<MacsRow> Rows, long FinalTokens)
     /// <param name="outputs">Channels of the feature, or classes of a classifier.</param>
     /// <param name="plan">The plan.</param>
     /// <exception cref="UserException">The plan does not fit the architecture.</exception>
-    public static MacsTable Of(VisionConfig config, int outputs, EncoderPlan plan)
+    public static MacsTable Of(VisionConfig config, int outputs, EncoderPlan plan) => 
+        Of(config, outputs, plan, block => config.LateTokens?.Before(block, count => torch.zeros(count, config.Width)) ?? []);
+
+    /// <summary>The same of a tower, with the token stages that belong to its blocks.</summary>
+    /// <param name="tower">The tower.</param>
+    /// <param name="plan">The plan.</param>
+    public static MacsTable Of(VisionTower tower, EncoderPlan plan) =>
+        Of(tower.Config, tower.Features, plan, block => tower.Blocks[block].Before);
+
+    private static MacsTable Of(VisionConfig config, int outputs, EncoderPlan plan, Func<int, IEnumerable<ITokenStage>> architecture)
     {
         long width = config.Width;
         var rows = new List<MacsRow>
         {
-            new(null, MacsKind.PatchEmbedding, config.Patches, (long)config.Patches * 3 * config.PatchSize * config.PatchSize * width),
+            new(null, MacsKind.PatchEmbedding, config.Patches, (long)config.Patches * config.Channels * config.Patch.Height * config.Patch.Width * width),
         };
-        var tokens = (long)config.Patches + config.ClassTokens;
-        foreach (var (block, trace) in TokenTrace.Of(config, plan).Index())
+        var tokens = (long)config.Patches + config.EmbeddedTokens;
+        foreach (var (block, trace) in TokenTrace.Of(config, plan, architecture).Index())
         {
+            var branches = config.Branches;
             var keys = trace.Attention + (plan.Blocks[block].Prefix is null ? 0 : plan.Blocks[block].PrefixCount);
-            rows.Add(new(block, MacsKind.AttentionLinears, trace.Attention, 4 * trace.Attention * width * width));
-            rows.Add(new(block, MacsKind.AttentionProducts, trace.Attention, 2 * trace.Attention * keys * width));
+            rows.Add(new(block, MacsKind.AttentionLinears, trace.Attention, 4 * branches * trace.Attention * width * width));
+            rows.Add(new(block, MacsKind.AttentionProducts, trace.Attention, 2 * branches * trace.Attention * keys * width));
             rows.Add(config.Memory is { } memory && memory.Blocks.Contains(block)
                 ? new(block, MacsKind.Memory, trace.Mlp, trace.Mlp * memory.MacsPerToken(config.Width))
-                : new(block, MacsKind.Mlp, trace.Mlp, 2 * trace.Mlp * width * config.MlpWidth));
+                : new(block, MacsKind.Mlp, trace.Mlp, 2 * branches * trace.Mlp * width * config.MlpWidth));
             if (trace.StageMacs > 0)
             {
                 rows.Add(new(block, MacsKind.Matching, trace.Attention, trace.StageMacs));
@@ -104,15 +114,15 @@ public sealed record MacsTable(ValueList<MacsRow> Rows, long FinalTokens)
 /// <param name="StageMacs">Multiply-accumulates of the block's token stages.</param>
 internal sealed record TokenTrace(long Attention, long Mlp, long StageMacs)
 {
-    /// <summary>Runs the token stages of a plan, and nothing else, on random tokens of one image.</summary>
-    public static IReadOnlyList<TokenTrace> Of(VisionConfig config, EncoderPlan plan)
+    /// <summary>Runs the token stages of an architecture and a plan, and nothing else, on random tokens of one image.</summary>
+    public static IReadOnlyList<TokenTrace> Of(VisionConfig config, EncoderPlan plan, Func<int, IEnumerable<ITokenStage>> architecture)
     {
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         using var generator = new torch.Generator(0);
         Tensor Random(params long[] shape) => torch.rand(shape, generator: generator);
-        var layout = new TokenLayout(config.ClassTokens, 0, config.Grid.Height, config.Grid.Width);
-        var stream = new TokenBatch(Random(1, config.Patches + config.ClassTokens, config.Width), layout);
+        var layout = new TokenLayout(config.EmbeddedTokens, 0, config.Grid.Height, config.Grid.Width);
+        var stream = new TokenBatch(Random(1, config.Patches + config.EmbeddedTokens, config.Width), layout);
         var traces = new List<TokenTrace>();
         foreach (var (block, seams) in plan.Blocks.Index())
         {
@@ -123,7 +133,7 @@ internal sealed record TokenTrace(long Attention, long Mlp, long StageMacs)
                 return stage.Apply(batch, context);
             }
 
-            stream = seams.Before.Aggregate(stream, (batch, stage) => Run(batch, stage, new(block)));
+            stream = architecture(block).Concat(seams.Before).Aggregate(stream, (batch, stage) => Run(batch, stage, new(block)));
             var length = stream.Length;
             if (seams.Between.Count > 0)
             {

@@ -1,6 +1,7 @@
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
+using RegCache.Lab.Placement;
 using RegCache.Lab.Quantization.Integer;
 using RegCache.Lab.Reports;
 
@@ -36,9 +37,23 @@ internal sealed record OpenedModel(
         var device = options.Device.Find();
         var type = options.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
         var computes = $"{options.Precision}-{options.Device}";
+        var assumptions = new List<string>();
+        if (PlacementCheckpoint.Recognises(path))
+        {
+            var late = DynamicVit.Load(path, (options.LateTokens ?? new()) with
+            {
+                Heads = options.Heads,
+                WeightsKey = options.WeightsKey,
+                Assumptions = assumptions,
+                Device = device,
+                Type = type,
+                Backend = backend,
+            });
+            return OfVit(late.Model, PlacementCheckpoint.WeightsOf(path), PlacementCheckpoint.NameOf(path), size => EvaluationTransform.Of(size));
+        }
+
         if (File.Exists(path) && VitClassifierLoader.Recognises(path))
         {
-            var assumptions = new List<string>();
             var vit = VitClassifierLoader.Load(path, new()
             {
                 Heads = options.Heads,
@@ -48,10 +63,7 @@ internal sealed record OpenedModel(
                 Type = type,
                 Backend = backend,
             });
-            var (hash, preprocess) = (ContentHash.OfFile(path), options.VitPreprocess(vit.Config.Vision.ImageSize));
-            return new(
-                vit, null, backend, Path.GetFileNameWithoutExtension(path), hash, preprocess,
-                $"{hash}-{ContentHash.OfValue(new { vit = vit.Config.ToString(), pixels = preprocess.ToString(), options.WeightsKey })}-{computes}", assumptions);
+            return OfVit(vit, path, Path.GetFileNameWithoutExtension(path), TimmPreprocess);
         }
 
         var clip = LoadedClip.Load(path, new()
@@ -67,7 +79,18 @@ internal sealed record OpenedModel(
             Backend = backend,
         });
         return new(clip.Model, clip, backend, clip.Name, clip.Hash, clip.Preprocess, $"{clip.Identity}-{computes}", clip.Assumptions);
+
+        OpenedModel OfVit(ClipModel vit, string weights, string name, Func<(int Height, int Width), PreprocessOptions> usual)
+        {
+            var (hash, preprocess) = (ContentHash.OfFile(weights), (options.VitPreprocess ?? usual)(vit.Config.Vision.ImageSize));
+            return new(
+                vit, null, backend, name, hash, preprocess,
+                $"{hash}-{ContentHash.OfValue(new { vit = vit.Config.ToString(), pixels = preprocess.ToString(), options.WeightsKey })}-{computes}", assumptions);
+        }
     }
+
+    private static PreprocessOptions TimmPreprocess((int Height, int Width) size) =>
+        new(size.Height, size.Width) { Mean = RgbValues.All(0.5f), StandardDeviation = RgbValues.All(0.5f), CropRatio = 0.9 };
 
     // Integers run on the CPU between float32 values only.
     private static OneDnnBackend? ChooseBackend(ExperimentOptions options, IWorkProgress progress)

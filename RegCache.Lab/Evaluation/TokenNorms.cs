@@ -73,7 +73,7 @@ public sealed record TokenNorms(
         public void Observe(int block, ActivationKind kind, Tensor value)
         {
             using var scope = torch.NewDisposeScope();
-            var special = tower.Config.ClassTokens;
+            var special = tower.LayoutIn(block).ProtectedTokens;
             var patches = value.narrow(1, special, value.shape[1] - special).to(torch.ScalarType.Float32).cpu();
             if (kind == ActivationKind.MlpHidden)
             {
@@ -101,7 +101,7 @@ public sealed record PatchNorms(int Columns, IReadOnlyList<IReadOnlyList<float>>
     /// <param name="block">The block that the tokens leave, 0-based.</param>
     public static PatchNorms Measure(VisionTower tower, Tensor images, int block)
     {
-        var probe = new Probe(block, tower.Config.ClassTokens);
+        var probe = new Probe(block, tower.LayoutIn(block).ProtectedTokens);
         using var noGradient = torch.inference_mode();
         using var scope = torch.NewDisposeScope();
         var (device, type) = tower.Placement;

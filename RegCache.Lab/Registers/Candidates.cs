@@ -37,7 +37,7 @@ public static class CandidateExtraction
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
-            var probe = new ScoreProbe(rankings, kind, batch.Indices);
+            var probe = new ScoreProbe(rankings, kind, batch.Indices, tower);
             var (device, type) = tower.Placement;
             // The last wanted activation lies inside the last candidate block, or is its input.
             tower.Forward(batch.Images.to(type, device), blocks.Max() + 1, probe);
@@ -48,7 +48,7 @@ public static class CandidateExtraction
     }
 
     private sealed class ScoreProbe(
-        Dictionary<int, OutlierRanking> rankings, ActivationKind kind, IReadOnlyList<int> indices) : IActivationProbe
+        Dictionary<int, OutlierRanking> rankings, ActivationKind kind, IReadOnlyList<int> indices, VisionTower tower) : IActivationProbe
     {
         public bool Wants(int block, ActivationKind candidate) => candidate == kind && rankings.ContainsKey(block);
 
@@ -57,10 +57,11 @@ public static class CandidateExtraction
             using var scores = OutlierScore.Of(value);
             var (images, length) = ((int)scores.shape[0], (int)scores.shape[1]);
             var values = scores.cpu().data<float>().ToArray();
-            // Position 0 is the class token, which carries the output feature and is never a register.
+            // A class token carries the output feature and is never a register.
+            var first = tower.LayoutIn(block).ClassTokens;
             rankings[block].AddAll(
                 from image in Enumerable.Range(0, images)
-                from token in Enumerable.Range(1, length - 1)
+                from token in Enumerable.Range(first, length - first)
                 select new OutlierToken(values[(image * length) + token], indices[image], token));
         }
     }

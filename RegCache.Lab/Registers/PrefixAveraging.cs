@@ -22,7 +22,7 @@ public static class PrefixAveraging
         EvaluationRun run)
     {
         var owners = candidates.Values.SelectMany(tokens => tokens).Select(token => token.Image).Distinct().Order().ToArray();
-        var sums = new RowSums(candidates, tower.Blocks.Count, tower.Config.Width);
+        var sums = new RowSums(candidates, tower);
         using var noGradient = torch.no_grad();
         using var progress = run.Progress.Start(run.Title, owners.Length, "images");
         var done = 0;
@@ -36,11 +36,11 @@ public static class PrefixAveraging
             progress.Report(done += indices.Length);
         }
 
-        return candidates.Keys.ToDictionary(block => block, block => sums.Average(block, candidates[block], tower));
+        return candidates.Keys.ToDictionary(block => block, block => sums.Average(block, candidates[block]));
     }
 
     private sealed class RowSums(
-        IReadOnlyDictionary<int, ValueList<OutlierToken>> candidates, int layers, int width) : IActivationProbe
+        IReadOnlyDictionary<int, ValueList<OutlierToken>> candidates, VisionTower tower) : IActivationProbe
     {
         private readonly Dictionary<(int Extraction, int Block, ActivationKind Kind), double[]> _sums = [];
 
@@ -53,8 +53,10 @@ public static class PrefixAveraging
         {
             foreach (var (extraction, tokens) in candidates.Where(pair => pair.Key <= block))
             {
+                // Tokens that entered in between stand in front.
+                var moved = tower.LayoutIn(block).ProtectedTokens - tower.LayoutIn(extraction).ProtectedTokens;
                 var places = tokens
-                    .Select(token => (Row: Position(token.Image), token.Token))
+                    .Select(token => (Row: Position(token.Image), Token: token.Token + moved))
                     .Where(place => place.Row >= 0)
                     .ToArray();
                 if (places.Length == 0)
@@ -69,20 +71,21 @@ public static class PrefixAveraging
             }
         }
 
-        public PrefixCache Average(int extraction, ValueList<OutlierToken> tokens, VisionTower tower) => TensorScope.Run(() =>
+        public PrefixCache Average(int extraction, ValueList<OutlierToken> tokens) => TensorScope.Run(() =>
         {
             var keys = new List<Tensor>();
             var values = new List<Tensor>();
             var hidden = new List<Tensor>();
-            for (var block = extraction; block < layers; block++)
+            for (var block = extraction; block < tower.Blocks.Count; block++)
             {
                 Tensor Mean(ActivationKind kind) => torch.tensor(_sums[(extraction, block, kind)]) / tokens.Count;
                 var projection = tower.Blocks[block].AttentionIn;
                 var weight = projection.Weight.cpu().to(torch.ScalarType.Float64);
                 var projected = weight.mv(Mean(ActivationKind.AttentionNorm));
                 projected = projection.Bias is { } bias ? projected + bias.cpu() : projected;
-                keys.Add(projected.narrow(0, width, width));
-                values.Add(projected.narrow(0, 2 * width, width));
+                var parts = projected.chunk(3);
+                keys.Add(parts[1]);
+                values.Add(parts[2]);
                 hidden.Add(Mean(ActivationKind.BlockInput));
             }
 

@@ -52,7 +52,7 @@ public static class VitClassifierLoader
         var state = new StateDict(path, file.Tensors
             .Where(tensor => tensor.Name.StartsWith(prefix, StringComparison.Ordinal))
             .Select(tensor => tensor.Rename(tensor.Name[prefix.Length..]))
-            .Where(tensor => !_trainingState.Any(name => tensor.Name.StartsWith(name, StringComparison.Ordinal))));
+            .Where(tensor => !IsTrainingState(tensor.Name)));
         return FromTensors(
             path, state.Tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.ToTensor(torch.ScalarType.Float32)), options);
     }
@@ -64,6 +64,9 @@ public static class VitClassifierLoader
         using var file = WeightFile.Open(path);
         return file.Tensors.Any(tensor => IsPatchWeight(tensor.Name));
     }
+
+    /// <summary>Whether a name is of what a training keeps beside the weights.</summary>
+    internal static bool IsTrainingState(string name) => _trainingState.Any(start => name.StartsWith(start, StringComparison.Ordinal));
 
     private static bool IsPatchWeight(string name) => ClipWeights.EndsWithName(name, PatchWeight);
 

@@ -85,7 +85,7 @@ public sealed class OneDnnBackend(ExecutionMode mode) : IBackend
         return linear switch
         {
             Linear plain => Packed(plain, name),
-            JoinedLinear joined => Packed(joined.Join(), name),
+            IComposedLinear composed => Packed(composed.Join(), name),
             _ => linear,
         };
     }

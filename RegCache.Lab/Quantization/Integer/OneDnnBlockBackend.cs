@@ -10,7 +10,8 @@ internal sealed unsafe class OneDnnBlockBackend : IBlockBackend
 
     /// <inheritdoc />
     public bool CanAttend(BlockLayers layers, Tensor tokens) =>
-        layers is { AttentionIn: OneDnnLinear into, Attention: Attention, AttentionOut: OneDnnLinear outOf }
+        layers is { AttentionIn: OneDnnLinear into, Attention: Attention, AttentionDropout: null, AttentionOut: OneDnnLinear outOf }
+        && outOf.Layer.Inputs == tokens.shape[^1]
         && Fits(into, outOf, layers.AttentionNorm, tokens);
 
     /// <inheritdoc />

@@ -49,6 +49,7 @@ public sealed record Bf16Precision : ILayerTransform
             }
 
             var probabilities = logits.softmax(-1);
+            probabilities = extras.Dropout?.Invoke(probabilities) ?? probabilities;
             probe.Observe(ActivationKind.AttentionProbabilities, probabilities);
             return Low(probabilities).matmul(Low(values)).to(query.dtype).MoveToOuterDisposeScope();
         }
