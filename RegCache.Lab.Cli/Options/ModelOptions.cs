@@ -5,7 +5,8 @@ namespace RegCache.Lab.Cli.Options;
 
 /// <summary>The options that say which model to load and how it classifies.</summary>
 /// <param name="whenAbsent">What the command does without <c>--model</c>, for help texts; null: it needs one.</param>
-internal sealed class ModelOptions(string? whenAbsent = null)
+/// <param name="classifies">Whether the command has classes, named by options.</param>
+internal sealed class ModelOptions(string? whenAbsent = null, bool classifies = true)
 {
     private readonly Option<string?> _model = new("--model")
     {
@@ -55,7 +56,7 @@ internal sealed class ModelOptions(string? whenAbsent = null)
     };
 
     /// <summary>Adds them to a command.</summary>
-    public void AddTo(Command command) => command.AddGroup(OptionGroups.Model, _model, _config, _pretrained, _heads, _key, _literal, _classifier, _prompts);
+    public void AddTo(Command command) => command.AddGroup(OptionGroups.Model, [_model, _config, _pretrained, _heads, _key, _literal, .. classifies ? new Option[] { _classifier, _prompts } : []]);
 
     /// <summary>What they say.</summary>
     public ExperimentOptions Read(ParseResult arguments, ExperimentOptions options) => options with

@@ -17,7 +17,7 @@ public static class RetrievalEvaluation
     /// <summary>Measures the float model, and keeps its features where a store is given.</summary>
     /// <exception cref="UserException">The model has no text tower, an image or caption cannot be read, or a feature is not finite.</exception>
     public static RetrievalResult Run(Experiment experiment, RetrievalSet set, FeatureStore? store = null) =>
-        Run(experiment, set, [new("float", "float", EncoderPlan.Plain(experiment.Tower.Blocks.Count))], store).Single();
+        Run(experiment, set, [new("float", "float", EncoderPlan.Plain(experiment.ImageTower.PlannedBlocks))], store).Single();
 
     /// <summary>Measures plans.</summary>
     /// <param name="experiment">The model, batch size, and what happens to unreadable images.</param>
@@ -118,7 +118,7 @@ public static class RetrievalEvaluation
 
     private static IEnumerable<FeatureBatch> Images(Experiment experiment, ImageSetSource images, PlanTree tree, string title, int first)
     {
-        var (tower, run) = (experiment.Tower, experiment.Pass(title));
+        var (tower, run) = (experiment.ImageTower, experiment.Pass(title));
         var (device, type) = tower.Placement;
         using var runner = new PlanRunner(tower);
         using var progress = run.Progress.Start(title, images.Count, "images", Math.Min(first, images.Count));
