@@ -17,6 +17,9 @@ switch (args.FirstOrDefault())
     case "encoder":
         EncoderBenchmark.Run(Number(1, 16), Number(2, 7), Number(3, Environment.ProcessorCount));
         return 0;
+    case "resnet":
+        ResNetBenchmark.Run(Number(1, 16), Number(2, 7), Number(3, Environment.ProcessorCount));
+        return 0;
     case "integer":
         IntegerBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
@@ -58,6 +61,7 @@ switch (args.FirstOrDefault())
             operator                              time of calling one operator on 2x2 tensors
             products [IMAGES] [ROUNDS] [THREADS]  matrix products of ViT-B/16 by shape: libtorch, PyTorch, the kit's engine
             encoder [BATCH] [ROUNDS] [THREADS]    ViT-B/16 fp32 against PyTorch and ONNX Runtime
+            resnet [BATCH] [ROUNDS] [THREADS]     CLIP's RN50 fp32 at 224 px against PyTorch
             integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search

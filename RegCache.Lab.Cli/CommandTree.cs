@@ -11,6 +11,7 @@ internal static class CommandTree
 
     private static readonly Dictionary<string, string> GroupDescriptions = new()
     {
+        ["clip"] = "Uses a CLIP model on images at hand.",
         ["data"] = "Tells about data sets, checks them, draws samples and makes pictures.",
         ["data make"] = "Generates a data set and writes it to files.",
         ["eval"] = "Evaluates a model.",

@@ -41,7 +41,7 @@ internal sealed class EvalClassificationCommand : KitCommand
         var arguments = context.Arguments;
         using var experiment = _options.Open(context, "classification_", options => _checkpoint.Read(arguments, options));
         var quantizer = _options.ReadQuantizer(arguments);
-        var request = _plan.Read(arguments, experiment.Tower, quantizer, experiment.Options.Seed);
+        var request = _plan.Read(arguments, experiment.ImageTower, quantizer, experiment.Options.Seed);
         if (_options.IsDryRun(arguments))
         {
             DryRun.Print(context, request, _options.ReadBits(arguments), $"{experiment.Validation.Count} images");
@@ -93,7 +93,7 @@ internal sealed class EvalClassificationCommand : KitCommand
             confidence.LogitScale,
         });
         return experiment.Stage("classification", key, "classification", pass => PlanEvaluation.Run(
-            experiment.Tower,
+            experiment.ImageTower,
             experiment.Classifier,
             experiment.Validation,
             new([.. steps.Select(step => step.Plan)]),

@@ -54,7 +54,7 @@ internal sealed class EvalRetrievalCommand : KitCommand
         using var set = _set.Open(arguments, options, context.Cancellation);
         using var experiment = Experiment.Open(options, context.Progress, context.Cancellation);
         var quantizer = ReadQuantizer(arguments);
-        var request = _plan.Read(arguments, experiment.Tower, quantizer, experiment.Options.Seed);
+        var request = _plan.Read(arguments, experiment.ImageTower, quantizer, experiment.Options.Seed);
         if (_run.IsDryRun(arguments))
         {
             DryRun.Print(context, request, _quantizer.ReadBits(arguments), set.Inventory.Found);

@@ -56,13 +56,13 @@ internal sealed class FeaturesCommand : KitCommand
         using var experiment = Experiment.Open(options, context.Progress, context.Cancellation);
         using var scope = torch.NewDisposeScope();
         var quantizer = Quantizer(arguments);
-        var request = _plan.Read(arguments, experiment.Tower, quantizer, experiment.Options.Seed);
+        var request = _plan.Read(arguments, experiment.ImageTower, quantizer, experiment.Options.Seed);
         var plan = request.Whole(plain => experiment.Calibrator(quantizer!.Value.Bits).Calibrate(plain));
         var reader = new ImageBatchReader(images, new(experiment.Preprocess), new() { SkipBadImages = options.SkipBadImages });
         RequireScores(experiment, wanted, texts.Count, HasClasses(options));
         var needed = wanted.Request with { Features = wanted.Request.Features || wanted.Logits };
         var ofTexts = texts.Count == 0 ? [] : OfTexts(experiment, texts, needed);
-        var ofImages = images.Count == 0 ? [] : FeatureExtraction.OfImages(experiment.Tower, plan.Plan, reader, needed, experiment.Pass("images"));
+        var ofImages = images.Count == 0 ? [] : FeatureExtraction.OfImages(experiment.ImageTower, plan.Plan, reader, needed, experiment.Pass("images"));
         var arrays = FeatureFile.Fitting(wanted.Output, FeatureArrays.Arrange(experiment, wanted, ofImages, ofTexts), context.Progress);
 
         var bad = reader.Unreadable.ToDictionary(image => image.Index);
@@ -187,7 +187,7 @@ internal static class FeatureArrays
                         $"Image features have {images.shape[1]} channels and text features {texts.shape[1]}, so they cannot be compared: the weights have no projection.");
                 }
 
-                var (device, type) = experiment.Tower.Placement;
+                var (device, type) = experiment.ImageTower.Placement;
                 torch.Tensor Placed(torch.Tensor features) => ZeroShotClassifier.Normalize(features).to(type, device);
                 arrays.Add(new(LogitsPerImage, experiment.Model.Logits(Placed(images), Placed(texts)).to(torch.ScalarType.Float32).cpu()));
             }
@@ -199,7 +199,7 @@ internal static class FeatureArrays
             }
             else if (experiment.Options is { Prompts: not null } or { Classifier: not null })
             {
-                var placed = ZeroShotClassifier.Normalize(images).to(experiment.Tower.Placement.Device);
+                var placed = ZeroShotClassifier.Normalize(images).to(experiment.ImageTower.Placement.Device);
                 arrays.Add(new(ClassLogits, experiment.Classifier.Logits(placed).cpu()));
             }
         }

@@ -3,6 +3,7 @@ using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Encoders;
+using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
 using Spectre.Console;
@@ -84,12 +85,14 @@ internal sealed class ModelInfoCommand : KitCommand
     private static void PrintArchitecture(TextWriter output, LoadedClip clip)
     {
         var (config, weights) = (clip.Model.Config, clip.Model.Weights);
-        long Elements(Func<string, bool> counts) => weights.Names.Where(counts).Sum(name => weights[name].NumberOfElements);
+        long Elements(Func<string, bool> counts) => weights.Names.Where(name => counts(name) && !ClipParameters.IsStatistic(name)).Sum(name => weights[name].NumberOfElements);
         static bool IsVisual(string name) => name.StartsWith("visual.", StringComparison.Ordinal);
         var (vision, text) = (config.Vision, config.Text);
         output.WriteLine($"model      : {clip.Name}");
         output.WriteLine($"sha-256    : {clip.Hash}");
-        output.WriteLine($"vision     : {vision.Layers} blocks, width {vision.Width}, {vision.Heads} heads, patch {vision.PatchSize}, image {vision.ImageSize.Height}x{vision.ImageSize.Width}, {vision.ClassTokens + vision.Patches} tokens");
+        output.WriteLine(vision.Stages is { } stages
+            ? $"vision     : ResNet of {stages} blocks, width {vision.Width}, attention pooling of {vision.Heads} heads, image {vision.ImageSize.Height}x{vision.ImageSize.Width}, last map {vision.Grid.Height}x{vision.Grid.Width}"
+            : $"vision     : {vision.Layers} blocks, width {vision.Width}, {vision.Heads} heads, patch {vision.PatchSize}, image {vision.ImageSize.Height}x{vision.ImageSize.Width}, {vision.ClassTokens + vision.Patches} tokens");
         output.WriteLine(text is null
             ? "text       : none"
             : $"text       : {text.Layers} blocks, width {text.Width}, {text.Heads} heads, context {text.ContextLength}, vocabulary {text.VocabSize}");

@@ -74,6 +74,12 @@ internal abstract class TrainCommand<T> : KitCommand
         train.Inventory.Tell(directory.Progress);
         using var validation = config.ValData is { } data ? Pairs(context, decoding, config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
         validation?.Inventory.Tell(directory.Progress);
+        using var labelled = config.ImagenetVal is { } address
+            ? ImageSetFormats.Open(
+                address, new(NeedsLabels: true, Cancellation: context.Cancellation) { Progress = directory.Progress, Decoding = decoding })
+            : null;
+        labelled?.Inventory.Tell(directory.Progress);
+        var prompts = labelled is null ? null : ZeroShotEvaluation.PromptsOf(labelled, config.Prompts);
         var unreadable = arguments.GetValue(_skipBadImages) ? new UnreadablePairs(directory.Progress) : null;
         using var start = Begin(config, device, directory.Progress);
         if (start.Model.Config.Vision.Memory is not null)
@@ -82,8 +88,12 @@ internal abstract class TrainCommand<T> : KitCommand
         }
 
         using var task = Prepare(config, start, new(train, validation, unreadable, directory, context.Cancellation));
+        var source = labelled is null ? null : new ImageSetSource(
+            labelled, new(start.Preprocess), options: new() { SkipBadImages = arguments.GetValue(_skipBadImages) }, cancellation: context.Cancellation);
+        task.ZeroShot = source is null ? null : new(source, prompts!, start.Tokenizer, config.BatchSize, directory.Progress, context.Cancellation);
         var metrics = _reportTo.Train(context, directory, task, task.Loop);
-        var best = SaveModels(task, start, directory);
+        source?.TellUnreadable(directory.Progress);
+        var best = SaveModels(task, start, directory, config.Tokenizer);
         var reasons = unreadable?.Reasons ?? [];
         if (reasons.Count > 0)
         {
@@ -96,11 +106,11 @@ internal abstract class TrainCommand<T> : KitCommand
             config.Seed,
             $"{config.Command}, {task.Steps} steps",
             start.Hashes,
-            new[] { ("train_data", (IPairSource?)train), ("val_data", validation) }
-                .Where(set => set.Item2 is not null).ToDictionary(set => set.Item1, set => set.Item2!.Fingerprint),
+            new[] { ("train_data", train.Fingerprint), ("val_data", validation?.Fingerprint), ("imagenet_val", source?.Fingerprint) }
+                .Where(set => set.Item2 is not null).ToDictionary(set => set.Item1, set => set.Item2!),
             KitVersions.Current)
         {
-            Inventory = validation is null ? [train.Inventory] : [train.Inventory, validation.Inventory],
+            Inventory = [.. new[] { train.Inventory, validation?.Inventory, labelled?.Inventory }.OfType<DataInventory>()],
         };
         directory.WriteResult(provenance, new { config, metrics, best, unreadable = reasons });
         foreach (var (name, value) in metrics)
@@ -174,10 +184,10 @@ internal abstract class TrainCommand<T> : KitCommand
     }
 
     // The last weights go to model/; where early stopping chose others, those go to best/.
-    private static object? SaveModels(PairTask task, TrainingStart start, RunDirectory directory)
+    private static object? SaveModels(PairTask task, TrainingStart start, RunDirectory directory, string? tokenizer)
     {
         task.Finish();
-        start.Save(directory.PathOf("model"));
+        start.Save(directory.PathOf("model"), tokenizer);
         if (task.Stopping is not { Options.Patience: > 0 } stopping)
         {
             return null;
@@ -190,7 +200,7 @@ internal abstract class TrainCommand<T> : KitCommand
         }
 
         task.Finish();
-        start.Save(directory.PathOf("best"));
+        start.Save(directory.PathOf("best"), tokenizer);
         directory.Progress.Message($"The best model, by {metric}, is that of step {step}: {directory.PathOf("best")}.");
         return new { metric, value, step };
     }
@@ -214,7 +224,10 @@ internal sealed record TrainingStart(ClipModel Model, PreprocessOptions Preproce
     public IReadOnlyDictionary<string, string> Hashes => Origins.ToDictionary(origin => origin.Key, origin => origin.Value.Hash);
 
     /// <summary>Writes the model with all that lies beside the one that it was made from.</summary>
-    public void Save(string folder) => ModelFolder.Save(Model, folder, Origins.Values.FirstOrDefault() is { } origin ? ModelFolder.Open(origin.Location) : null);
+    /// <param name="folder">Where to.</param>
+    /// <param name="tokenizer">Folder or file of a tokenizer that was given; null: the origin's.</param>
+    public void Save(string folder, string? tokenizer) =>
+        ModelFolder.Save(Model, folder, Origins.Values.FirstOrDefault() is { } origin ? ModelFolder.Open(origin.Location) : null, tokenizer);
 
     /// <inheritdoc/>
     public void Dispose()

@@ -28,13 +28,20 @@ internal sealed class PlanOptions
     /// <param name="tower">The image encoder.</param>
     /// <param name="quantizer">The quantizer and its bit-widths; null: float.</param>
     /// <param name="seed">Seed of random merging.</param>
-    /// <exception cref="UserException">An option does not fit the model, or another option.</exception>
-    public PlanRequest Read(ParseResult arguments, VisionTower tower, (QuantizerFamily Family, QuantizationBits Bits)? quantizer, long seed)
+    /// <exception cref="UserException">An option does not fit the model, or another option; or the model is a ResNet, which runs as trained.</exception>
+    public PlanRequest Read(ParseResult arguments, IImageTower tower, (QuantizerFamily Family, QuantizationBits Bits)? quantizer, long seed)
     {
+        if (tower is not VisionTower transformer)
+        {
+            return quantizer is null && !_setting.IsGiven(arguments) && _merging.Read(arguments, seed) is null
+                ? new(tower.PlannedBlocks, Float, new(0, 0, 0, 0), null, null)
+                : throw ModifiedResNet.HasNoTokens();
+        }
+
         using var cache = _setting.LoadPrefix(arguments);
-        var setting = _setting.Read(arguments, cache, tower);
+        var setting = _setting.Read(arguments, cache, transformer);
         var name = quantizer is var (family, bits) ? $"{family}-{bits}".ToLowerInvariant() : Float;
-        return new(tower.Blocks.Count, name, setting, cache?.ToPrefix(tower.Placement.Device), _merging.Read(arguments, seed));
+        return new(transformer.Blocks.Count, name, setting, cache?.ToPrefix(tower.Placement.Device), _merging.Read(arguments, seed));
     }
 }
 

@@ -116,6 +116,10 @@ internal sealed class PrefixSettingOptions
     /// <summary>Adds them to a command.</summary>
     public void AddTo(Command command) => command.AddGroup(OptionGroups.Setting, _prefix, _prefixCount, _deleteBlock, _deleteCount);
 
+    /// <summary>Whether any of them is given.</summary>
+    public bool IsGiven(ParseResult arguments) =>
+        new Option[] { _prefix, _prefixCount, _deleteBlock, _deleteCount }.Any(option => arguments.GetResult(option) is { Implicit: false });
+
     /// <summary>The prefix file's content, which the caller disposes; null without one.</summary>
     /// <exception cref="UserException">The file is missing or no prefix file.</exception>
     public PrefixCache? LoadPrefix(ParseResult arguments) =>

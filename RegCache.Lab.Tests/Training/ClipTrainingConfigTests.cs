@@ -31,6 +31,7 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [InlineData("\"ema_decay\": 1", "ema_decay", "between 0 and 1")]
     [InlineData("\"sam_rho\": 0", "sam_rho", "above 0")]
     [InlineData("\"sam_adaptive\": true", "sam_adaptive", "without `sam_rho`")]
+    [InlineData("\"prompts\": \"p.json\"", "prompts", "imagenet_val")]
     public void UnknownAndImpossibleValuesAreRefusedByName(string field, string name, string reason)
     {
         var message = Assert.Throws<UserException>(() => Load("{" + Needed + ", " + field + "}")).Message;
@@ -63,6 +64,21 @@ public sealed class ClipTrainingConfigTests : IDisposable
         Assert.Equal(TrainingConfigFile.Schema<DistillTrainingConfig>(), File.ReadAllText(Path.Combine(folder, "train-distill.schema.json")));
         Assert.Equal(TrainingConfigFile.Schema<FinetuneTrainingConfig>(), File.ReadAllText(Path.Combine(folder, "train-finetune.schema.json")));
         Assert.Equal("shapes", TrainingConfigFile.Load<ClipTrainingConfig>(Path.Combine(folder, "train-clip-shapes.json")).TrainData);
+    }
+
+    [Theory]
+    [InlineData(0, 128, 1)]
+    [InlineData(1, 32, 3)]
+    [InlineData(2, 32, 10)]
+    [InlineData(3, 32, 30)]
+    public void ThePlansOfTheCocoRunsNeedDataAndVocabularyAlone(int plan, int batch, int epochs)
+    {
+        var path = Path.Combine(Goldens.RepositoryRoot, "models", "configs", $"COCO_{plan}.json");
+        var config = TrainingConfigFile.Load<ClipTrainingConfig>(path, new() { ["train_data"] = "coco.csv", ["tokenizer"] = "bpe.txt.gz" });
+        Assert.Equal(("RN50", 1e-4, 0.1, 50), (config.Model, config.Lr, config.Wd, config.Warmup));
+        Assert.Equal((batch, epochs, 0.9, 0.999, 1e-8), (config.BatchSize, config.Epochs, config.Beta1, config.Beta2, config.Eps));
+        Assert.Equal((",", "filepath", "caption"), (config.CsvSeparator, config.CsvImgKey, config.CsvCaptionKey));
+        Assert.Contains("train_data", Assert.Throws<UserException>(() => TrainingConfigFile.Load<ClipTrainingConfig>(path)).Message, StringComparison.Ordinal);
     }
 
     public void Dispose() => File.Delete(_path);

@@ -41,24 +41,29 @@ public sealed record ClipConfig
     public string Describe()
     {
         var (height, width) = Vision.ImageSize;
+        var vision = Vision.Stages is { } stages ? $"ResNet of {stages} blocks, width {Vision.Width}, heads {Vision.Heads}, image {height}x{width}"
+            : $"{Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}";
         var text = Text is null ? "no text tower" : $"text {Text.Layers} blocks, width {Text.Width}, heads {Text.Heads}, context {Text.ContextLength}";
         var memory = Vision.Memory is { } layers ? $", memory of {layers.Slots} slots in blocks {layers.Blocks}" : "";
         var late = Vision.LateTokens is { } tokens ? $", {tokens.Describe()}" : "";
-        return $"vision {Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}{memory}{late}; {text}; "
+        return $"vision {vision}{memory}{late}; {text}; "
             + $"features {EmbedDim}; {(QuickGelu ? "quick" : "exact")} GELU";
     }
 }
 
 /// <summary>
-/// The shape of a vision transformer tower, with the defaults of OpenCLIP's <c>vision_cfg</c>
-/// (JSON keys in parentheses).
+/// The shape of a vision tower, with the defaults of OpenCLIP's <c>vision_cfg</c> (JSON keys in parentheses): of a transformer, or, where
+/// <see cref="Stages"/> is given, of a ResNet, which has width, head width and image size besides and nothing else.
 /// </summary>
 public sealed record VisionConfig
 {
     /// <summary>Number of residual blocks (<c>layers</c>).</summary>
     public int Layers { get; init; } = 12;
 
-    /// <summary>Channels C of a token (<c>width</c>).</summary>
+    /// <summary>Blocks of the four stages of a <see cref="ModifiedResNet"/> (<c>layers</c> as a list); null for a transformer.</summary>
+    public ValueList<int>? Stages { get; init; }
+
+    /// <summary>Channels C of a token, or of a ResNet's stem (<c>width</c>).</summary>
     public int Width { get; init; } = 768;
 
     /// <summary>Channels of one attention head (<c>head_width</c>).</summary>
@@ -118,8 +123,8 @@ public sealed record VisionConfig
     /// <summary>The epsilon of every LayerNorm (<c>norm_kwargs.eps</c>).</summary>
     public double Epsilon { get; init; } = 1e-5;
 
-    /// <summary>Number of attention heads.</summary>
-    public int Heads => Width / HeadWidth;
+    /// <summary>Number of attention heads; of a ResNet, in its pooling.</summary>
+    public int Heads => (Stages is null ? Width : ModifiedResNet.ChannelsOf(this)) / HeadWidth;
 
     /// <summary>Number of tokens that together become the feature.</summary>
     internal int PooledTokens => PoolType == VisionPooling.ClassToken ? ClassTokens : 1;
@@ -130,14 +135,27 @@ public sealed record VisionConfig
     /// <summary>Class tokens in the sequence that the embedding gives.</summary>
     internal int EmbeddedTokens => LateTokens is null ? ClassTokens : 0;
 
-    /// <summary>Size of a patch in pixels.</summary>
-    public (int Height, int Width) Patch => PatchShape ?? (PatchSize, PatchSize);
+    /// <summary>Size of a patch in pixels; of a ResNet, what a place of its last map stands for.</summary>
+    public (int Height, int Width) Patch =>
+        Stages is null ? PatchShape ?? (PatchSize, PatchSize) : (ModifiedResNet.Stride, ModifiedResNet.Stride);
 
-    /// <summary>Number of patches along each axis.</summary>
+    /// <summary>Number of patches along each axis; of a ResNet, of places of its last map.</summary>
     public (int Height, int Width) Grid => (ImageSize.Height / Patch.Height, ImageSize.Width / Patch.Width);
 
-    /// <summary>Number of patch tokens.</summary>
+    /// <summary>Number of patch tokens, or places of a ResNet's last map.</summary>
     public int Patches => Grid.Height * Grid.Width;
+
+    /// <summary>Refuses images that are not [B,channels,H,W] of the tower's size.</summary>
+    /// <exception cref="UserException">They are not.</exception>
+    internal void RequireSize(Tensor images)
+    {
+        var (height, width) = ImageSize;
+        if (images.Dimensions != 4 || images.shape[1] != Channels || images.shape[2] != height || images.shape[3] != width)
+        {
+            throw new UserException(
+                $"The model takes images of shape [B, {Channels}, {height}, {width}], not [{string.Join(", ", images.shape)}]; resize them first.");
+        }
+    }
 }
 
 /// <summary>How the vision tower obtains its position embedding.</summary>

@@ -7,7 +7,27 @@ using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Encoders;
 
-/// <summary>A CLIP model: a vision tower, and a text tower where the checkpoint has one.</summary>
+/// <summary>The image encoder of a CLIP model: a <see cref="VisionTower"/>, in which plans can act, or a <see cref="ModifiedResNet"/>.</summary>
+public interface IImageTower : IDisposable
+{
+    /// <summary>The tower's architecture.</summary>
+    VisionConfig Config { get; }
+
+    /// <summary>Channels E of an image feature.</summary>
+    int Features { get; }
+
+    /// <summary>Blocks that plans can act in; 0 for a ResNet, which has the plain plan alone.</summary>
+    int PlannedBlocks { get; }
+
+    /// <summary>Device and number type that images must have.</summary>
+    (torch.Device Device, torch.ScalarType Type) Placement { get; }
+
+    /// <summary>Encodes normalised images [B,3,H,W] as trained, to features [B,E] that are not normalised.</summary>
+    /// <exception cref="UserException">The images are not of the size that the model takes.</exception>
+    Tensor Encode(Tensor images);
+}
+
+/// <summary>A CLIP model: an image tower, and a text tower where the checkpoint has one.</summary>
 public sealed class ClipModel : IDisposable
 {
     /// <summary>Builds the towers on named tensors (OpenCLIP names) and takes ownership of them.</summary>
@@ -19,7 +39,7 @@ public sealed class ClipModel : IDisposable
     {
         Config = config;
         Weights = weights;
-        Vision = new(config, weights, backend);
+        ImageTower = config.Vision.Stages is null ? new VisionTower(config, weights, backend) : new ModifiedResNet(config, weights);
         Text = config.Text is null ? null : new(config, weights, backend);
     }
 
@@ -35,8 +55,12 @@ public sealed class ClipModel : IDisposable
     /// <summary>The named tensors, in checkpoint order.</summary>
     public WeightTable Weights { get; }
 
-    /// <summary>The vision tower.</summary>
-    public VisionTower Vision { get; }
+    /// <summary>The image tower, of either kind.</summary>
+    public IImageTower ImageTower { get; }
+
+    /// <summary>The image tower as a transformer.</summary>
+    /// <exception cref="UserException">It is a ResNet.</exception>
+    public VisionTower Vision => ImageTower as VisionTower ?? throw ModifiedResNet.HasNoTokens();
 
     /// <summary>The text tower; null in a vision-only checkpoint.</summary>
     public TextTower? Text { get; }
@@ -58,7 +82,7 @@ public sealed class ClipModel : IDisposable
     /// <inheritdoc />
     public void Dispose()
     {
-        Vision.Running.Dispose();
+        ImageTower.Dispose();
         Text?.Running.Dispose();
         Weights.Dispose();
     }

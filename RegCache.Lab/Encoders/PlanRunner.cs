@@ -8,7 +8,7 @@ public sealed class PlanRunner : IDisposable
 {
     private const long DefaultKeptBytes = 4L << 30;
 
-    private readonly VisionTower _tower;
+    private readonly IImageTower _whole;
     private readonly long _mostKeptBytes;
     private readonly Dictionary<(ILayerTransform Transform, int Block), BlockLayers> _boundLayers = [];
     private readonly List<IDisposable> _owned = [];
@@ -16,12 +16,12 @@ public sealed class PlanRunner : IDisposable
     private int _states;
 
     /// <summary>Creates a runner; it keeps the layers that transforms make (quantized weights) until disposed.</summary>
-    /// <param name="tower">The encoder.</param>
+    /// <param name="tower">The encoder; of a ResNet the plan without blocks can be run alone.</param>
     /// <param name="mostKeptBytes">
     /// Layers beyond this many bytes are made again for every batch, so that a search over many calibrations fits in memory.
     /// </param>
-    public PlanRunner(VisionTower tower, long mostKeptBytes = DefaultKeptBytes) =>
-        (_tower, _mostKeptBytes) = (tower, mostKeptBytes);
+    public PlanRunner(IImageTower tower, long mostKeptBytes = DefaultKeptBytes) =>
+        (_whole, _mostKeptBytes) = (tower, mostKeptBytes);
 
     /// <summary>The most states of the token stream that were alive at once.</summary>
     public int PeakStates { get; private set; }
@@ -43,13 +43,19 @@ public sealed class PlanRunner : IDisposable
         IActivationProbe? probe = null)
     {
         using var noGradient = torch.no_grad();
+        if (_whole is not VisionTower && tree.IsPlain)
+        {
+            RunWhole(images, tree, consume, isActive);
+            return;
+        }
+
         var visit = new Visit(this, consume, isActive ?? (static _ => true), probe);
         foreach (var (embedding, node) in tree.Roots)
         {
             if (node.PlansBelow.Any(visit.IsActive))
             {
                 using var scope = torch.NewDisposeScope();
-                visit.Descend(node, 0, Arrive(_tower.Embed(images, embedding)));
+                visit.Descend(node, 0, Arrive(Tower.Embed(images, embedding)));
             }
         }
     }
@@ -76,7 +82,7 @@ public sealed class PlanRunner : IDisposable
         using var noGradient = torch.no_grad();
         return TensorScope.Run(() =>
         {
-            var stream = _tower.Embed(images, plan.Embedding);
+            var stream = Tower.Embed(images, plan.Embedding);
             passed?.Invoke(-1, stream);
             for (var block = 0; block < (blocks ?? plan.Blocks.Count); block++)
             {
@@ -103,6 +109,18 @@ public sealed class PlanRunner : IDisposable
         _keptBytes = 0;
     }
 
+    private VisionTower Tower => _whole as VisionTower ?? throw ModifiedResNet.HasNoTokens();
+
+    private void RunWhole(Tensor images, PlanTree tree, Action<int, Tensor> consume, Func<int, bool>? isActive)
+    {
+        int[] wanted = [.. Enumerable.Range(0, tree.Plans.Count).Where(plan => isActive?.Invoke(plan) is not false)];
+        if (wanted.Length > 0)
+        {
+            using var features = _whole.Encode(images);
+            Array.ForEach(wanted, plan => consume(plan, features));
+        }
+    }
+
     private TokenBatch RunBlock(TokenBatch state, int block, BlockPlan plan, IActivationProbe? probe, int? keepTokens = null) =>
         TensorScope.Run(() => TransformerBlock.Forward(state, block, LayersOf(block, plan), plan, probe: probe, keepTokens: keepTokens));
 
@@ -111,7 +129,7 @@ public sealed class PlanRunner : IDisposable
     {
         if (plan.Transform is not { } transform)
         {
-            return _tower.Running[block];
+            return Tower.Running[block];
         }
 
         if (_boundLayers.TryGetValue((transform, block), out var layers))
@@ -120,7 +138,7 @@ public sealed class PlanRunner : IDisposable
         }
 
         using var scope = torch.NewDisposeScope();
-        layers = _tower.Running.Under(transform, block);
+        layers = Tower.Running.Under(transform, block);
         Tensor[] made = [.. scope.DisposablesView.OfType<Tensor>()];
         var bytes = made.Sum(tensor => tensor.NumberOfElements * tensor.ElementSize);
         if (_keptBytes + bytes > _mostKeptBytes)
@@ -155,7 +173,7 @@ public sealed class PlanRunner : IDisposable
         {
             if (node.PlansHere.Any(IsActive))
             {
-                using var features = Runner._tower.Project(state);
+                using var features = Runner.Tower.Project(state);
                 foreach (var plan in node.PlansHere.Where(IsActive))
                 {
                     Consume(plan, features);
@@ -173,7 +191,7 @@ public sealed class PlanRunner : IDisposable
                 var (plan, child) = wanted[index];
                 using var scope = torch.NewDisposeScope();
                 Probe?.Enter(child.PlansBelow);
-                var leading = child.Children.Count == 0 ? Runner._tower.WantedTokens(Probe) : null;
+                var leading = child.Children.Count == 0 ? Runner.Tower.WantedTokens(Probe) : null;
                 var next = Runner.Arrive(Runner.RunBlock(state, block, plan, Probe, leading));
                 Runner.BlockForwards++;
                 if (index == wanted.Length - 1)
@@ -233,6 +251,9 @@ public sealed class PlanTree
 
     /// <summary>Block forwards per image when every plan runs alone.</summary>
     public int BlockForwardsAlone => Plans.Count * Plans[0].Blocks.Count;
+
+    /// <summary>Whether all plans are those of an encoder without blocks to act in, with nothing in front of them.</summary>
+    internal bool IsPlain => Plans.All(plan => plan is { Blocks.Count: 0, Embedding: null });
 
     internal IReadOnlyList<(ILayerTransform? Embedding, Node Node)> Roots { get; }
 

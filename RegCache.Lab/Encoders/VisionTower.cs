@@ -7,7 +7,7 @@ namespace RegCache.Lab.Encoders;
 /// The vision transformer of CLIP (Radford et al. 2021, arXiv:2103.00020, section 2.4): patch embedding, class token and
 /// positions, pre-norm blocks, pooling and projection. ViT classifiers are configurations of it.
 /// </summary>
-public sealed class VisionTower
+public sealed class VisionTower : IImageTower
 {
     private readonly VisionParts _parts;
     private readonly Lazy<IReadOnlyList<TokenLayout>> _layouts;
@@ -34,7 +34,7 @@ public sealed class VisionTower
         _layouts = new(FindLayouts);
     }
 
-    /// <summary>The tower's architecture.</summary>
+    /// <inheritdoc />
     public VisionConfig Config { get; }
 
     /// <summary>The plain float layers of every block.</summary>
@@ -52,10 +52,10 @@ public sealed class VisionTower
     /// <summary>`ln_post`.</summary>
     public LayerNorm FinalNorm => _parts.FinalNorm;
 
-    /// <summary>Device and number type that images must have.</summary>
+    /// <inheritdoc />
     public (torch.Device Device, torch.ScalarType Type) Placement => (Patches.Weight.device, Patches.Weight.dtype);
 
-    /// <summary>Channels E of an image feature.</summary>
+    /// <inheritdoc />
     public int Features { get; }
 
     /// <summary>
@@ -65,19 +65,16 @@ public sealed class VisionTower
     /// <param name="block">The block, 0-based.</param>
     public TokenLayout LayoutIn(int block) => _layouts.Value[block];
 
+    /// <inheritdoc />
+    public int PlannedBlocks => Blocks.Count;
+
     /// <summary>Turns images [B,3,H,W] into the stream that enters block 0, [B,k+N,C] with k class tokens.</summary>
     /// <param name="images">Normalised images.</param>
     /// <param name="transform">How the patch embedding runs; null runs it in float.</param>
     /// <exception cref="UserException">The images are not of the size that the model takes.</exception>
     public TokenBatch Embed(Tensor images, ILayerTransform? transform = null)
     {
-        var (height, width) = Config.ImageSize;
-        if (images.Dimensions != 4 || images.shape[1] != Config.Channels || images.shape[2] != height || images.shape[3] != width)
-        {
-            throw new UserException(
-                $"The model takes images of shape [B, {Config.Channels}, {height}, {width}], not [{string.Join(", ", images.shape)}]; resize them first.");
-        }
-
+        Config.RequireSize(images);
         return TensorScope.Run(() =>
         {
             var patches = transform?.Apply(Patches) ?? Patches;
@@ -104,6 +101,10 @@ public sealed class VisionTower
     /// <param name="probe">Observer of the activations, or null.</param>
     public Tensor Encode(Tensor images, IActivationProbe? probe = null) =>
         TensorScope.Run(() => Project(Run(images, Blocks.Count, probe, WantedTokens(probe))));
+
+    Tensor IImageTower.Encode(Tensor images) => Encode(images);
+
+    void IDisposable.Dispose() => Running.Dispose();
 
     /// <summary>Runs the first blocks as trained and returns the stream that leaves them [B,1+N,C].</summary>
     /// <param name="images">Normalised images [B,3,H,W].</param>

@@ -107,7 +107,7 @@ public sealed class WeightTable : IDisposable
             var placed = new Dictionary<Tensor, Tensor>(ReferenceEqualityComparer.Instance);
             return new(Source, _tensors.Select(pair => KeyValuePair.Create(pair.Key, placed.TryGetValue(pair.Value, out var shared)
                 ? shared
-                : placed[pair.Value] = pair.Value.to(StaysFloat(pair.Key) ? torch.ScalarType.Float32 : type, device, copy: true))));
+                : placed[pair.Value] = pair.Value.to(TypeOf(pair.Key, pair.Value, type), device, copy: true))));
         }
     }
 
@@ -127,9 +127,14 @@ public sealed class WeightTable : IDisposable
         return left.eq(right).all().item<bool>();
     }
 
+    // Counts of batches stay whole numbers.
+    private static torch.ScalarType TypeOf(string name, Tensor tensor, torch.ScalarType type) =>
+        !tensor.is_floating_point() ? tensor.dtype : StaysFloat(name) ? torch.ScalarType.Float32 : type;
+
     private static bool StaysFloat(string name) =>
         name.Contains("ln_", StringComparison.Ordinal)
         || name.Contains("norm", StringComparison.Ordinal)
+        || BatchNorm.Has(name)
         || name.StartsWith("logit_", StringComparison.Ordinal)
         || name.Contains(".mlp.keys", StringComparison.Ordinal)
         || name.Contains(".mlp.values", StringComparison.Ordinal);

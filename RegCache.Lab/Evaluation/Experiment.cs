@@ -64,7 +64,11 @@ public sealed class Experiment : IDisposable
     /// <summary>The model.</summary>
     public ClipModel Model { get; }
 
-    /// <summary>Its vision tower.</summary>
+    /// <summary>Its image tower, of either kind.</summary>
+    public IImageTower ImageTower => Model.ImageTower;
+
+    /// <summary>Its image tower as a transformer, in which plans can act.</summary>
+    /// <exception cref="UserException">It is a ResNet.</exception>
     public VisionTower Tower => Model.Vision;
 
     /// <summary>The CLIP model with the files beside its weights.</summary>
@@ -162,7 +166,7 @@ public sealed class Experiment : IDisposable
     /// <summary>Evaluates plans on the validation images, all in one pass.</summary>
     /// <returns>One score a plan, in the order of the plans.</returns>
     public IReadOnlyList<PlanScore> Evaluate(params IReadOnlyList<EncoderPlan> plans) =>
-        PlanEvaluation.Run(Tower, Classifier, Validation, new(plans), Pass("evaluation"));
+        PlanEvaluation.Run(ImageTower, Classifier, Validation, new(plans), Pass("evaluation"));
 
     /// <summary>
     /// Finds the ranges of the experiment's quantizer. The same object every time; what it has found once it knows, and where

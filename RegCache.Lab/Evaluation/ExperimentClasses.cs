@@ -35,7 +35,7 @@ internal sealed class ExperimentClasses
     /// <exception cref="UserException">It does not fit the model or the images, or the model has no text tower.</exception>
     public ZeroShotClassifier MakeClassifier(ClipModel model, LoadedClip? clip, IWorkProgress progress, string? path)
     {
-        var device = model.Vision.Placement.Device;
+        var device = model.ImageTower.Placement.Device;
         if (_options.Classifier is { } file)
         {
             var loaded = ZeroShotClassifier.Load(file, model.Config.EmbedDim, device);

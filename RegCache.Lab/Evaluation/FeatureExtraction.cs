@@ -25,9 +25,10 @@ public static class FeatureExtraction
     /// </returns>
     /// <exception cref="UserException">An image cannot be read, there is no such block or token, or memory does not suffice.</exception>
     public static IReadOnlyList<NamedArray> OfImages(
-        VisionTower tower, EncoderPlan plan, ImageBatchReader reader, FeatureRequest request, EvaluationRun run)
+        IImageTower tower, EncoderPlan plan, ImageBatchReader reader, FeatureRequest request, EvaluationRun run)
     {
-        var blocks = request.BlocksOf(tower.Blocks.Count, "image encoder");
+        var transformer = request.Blocks.Count == 0 ? null : tower as VisionTower ?? throw ModifiedResNet.HasNoTokens();
+        var blocks = request.BlocksOf(tower.PlannedBlocks, "image encoder");
         var arrays = new ArrayCollector(reader.Items.Count);
         var (device, type) = tower.Placement;
         using var noGradient = torch.no_grad();
@@ -44,13 +45,13 @@ public static class FeatureExtraction
                 arrays.Add("image_pixels", pixels);
             }
 
-            if (blocks.Count > 0)
+            if (transformer is not null)
             {
                 var stream = runner.Forward(
                     images, plan, request.Features ? null : blocks.Max() + 1, passed: (block, stream) => AddTokens(arrays, blocks, block, stream, request.Tokens));
                 if (request.Features)
                 {
-                    arrays.Add("image_features", tower.Project(stream));
+                    arrays.Add("image_features", transformer.Project(stream));
                 }
             }
             else if (request.Features)

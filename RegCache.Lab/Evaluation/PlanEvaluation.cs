@@ -12,7 +12,7 @@ public static class PlanEvaluation
     internal const int TopClasses = 5;
 
     /// <summary>Runs the plans over a labelled set.</summary>
-    /// <param name="tower">The float encoder.</param>
+    /// <param name="tower">The float encoder; of a ResNet the plan without blocks can be run alone.</param>
     /// <param name="classifier">Turns features into class scores.</param>
     /// <param name="images">The set.</param>
     /// <param name="tree">The plans.</param>
@@ -23,7 +23,7 @@ public static class PlanEvaluation
     /// <returns>One score for each plan, in the tree's order.</returns>
     /// <exception cref="UserException">A label has no class in the classifier.</exception>
     public static IReadOnlyList<PlanScore> Run(
-        VisionTower tower,
+        IImageTower tower,
         ZeroShotClassifier classifier,
         IImageSource images,
         PlanTree tree,

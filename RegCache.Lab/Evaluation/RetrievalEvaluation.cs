@@ -73,7 +73,7 @@ public static class RetrievalEvaluation
         }
     }
 
-    private static RetrievalPlan Float(Experiment experiment) => new("float", "float", EncoderPlan.Plain(experiment.Tower.Blocks.Count));
+    private static RetrievalPlan Float(Experiment experiment) => new("float", "float", EncoderPlan.Plain(experiment.ImageTower.PlannedBlocks));
 
     // Images that an earlier run left out: this one has not tried to read them.
     private static void TellMissing(Experiment experiment, ImageSetSource images, IReadOnlyList<FeatureTable> tables)
@@ -132,7 +132,7 @@ public static class RetrievalEvaluation
 
     private static IEnumerable<FeatureBatch> Images(Experiment experiment, ImageSetSource images, PlanTree tree, string title, int first)
     {
-        var (tower, run) = (experiment.Tower, experiment.Pass(title));
+        var (tower, run) = (experiment.ImageTower, experiment.Pass(title));
         var (device, type) = tower.Placement;
         using var runner = new PlanRunner(tower);
         using var progress = run.Progress.Start(title, images.Count, "images", Math.Min(first, images.Count));

@@ -33,7 +33,8 @@ public sealed class WeightAverage : IDisposable
         using var scope = torch.NewDisposeScope();
         foreach (var (name, average) in _averages)
         {
-            average.mul_(_decay).add_(_weights[name].detach(), 1 - _decay);
+            // Counts, such as those of BatchNorm's batches, have no average.
+            _ = average.is_floating_point() ? average.mul_(_decay).add_(_weights[name].detach(), 1 - _decay) : average.copy_(_weights[name]);
         }
     }
 

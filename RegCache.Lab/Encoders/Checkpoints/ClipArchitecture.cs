@@ -16,9 +16,9 @@ public static class ClipArchitecture
     public static ClipConfig Infer(StateDict state, int? heads = null, ICollection<string>? assumptions = null)
     {
         ArgumentNullException.ThrowIfNull(state);
-        if (state.Tensors.Any(entry => entry.Name.EndsWith("visual.layer1.0.conv1.weight", StringComparison.Ordinal)))
+        if (state.Contains("visual.layer1.0.conv1.weight"))
         {
-            throw new UserException($"{state.Source} holds a ResNet vision tower, which is not supported here; use a ViT checkpoint.");
+            return InferResNet(state, heads, assumptions);
         }
 
         var patches = Matrix(state, "visual.positional_embedding").Rows - 1;
@@ -54,6 +54,53 @@ public static class ClipArchitecture
         return MemoryCheckpoint.Complete(config, state, assumptions).Validated(state.Source);
     }
 
+    private static ClipConfig InferResNet(StateDict state, int? heads, ICollection<string>? assumptions)
+    {
+        var (positions, channels) = Matrix(state, "visual.attnpool.positional_embedding");
+        var grid = (int)Math.Round(Math.Sqrt(positions - 1));
+        if ((grid * grid) + 1 != positions || channels % ModifiedResNet.Stride != 0)
+        {
+            throw Unclear(state, $"the {positions} positions of {channels} channels of its attention pooling are those of no square map");
+        }
+
+        var vision = new VisionConfig
+        {
+            Stages = [.. Enumerable.Range(1, 4).Select(Blocks)],
+            Layers = 0,
+            Width = channels / ModifiedResNet.Stride,
+            ImageSize = (grid * ModifiedResNet.Stride, grid * ModifiedResNet.Stride),
+        };
+        if (heads is { } given)
+        {
+            vision = vision with { HeadWidth = channels / Dividing(state, given, channels) };
+        }
+        else
+        {
+            assumptions?.Add(
+                $"The attention pooling is taken to have {PublishedModels.Count(vision.Heads)} of {vision.HeadWidth} channels, as in every published ResNet; the weights do not tell (--heads or --model-config does).");
+        }
+
+        return new ClipConfig
+        {
+            EmbedDim = Matrix(state, "visual.attnpool.c_proj.weight").Rows,
+            Vision = vision,
+            Text = state.Contains("token_embedding.weight") ? InferText(state, assumptions) : null,
+            InitLogitBias = state.Contains("logit_bias") ? 0 : null,
+            NonscalarLogitScale = state.Find("logit_scale")?.Shape.Count == 1,
+        }.Validated(state.Source);
+
+        int Blocks(int stage)
+        {
+            var blocks = 0;
+            while (state.Contains($"visual.layer{stage}.{blocks}.conv1.weight"))
+            {
+                blocks++;
+            }
+
+            return blocks;
+        }
+    }
+
     /// <summary>
     /// The configuration of what the tensors hold: without text tower where they have none, as files of a vision tower alone, and then
     /// without projection where they have none either, as HuggingFace's <c>CLIPVisionModel</c>.
@@ -68,7 +115,7 @@ public static class ClipArchitecture
         }
 
         var vision = config.Vision;
-        return state.Contains("visual.proj") || state.Unreadable.ContainsKey("visual.proj")
+        return vision.Stages is not null || state.Contains("visual.proj") || state.Unreadable.ContainsKey("visual.proj")
             ? config with { Text = null }
             : config with { Text = null, EmbedDim = vision.Width * vision.PooledTokens, Vision = vision with { HasProjection = false } };
     }
@@ -160,7 +207,7 @@ public static class ClipParameters
             }
         }
 
-        list.AddRange(VisionParameters(config.Vision, config.EmbedDim));
+        list.AddRange(config.Vision.Stages is null ? VisionParameters(config.Vision, config.EmbedDim) : ModifiedResNet.Parameters(config.Vision, config.EmbedDim));
         if (config.Text is { } tower)
         {
             list.AddRange(Blocks(prefix + "transformer", tower.Layers, tower.Width, tower.MlpWidth, tower.LayerScaleInit));
@@ -186,6 +233,9 @@ public static class ClipParameters
             [.. wanted.Where(parameter => state.Find(parameter.Name) is { } entry && !entry.Shape.SequenceEqual(parameter.Shape))
                 .Select(parameter => $"{state[parameter.Name]} instead of {WeightEntry.Describe(parameter.Shape)}")]);
     }
+
+    /// <summary>Whether a tensor is a running statistic of a BatchNorm, which no gradient changes, by its name.</summary>
+    public static bool IsStatistic(string name) => BatchNorm.IsStatistic(name);
 
     /// <summary>Whether a name, without the prefix of the custom text layout, belongs to the text tower.</summary>
     internal static bool IsOfTextTower(string name) =>

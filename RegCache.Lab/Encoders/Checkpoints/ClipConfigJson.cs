@@ -99,7 +99,15 @@ public static class ClipConfigJson
                 ["init_logit_scale"] = ClipConfig.DefaultInitLogitScale,
                 ["nonscalar_logit_scale"] = false,
             });
-        root["vision_cfg"] = Differing(AllFields(config.Vision), AllFields(new VisionConfig()), "image_size", "layers", "width", "head_width", "patch_size");
+        root["vision_cfg"] = config.Vision.Stages is { } stages
+            ? new JsonObject
+            {
+                ["image_size"] = SizeOf(config.Vision),
+                ["layers"] = new JsonArray([.. stages.Select(blocks => (JsonNode)blocks)]),
+                ["width"] = config.Vision.Width,
+                ["head_width"] = config.Vision.HeadWidth,
+            }
+            : Differing(AllFields(config.Vision), AllFields(new VisionConfig()), "image_size", "layers", "width", "head_width", "patch_size");
         if (config.Text is { } text)
         {
             root["text_cfg"] = Differing(AllFields(text), AllFields(new TextConfig()), "context_length", "vocab_size", "width", "heads", "layers");
@@ -140,7 +148,7 @@ public static class ClipConfigJson
 
         if (fields.Get("layers") is { ValueKind: JsonValueKind.Array })
         {
-            throw fields.Wrong("layers", "is a list, which makes the tower a ResNet, which is not supported here; use a ViT configuration");
+            return ParseResNet(fields);
         }
 
         if (fields.Bool("attentional_pool", false))
@@ -170,6 +178,22 @@ public static class ClipConfigJson
         config = config with { Memory = fields.Object("memory_cfg") is { } memory ? MemoryConfig.Parse(memory, config) : null };
         fields.RefuseUnread("timm_", "attn_pooler_", "output_tokens");
         return config;
+    }
+
+    // What else OpenCLIP's files say holds for transformers alone.
+    private static VisionConfig ParseResNet(JsonFields fields)
+    {
+        var defaults = new VisionConfig();
+        return fields.Numbers("layers") is [_, _, _, _] stages && stages.All(blocks => blocks is >= 1 and <= 1 << 10 && blocks == Math.Floor(blocks))
+            ? new()
+            {
+                Stages = [.. stages.Select(blocks => (int)blocks)],
+                Layers = 0,
+                Width = fields.Int("width", defaults.Width),
+                HeadWidth = fields.Int("head_width", defaults.HeadWidth),
+                ImageSize = Size(fields, "image_size", defaults.ImageSize),
+            }
+            : throw fields.Wrong("layers", "must be a number of blocks, or a ResNet's four numbers of blocks, such as [3, 4, 6, 3]");
     }
 
     private static TextConfig ParseText(JsonFields fields)
@@ -246,11 +270,13 @@ public static class ClipConfigJson
             : throw fields.Wrong(name, "must be one number or [height, width]");
     }
 
+    private static JsonNode SizeOf(VisionConfig config) => config.ImageSize.Height == config.ImageSize.Width
+        ? config.ImageSize.Height
+        : new JsonArray(config.ImageSize.Height, config.ImageSize.Width);
+
     private static JsonObject AllFields(VisionConfig config) => new()
     {
-        ["image_size"] = config.ImageSize.Height == config.ImageSize.Width
-            ? config.ImageSize.Height
-            : new JsonArray(config.ImageSize.Height, config.ImageSize.Width),
+        ["image_size"] = SizeOf(config),
         ["layers"] = config.Layers,
         ["width"] = config.Width,
         ["head_width"] = config.HeadWidth,

@@ -1,6 +1,6 @@
 namespace RegCache.Lab.Encoders.Checkpoints;
 
-/// <summary>The named plain vision transformer configurations of OpenCLIP. Every name also exists with the suffix "-quickgelu".</summary>
+/// <summary>The named configurations of OpenCLIP with a plain vision transformer or a ResNet. Every name also exists with the suffix "-quickgelu".</summary>
 public static class ClipConfigs
 {
     private const string QuickSuffix = "-quickgelu";
@@ -21,6 +21,11 @@ public static class ClipConfigs
         ["ViT-H-14-378"] = Make(1024, patch: 14, width: 1280, textWidth: 1024, layers: 32, headWidth: 80, textLayers: 24, image: 378),
         ["ViT-g-14"] = Make(1024, patch: 14, width: 1408, textWidth: 1024, layers: 40, headWidth: 88, textLayers: 24, ratio: 4.3637),
         ["ViT-bigG-14"] = Make(1280, patch: 14, width: 1664, textWidth: 1280, layers: 48, headWidth: 104, textLayers: 32, ratio: 4.9231),
+        ["RN50"] = MakeResNet(1024, [3, 4, 6, 3], width: 64, textWidth: 512, image: 224),
+        ["RN101"] = MakeResNet(512, [3, 4, 23, 3], width: 64, textWidth: 512, image: 224),
+        ["RN50x4"] = MakeResNet(640, [4, 6, 10, 6], width: 80, textWidth: 640, image: 288),
+        ["RN50x16"] = MakeResNet(768, [6, 8, 18, 8], width: 96, textWidth: 768, image: 384),
+        ["RN50x64"] = MakeResNet(1024, [3, 15, 36, 10], width: 128, textWidth: 1024, image: 448),
     };
 
     /// <summary>The configurations by their names without suffix.</summary>
@@ -50,6 +55,13 @@ public static class ClipConfigs
             Vision = new VisionConfig { ImageSize = (image, image), PatchSize = patch, Width = width, Layers = layers, HeadWidth = headWidth, MlpRatio = ratio },
             Text = new TextConfig { Width = textWidth, Heads = textWidth / 64, Layers = textLayers },
         };
+
+    private static ClipConfig MakeResNet(int embed, ValueList<int> stages, int width, int textWidth, int image) => new()
+    {
+        EmbedDim = embed,
+        Vision = new VisionConfig { Stages = stages, Layers = 0, Width = width, ImageSize = (image, image) },
+        Text = new TextConfig { Width = textWidth, Heads = textWidth / 64 },
+    };
 }
 
 /// <summary>Checks that the numbers of a configuration fit together.</summary>
@@ -60,7 +72,12 @@ internal static class ClipConfigValidation
     public static ClipConfig Validated(this ClipConfig config, string source)
     {
         var vision = config.Vision;
-        Check(vision.Width % vision.HeadWidth == 0, source, $"the vision width {vision.Width} must be a multiple of the head width {vision.HeadWidth}");
+        if (vision.Stages is { } stages)
+        {
+            Validate(vision, stages, source);
+        }
+
+        Check(vision.Stages is not null || vision.Width % vision.HeadWidth == 0, source, $"the vision width {vision.Width} must be a multiple of the head width {vision.HeadWidth}");
         Check(vision.MlpWidth > 0, source, $"the vision MLP ratio {vision.MlpRatio} leaves no hidden channels");
         Check(
             vision.Grid is { Height: > 0, Width: > 0 },
@@ -86,6 +103,22 @@ internal static class ClipConfigValidation
         }
 
         return config;
+    }
+
+    private static void Validate(VisionConfig vision, ValueList<int> stages, string source)
+    {
+        var (height, width) = vision.ImageSize;
+        Check(stages.Count == 4 && stages.All(blocks => blocks > 0), source, $"a ResNet has four stages of one block or more, not {stages}");
+        Check(vision.Width % 2 == 0, source, $"the width of a ResNet's stem must be even, not {vision.Width}");
+        Check(
+            ModifiedResNet.ChannelsOf(vision) % vision.HeadWidth == 0,
+            source,
+            $"the {ModifiedResNet.ChannelsOf(vision)} channels of the ResNet's last map must be a multiple of the head width {vision.HeadWidth}");
+        Check(
+            height % ModifiedResNet.Stride == 0 && width % ModifiedResNet.Stride == 0,
+            source,
+            $"a ResNet halves its map five times, so an image of {height} x {width} pixels must be a multiple of {ModifiedResNet.Stride} along both axes");
+        Check(vision.Memory is null && vision.PatchDropout == 0, source, "a ResNet has neither memory layers nor patches to drop");
     }
 
     private static void Check(bool holds, string source, string why)

@@ -20,6 +20,7 @@ internal static partial class ClipWeights
     private static readonly (string Tower, string Patches, string Witness)[] Towers =
     [
         (OpenClipTower, "conv1.weight", "class_embedding"),
+        (OpenClipTower, "conv1.weight", "attnpool.positional_embedding"),
         (HuggingFaceTower, "embeddings.patch_embedding.weight", "embeddings.class_embedding"),
     ];
 

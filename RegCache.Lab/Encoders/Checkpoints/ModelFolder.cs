@@ -36,9 +36,9 @@ public sealed class ModelFolder
         "model.pth",
     ];
 
-    // What lies beside a model's weights and holds for every model made from it.
-    private static readonly string[] CompanionNames =
-        [WordTokenizer.FileName, "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", HuggingFacePreprocessName];
+    // The files of a tokenizer, besides a merge list of any name.
+    private static readonly string[] TokenizerNames =
+        [WordTokenizer.FileName, "vocab.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
 
     private const long LargestCompanion = 64 << 20;
 
@@ -103,8 +103,9 @@ public sealed class ModelFolder
     /// <param name="model">The model.</param>
     /// <param name="folder">The folder; it is created.</param>
     /// <param name="origin">The folder of the model that it was made from, whose tokenizer and way to prepare images it takes; null for none.</param>
+    /// <param name="tokenizer">Folder or file of the tokenizer where it is not the origin's; null for none.</param>
     /// <exception cref="UserException">A file cannot be written.</exception>
-    public static void Save(ClipModel model, string folder, ModelFolder? origin = null)
+    public static void Save(ClipModel model, string folder, ModelFolder? origin = null, string? tokenizer = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         SafetensorsWriter.Write(
@@ -118,8 +119,8 @@ public sealed class ModelFolder
         }
 
         AtomicFile.WriteText(Path.Combine(folder, OpenClipConfigName), config.ToJsonString(ReportJson.Options) + "\n");
-        var companions = origin is null ? [] : CompanionNames.Select(name => Path.Combine(origin.Folder, name)).Append(origin.VocabularyFile).OfType<string>().Distinct();
-        foreach (var file in companions.Where(File.Exists))
+        string[] preprocessing = origin is null ? [] : [Path.Combine(origin.Folder, HuggingFacePreprocessName)];
+        foreach (var file in TokenizerFiles(tokenizer ?? origin?.Folder).Concat(preprocessing).Distinct().Where(File.Exists))
         {
             var content = SmallFile.Read(file, LargestCompanion, "a file beside a model");
             AtomicFile.Write(Path.Combine(folder, Path.GetFileName(file)), stream => stream.Write(content));
@@ -161,6 +162,12 @@ public sealed class ModelFolder
             : throw new UserException(
                 $"{vocabulary.Source} has {vocabulary.Count} tokens, but the model in {Folder} was trained with {text.VocabSize}; put the model's own vocabulary there.");
     }
+
+    private static IEnumerable<string> TokenizerFiles(string? place) =>
+        place is null ? []
+        : Directory.Exists(place) ? [.. TokenizerNames.Select(name => Path.Combine(place, name)), VocabularyReader.Find(place) ?? ""]
+        : Path.GetFileName(place) == "vocab.json" ? [place, Path.Combine(Path.GetDirectoryName(place)!, "merges.txt")]
+        : [place];
 
     private static string FindWeights(string folder)
     {

@@ -68,7 +68,7 @@ public sealed record PublishedModels
 
     private static PublishedTower[] Towers(Func<ClipConfig, (int Width, int Layers, int Mlp, int Heads)> shape) =>
     [
-        .. ClipConfigs.Plain.GroupBy(named => shape(named.Value), named => named.Key).Select(alike =>
+        .. ClipConfigs.Plain.Where(named => named.Value.Vision.Stages is null).GroupBy(named => shape(named.Value), named => named.Key).Select(alike =>
             new PublishedTower([.. alike.Order(StringComparer.Ordinal)], alike.Key.Width, alike.Key.Layers, alike.Key.Mlp, alike.Key.Heads)),
     ];
 

@@ -138,7 +138,8 @@ public static class StateDictLoader
 
     /// <summary>
     /// Fits the tensors to a configuration: position tables are resized to its image and context size, the logit scale
-    /// and bias get its shape (an absent bias is 0), a shared memory table gets all of its names, and the text tower's names get its prefix.
+    /// and bias get its shape (an absent bias is 0), a shared memory table gets all of its names, counts of batches that a file without them
+    /// lacks are 0, and the text tower's names get its prefix.
     /// </summary>
     /// <exception cref="UserException">A position table cannot be resized.</exception>
     public static StateDict Fit(StateDict state, ClipConfig config)
@@ -146,14 +147,21 @@ public static class StateDictLoader
         ArgumentNullException.ThrowIfNull(state);
         ArgumentNullException.ThrowIfNull(config);
         var fitted = state.Select(entry => FitEntry(entry, config));
-        if (config.InitLogitBias is not null && !fitted.Contains("logit_bias") && !fitted.Unreadable.ContainsKey("logit_bias"))
+        bool IsAbsent(string name) => !fitted.Contains(name) && !fitted.Unreadable.ContainsKey(name);
+        List<WeightEntry> zeros = [];
+        if (config.InitLogitBias is not null && IsAbsent("logit_bias"))
         {
-            long[] shape = config.NonscalarLogitScale ? [1] : [];
-            fitted = new StateDict(state.Source, [.. fitted.Tensors, WeightEntry.FromValues<float>("logit_bias", [0f], shape)])
-            {
-                Unreadable = fitted.Unreadable,
-            };
+            zeros.Add(WeightEntry.FromValues<float>("logit_bias", [0f], config.NonscalarLogitScale ? [1] : []));
         }
+
+        if (config.Vision.Stages is not null)
+        {
+            zeros.AddRange(ModifiedResNet.Parameters(config.Vision, config.EmbedDim)
+                .Where(parameter => parameter.Name.EndsWith(BatchNorm.Count, StringComparison.Ordinal) && IsAbsent(parameter.Name))
+                .Select(parameter => WeightEntry.FromValues<long>(parameter.Name, [0])));
+        }
+
+        fitted = zeros.Count == 0 ? fitted : new StateDict(state.Source, [.. fitted.Tensors, .. zeros]) { Unreadable = fitted.Unreadable };
 
         fitted = MemoryCheckpoint.WithAliases(fitted, config.Vision);
         return config.CustomText ? fitted.Rename(name => ClipParameters.IsOfTextTower(name) ? TextPrefix + name : name) : fitted;
@@ -185,7 +193,7 @@ public static class StateDictLoader
     private static WeightEntry FitEntry(WeightEntry entry, ClipConfig config) => entry.Name switch
     {
         "logit_scale" or "logit_bias" when entry.ElementCount == 1 => entry.Reshape(config.NonscalarLogitScale ? [1] : []),
-        "visual.positional_embedding" => PositionEmbeddings.Fit(entry, config.Vision),
+        "visual.positional_embedding" or "visual.attnpool.positional_embedding" => PositionEmbeddings.Fit(entry, config.Vision),
         "positional_embedding" when config.Text is { } text => PositionEmbeddings.Fit(entry, text),
         _ => entry,
     };

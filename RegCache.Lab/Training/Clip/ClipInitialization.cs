@@ -21,6 +21,7 @@ public static class ClipInitialization
             parameter.Name,
             MemoryNames.IsMemory(parameter.Name)
                 ? MemoryInitialization.Draw(config.Vision, parameter.Name, parameter.Shape, memory, seed)
+                : parameter.Name.EndsWith(BatchNorm.Count, StringComparison.Ordinal) ? torch.zeros(parameter.Shape, torch.ScalarType.Int64)
                 : Draw(config, parameter.Name, parameter.Shape, CounterRandom.Of(seed, purpose: 500, index)))));
 
     private static Tensor Draw(ClipConfig config, string name, long[] shape, CounterRandom random)
@@ -48,16 +49,29 @@ public static class ClipInitialization
         "logit_bias" => config.InitLogitBias,
         _ when name.EndsWith(".gamma", StringComparison.Ordinal) =>
             name.StartsWith("visual.", StringComparison.Ordinal) ? config.Vision.LayerScaleInit : config.Text!.LayerScaleInit,
+        _ when BatchNorm.Has(name) => BatchNormConstant(name),
         _ when name.Contains("ln_", StringComparison.Ordinal) => name.EndsWith("weight", StringComparison.Ordinal) ? 1 : 0,
         _ when name.EndsWith("in_proj_bias", StringComparison.Ordinal) || name.EndsWith("out_proj.bias", StringComparison.Ordinal) => 0,
         _ => null,
     };
+
+    // Blocks of a ResNet begin as the identity: their last gain is 0.
+    private static double BatchNormConstant(string name) =>
+        name.EndsWith("weight", StringComparison.Ordinal)
+            ? (name.Contains(".layer", StringComparison.Ordinal) && name.EndsWith(".bn3.weight", StringComparison.Ordinal) ? 0 : 1)
+            : name.EndsWith(BatchNorm.RunningVariance, StringComparison.Ordinal) ? 1 : 0;
 
     private static void FillVision(VisionConfig vision, string name, long[] shape, float[] values, ref CounterRandom random)
     {
         if (name is "visual.class_embedding" or "visual.positional_embedding" or "visual.proj")
         {
             random.FillNormal(values, (float)Math.Pow(vision.Width, -0.5));
+            return;
+        }
+
+        if (name.StartsWith("visual.attnpool.", StringComparison.Ordinal) && !name.EndsWith("bias", StringComparison.Ordinal))
+        {
+            random.FillNormal(values, (float)Math.Pow(ModifiedResNet.ChannelsOf(vision), -0.5));
             return;
         }
 
@@ -73,6 +87,7 @@ public static class ClipInitialization
 
     private static double FanIn(VisionConfig vision, string name, long[] shape) => name switch
     {
+        _ when name.StartsWith("visual.attnpool.", StringComparison.Ordinal) => ModifiedResNet.ChannelsOf(vision),
         _ when name.EndsWith("c_fc.bias", StringComparison.Ordinal) => vision.Width,
         _ when name.EndsWith("c_proj.bias", StringComparison.Ordinal) => vision.MlpWidth,
         _ => shape[1..].Aggregate(1L, (product, size) => product * size),

@@ -42,6 +42,15 @@ public record ClipTrainingConfig : ITrainingConfig
     /// <summary>What an image of the evaluation's pairs is: <c>sharegpt4v</c>, one pair each, or <c>mscoco</c>, several captions an image.</summary>
     public PairGrouping DatasetName { get; init; } = PairGrouping.Sharegpt4v;
 
+    /// <summary>
+    /// Labelled images, as <see cref="ImageSetFormats"/> names sets, whose zero-shot accuracy every evaluation measures: after every epoch where nothing
+    /// says how often. Null measures none.
+    /// </summary>
+    public string? ImagenetVal { get; init; }
+
+    /// <summary>File of names and templates of their classes, or of templates alone; null: the set's own. Used with <see cref="ImagenetVal"/> only.</summary>
+    public string? Prompts { get; init; }
+
     /// <summary>What separates the columns of a table, one ASCII character.</summary>
     public string CsvSeparator { get; init; } = "\t";
 
@@ -270,6 +279,7 @@ public record ClipTrainingConfig : ITrainingConfig
         void Require(bool holds, string field, object? value, string rule) => Refuse(source, holds, field, value, rule);
         Require(Model is not null || HasOwnArchitecture, "model", "missing", "given, or weights with a configuration beside them (`pretrained`)");
         Require(Tokenizer is not null || HasOwnArchitecture, "tokenizer", "missing", "given, or weights with a vocabulary beside them (`pretrained`)");
+        Require(Prompts is null || ImagenetVal is not null, "prompts", Prompts, "left out without labelled images (`imagenet_val`)");
         Require(LockImageUnlockedGroups >= 0, "lock_image_unlocked_groups", LockImageUnlockedGroups, "0 or more");
         Require(LockImage || LockImageUnlockedGroups == 0, "lock_image_unlocked_groups", LockImageUnlockedGroups, "0 without `lock_image`");
         Require(LockTextUnlockedLayers >= 0, "lock_text_unlocked_layers", LockTextUnlockedLayers, "0 or more");

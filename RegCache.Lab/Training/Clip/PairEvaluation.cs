@@ -28,7 +28,7 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize, PairGr
         {
             var (image, text, terms) = TensorScope.Run(() =>
             {
-                var image = ZeroShotClassifier.Normalize(model.Vision.Encode(batch.Images.to(model.Vision.Placement.Device)));
+                var image = ZeroShotClassifier.Normalize(model.ImageTower.Encode(batch.Images.to(model.ImageTower.Placement.Device)));
                 var text = ZeroShotClassifier.Normalize(model.Text!.Encode(batch.TextIds.to(model.Text.Placement))).view(captions, batch.Count, -1);
                 var loss = CaptionLoss.Of(image, text, model.LogitScale!.exp(), [.. Enumerable.Repeat(1.0, captions)]);
                 return (image, text[0], torch.stack([.. loss.Terms]));

@@ -17,6 +17,7 @@ public abstract class PairTask : ITrainingTask, IDisposable
     private readonly Optimizer _optimizer;
     private readonly LearningRateSchedule _schedule;
     private readonly WeightAverage? _average;
+    private long? _taken;
 
     /// <summary>Prepares a training of the tensors that require gradients.</summary>
     /// <param name="model">The model that is trained.</param>
@@ -35,7 +36,9 @@ public abstract class PairTask : ITrainingTask, IDisposable
                 $"`accum_freq` {config.AccumFreq} times `batch_size` {config.BatchSize} is more than the {pairs.Count} pairs of an epoch; lower one of them.");
         }
 
-        _sharpness = config.Sharpness is { } sharpness ? new([.. model.Weights.Parameters.Select(pair => pair.Value)], sharpness) : null;
+        _sharpness = config.Sharpness is { } sharpness
+            ? new([.. model.Weights.Parameters.Select(pair => pair.Value).Where(tensor => tensor.requires_grad)], sharpness)
+            : null;
         _optimizer = Optimizers.All.Find(config.Opt).Make(
             ParameterGroups.Of(model.Weights, config.Wd, name => MemoryNames.IsTable(name) ? config.ValueFixedLr : null),
             new(config.Beta1, config.Beta2, config.Eps, config.Momentum));
@@ -46,6 +49,9 @@ public abstract class PairTask : ITrainingTask, IDisposable
 
     /// <summary>The model that is trained.</summary>
     public ClipModel Model { get; }
+
+    /// <summary>Measures zero-shot accuracy with every evaluation; null: nothing does.</summary>
+    public ZeroShotEvaluation? ZeroShot { get; set; }
 
     /// <summary>Optimiser steps of an epoch; micro-batches that fill no step are left out.</summary>
     public int StepsPerEpoch { get; }
@@ -69,7 +75,8 @@ public abstract class PairTask : ITrainingTask, IDisposable
     /// <summary>How often the loop logs, measures and saves, where the configuration counts in epochs, too.</summary>
     public TrainingLoopOptions Loop => _config.Loop with
     {
-        EvaluateEvery = _config.ValFrequency * StepsPerEpoch ?? _config.EvaluateEveryNSteps,
+        EvaluateEvery = _config.ValFrequency * StepsPerEpoch
+            ?? (_config is { ImagenetVal: not null, EvaluateEveryNSteps: 0 } ? StepsPerEpoch : _config.EvaluateEveryNSteps),
         SaveEvery = _config.SaveFrequency * StepsPerEpoch ?? _config.SaveEveryNSteps,
     };
 
@@ -89,6 +96,7 @@ public abstract class PairTask : ITrainingTask, IDisposable
             _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
             AfterStep();
             _average?.Update();
+            _taken = step + 1;
             return new StepMetrics(loss, rate, batches.Sum(batch => batch.Count))
             {
                 GradientNorm = norm,
@@ -108,7 +116,8 @@ public abstract class PairTask : ITrainingTask, IDisposable
         _average?.Swap();
         try
         {
-            return Measure();
+            var measured = Measure();
+            return ZeroShot is null ? measured : new OrderedDictionary<string, double>([.. measured, .. ZeroShot.Run(Model, Epochs)]);
         }
         finally
         {
@@ -151,6 +160,9 @@ public abstract class PairTask : ITrainingTask, IDisposable
     /// <summary>Measures the model as it is.</summary>
     internal abstract IReadOnlyDictionary<string, double> Measure();
 
+    // A training that has taken no step here was at its end already.
+    private double Epochs => (_taken ?? Steps) / (double)StepsPerEpoch;
+
     // With sharpness-aware minimisation the gradient is that of a second pass, uphill, with the same patches dropped.
     private (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Climb(ClipBatch[] batches, long step)
     {
@@ -160,17 +172,28 @@ public abstract class PairTask : ITrainingTask, IDisposable
         if (_sharpness is not null)
         {
             using var climb = _sharpness.Climb();
+            // The batch has moved BatchNorm's statistics already.
+            KeepStatistics(true);
             Pass().Loss.Dispose();
+            KeepStatistics(false);
         }
 
         return first;
+    }
+
+    private void KeepStatistics(bool keep)
+    {
+        if (Model.ImageTower is ModifiedResNet network)
+        {
+            network.KeepsStatistics = keep;
+        }
     }
 
     private ClipBatch[] Read(long step)
     {
         var (epoch, position) = Math.DivRem(step, StepsPerEpoch);
         var first = (epoch * _reader.BatchesPerEpoch) + (position * _config.AccumFreq);
-        var device = Model.Vision.Placement.Device;
+        var device = Model.ImageTower.Placement.Device;
         return [.. Enumerable.Range(0, _config.AccumFreq).Select(index => _reader.Read(first + index).To(device))];
     }
 

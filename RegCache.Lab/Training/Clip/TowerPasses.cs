@@ -11,7 +11,7 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
 {
     private const string VisionBlocks = "visual.transformer.resblocks.";
 
-    private readonly BlockLayers[] _visionBlocks = Bind(model.Vision.Blocks, precision);
+    private readonly BlockLayers[] _visionBlocks = Bind((model.ImageTower as VisionTower)?.Blocks ?? [], precision);
     private readonly BlockLayers[] _textBlocks = Bind(model.Text?.Blocks ?? [], precision);
 
     /// <summary>Encodes images.</summary>
@@ -19,9 +19,44 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
     /// <param name="random">Draws the dropped patches; the same stream draws the same ones.</param>
     /// <param name="checkpointing">Whether activations inside blocks are forgotten.</param>
     /// <param name="normalize">Whether features get unit length.</param>
-    public TowerPass Images(Tensor images, CounterRandom random, bool checkpointing, bool normalize = true)
+    public TowerPass Images(Tensor images, CounterRandom random, bool checkpointing, bool normalize = true) =>
+        model.ImageTower is ModifiedResNet network ? Images(network, images, checkpointing, normalize) : Images(model.Vision, images, random, checkpointing, normalize);
+
+    /// <summary>Encodes texts to features of unit length.</summary>
+    /// <param name="ids">Token ids [B,context], int64.</param>
+    /// <param name="checkpointing">Whether activations inside blocks are forgotten.</param>
+    public TowerPass Texts(Tensor ids, bool checkpointing)
     {
-        var tower = model.Vision;
+        var tower = model.Text!;
+        var prefix = model.Config.CustomText ? "text." : "";
+        var layout = new TokenLayout(0, 0, 1, tower.Config.ContextLength);
+        return new(
+            ids,
+            [
+                inputs => tower.Embed(inputs).Tokens,
+                .. _textBlocks.Select((layers, block) => Block(layers, block, layout, mask: tower.Mask)),
+                tokens => ZeroShotClassifier.Normalize(tower.Project(new(tokens, layout), ids)),
+            ],
+            checkpointing,
+            FirstTrained(
+                _textBlocks.Length,
+                name => name.StartsWith("visual.", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal) ? null
+                    : BlockOf(name, $"{prefix}transformer.resblocks.") ?? (name.StartsWith($"{prefix}ln_final", StringComparison.Ordinal) || name.StartsWith($"{prefix}text_projection", StringComparison.Ordinal)
+                        ? _textBlocks.Length + 1
+                        : 0)));
+    }
+
+    // A ResNet that is not trained runs as it was trained, with its own statistics.
+    private TowerPass Images(ModifiedResNet network, Tensor images, bool checkpointing, bool normalize)
+    {
+        var isTrained = model.Weights.Parameters.Any(pair => pair.Value.requires_grad && pair.Key.StartsWith("visual.", StringComparison.Ordinal));
+        var segments = isTrained ? network.TrainingSegments(precision is null ? null : torch.ScalarType.BFloat16) : [network.Encode];
+        Tensor Finish(Tensor features) => normalize ? ZeroShotClassifier.Normalize(features) : features.alias();
+        return new(images, [.. segments, Finish], checkpointing, isTrained ? 0 : segments.Count + 1);
+    }
+
+    private TowerPass Images(VisionTower tower, Tensor images, CounterRandom random, bool checkpointing, bool normalize)
+    {
         var layout = new TokenLayout(tower.Config.ClassTokens, 0, tower.Config.Grid.Height, tower.Config.Grid.Width);
         using var scope = torch.NewDisposeScope();
         var kept = PatchDropout.Draw((int)images.shape[0], tower.Config.Patches, patchDropout, random)?.to(images.device);
@@ -52,30 +87,6 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
                         ? _visionBlocks.Length + 1
                         : 0)),
             kept?.DetachFromDisposeScope());
-    }
-
-    /// <summary>Encodes texts to features of unit length.</summary>
-    /// <param name="ids">Token ids [B,context], int64.</param>
-    /// <param name="checkpointing">Whether activations inside blocks are forgotten.</param>
-    public TowerPass Texts(Tensor ids, bool checkpointing)
-    {
-        var tower = model.Text!;
-        var prefix = model.Config.CustomText ? "text." : "";
-        var layout = new TokenLayout(0, 0, 1, tower.Config.ContextLength);
-        return new(
-            ids,
-            [
-                inputs => tower.Embed(inputs).Tokens,
-                .. _textBlocks.Select((layers, block) => Block(layers, block, layout, mask: tower.Mask)),
-                tokens => ZeroShotClassifier.Normalize(tower.Project(new(tokens, layout), ids)),
-            ],
-            checkpointing,
-            FirstTrained(
-                _textBlocks.Length,
-                name => name.StartsWith("visual.", StringComparison.Ordinal) || name.StartsWith("logit_", StringComparison.Ordinal) ? null
-                    : BlockOf(name, $"{prefix}transformer.resblocks.") ?? (name.StartsWith($"{prefix}ln_final", StringComparison.Ordinal) || name.StartsWith($"{prefix}text_projection", StringComparison.Ordinal)
-                        ? _textBlocks.Length + 1
-                        : 0)));
     }
 
     private static Func<Tensor, Tensor> Block(

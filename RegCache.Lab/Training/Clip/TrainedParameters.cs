@@ -10,9 +10,9 @@ internal static class TrainedParameters
     /// <exception cref="UserException">Nothing is left to train, or a tower has fewer groups than are to be unlocked.</exception>
     public static void Choose(ClipModel model, ClipTrainingConfig config)
     {
-        foreach (var (_, tensor) in model.Weights.Parameters)
+        foreach (var (name, tensor) in model.Weights.Parameters)
         {
-            tensor.requires_grad = true;
+            tensor.requires_grad = !BatchNorm.IsStatistic(name);
         }
 
         if (model.Config.Vision.Memory is not null && config.TrainOnlyMemory)
@@ -42,8 +42,11 @@ internal static class TrainedParameters
         }
     }
 
+    // A ResNet is locked as a whole, its running statistics included.
+    private static string[][] VisionGroups(VisionConfig vision) => vision.Stages is null ? TransformerGroups(vision) : [];
+
     // OpenCLIP's groups, from the input on: embeddings, blocks, the last block with the final norm, the projection.
-    private static string[][] VisionGroups(VisionConfig vision) =>
+    private static string[][] TransformerGroups(VisionConfig vision) =>
         Groups(vision.Layers, "visual.transformer.resblocks.", ["visual.conv1", "visual.class_embedding", "visual.positional_embedding", "visual.ln_pre"], "visual.ln_post", "visual.proj");
 
     private static string[][] TextGroups(TextConfig text, string prefix) =>
@@ -56,7 +59,9 @@ internal static class TrainedParameters
     {
         if (unlocked > groups.Length)
         {
-            throw new UserException($"`{field}` is {unlocked}, but the tower has {groups.Length} groups; lower it.");
+            throw new UserException(groups.Length == 0
+                ? $"`{field}` is {unlocked}, but a ResNet can be locked as a whole alone; set it to 0."
+                : $"`{field}` is {unlocked}, but the tower has {groups.Length} groups; lower it.");
         }
 
         string[] open = [.. groups.TakeLast(unlocked).SelectMany(group => group)];
