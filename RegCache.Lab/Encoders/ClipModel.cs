@@ -47,7 +47,7 @@ public sealed class ClipModel : IDisposable
     /// <param name="config">The architecture.</param>
     /// <param name="weights">The named tensors that the tower computes with, whatever they are called.</param>
     /// <param name="vision">The tower.</param>
-    internal ClipModel(ClipConfig config, WeightTable weights, VisionTower vision) => (Config, Weights, Vision) = (config, weights, vision);
+    internal ClipModel(ClipConfig config, WeightTable weights, VisionTower vision) => (Config, Weights, ImageTower) = (config, weights, vision);
 
     /// <summary>The architecture.</summary>
     public ClipConfig Config { get; }
