@@ -20,7 +20,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
     private readonly DynamicVit? _teacher;
     private readonly int _classes;
     private readonly ImageBatches _batches;
-    private readonly VitEvaluation _evaluation;
+    private readonly ImageSetSource _test;
     private readonly Optimizer _optimizer;
     private readonly EpochCosineSchedule _schedule;
     private readonly SamTraining? _sharpness;
@@ -54,7 +54,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
         _classes = data.ClassNames.Count;
         CheckDistillation();
         _batches = new(data.Train, config.Transform, config.BatchSize, config.Seed, workers);
-        _evaluation = new(data.Test, config.InputSize, config.EvalCropRatio, config.BatchSize * 3 / 2);
+        _test = new(data.Test, new(EvaluationTransform.Of(model.Config.ImageSize, config.EvalCropRatio)));
         foreach (var (name, tensor) in model.Weights.Parameters)
         {
             tensor.requires_grad = !config.AttnOnly || IsOfAttention(name);
@@ -78,7 +78,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
         {
             config,
             train = data.Train.ComputeFingerprint(),
-            test = _evaluation.Fingerprint,
+            test = _test.Fingerprint,
             architecture = model.Config.ToJson(),
             origins = origins ?? new Dictionary<string, string>(),
         });
@@ -151,7 +151,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
     /// <inheritdoc />
     public IReadOnlyDictionary<string, double> Evaluate()
     {
-        var plain = _evaluation.Run(Model, _progress);
+        var plain = Measure();
         var values = new OrderedDictionary<string, double>
         {
             [EpochRate] = _schedule.At(Math.Max(0, _optimizer.Steps - 1)),
@@ -163,13 +163,16 @@ public sealed class VitTask : ITrainingTask, IDisposable
         if (_average is not null)
         {
             _average.Swap();
-            var averaged = _evaluation.Run(Model, _progress);
+            var averaged = Measure();
             _average.Swap();
             (values["val/ema_loss"], values[AverageTop1], values["val/ema_acc5"]) = (averaged.Loss, averaged.Top1, averaged.Top5);
         }
 
         return values;
     }
+
+    private VitEvaluation Measure() =>
+        VitEvaluation.Run(Model.Tower, _test, new("evaluating", Math.Max(1, _config.BatchSize * 3 / 2)) { Progress = _progress });
 
     /// <inheritdoc />
     public void Improved(long done)
