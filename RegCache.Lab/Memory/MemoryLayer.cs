@@ -65,7 +65,8 @@ public sealed record MemoryLayer(MemoryConfig Config, Tensor Keys, IMemoryTable 
     }
 
     // Queries serve for their products with the keys alone, so keys and projection are one matrix: c (W x + b) = (c W) x + c b. That takes
-    // fewer multiplications where a query has more channels than there are sub-keys. Nobody may want to see or to change the queries.
+    // fewer multiplications where a query has more channels than there are sub-keys. Nobody may want to see or to change the queries. A layer
+    // in training never folds, lest the two passes of gradient checkpointing round differently and read other slots.
     private ValueList<Linear>? PartsToFold(BlockProbe probe)
     {
         ValueList<Linear>? parts = In switch
@@ -76,8 +77,9 @@ public sealed record MemoryLayer(MemoryConfig Config, Tensor Keys, IMemoryTable 
         };
         return 2 * Config.SubKeys < Config.KeyWidth
             && !torch.is_grad_enabled()
+            && !Keys.requires_grad
             && !probe.Wants(ActivationKind.MlpIn)
-            && parts?[0].Weight.dtype == torch.ScalarType.Float32 ? parts : null;
+            && parts?[0].Weight is { dtype: torch.ScalarType.Float32, requires_grad: false } ? parts : null;
     }
 
     private Projection Fold(Tensor input, ValueList<Linear> parts)
