@@ -3,8 +3,6 @@ using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Memory;
 using RegCache.Lab.Quantization.Integer;
-using RegCache.Lab.Training;
-using RegCache.Lab.Training.Clip;
 using TorchSharp;
 using Tensor = TorchSharp.torch.Tensor;
 
@@ -12,7 +10,7 @@ namespace RegCache.Lab.Benchmarks;
 
 /// <summary>
 /// Memory layers of the fork's sizes at ViT-B/16: the student against the plain encoder, the layer against the MLP that it replaces and
-/// against itself written plainly, and a step of distillation.
+/// against itself written plainly.
 /// </summary>
 internal static class MemoryBenchmark
 {
@@ -30,7 +28,6 @@ internal static class MemoryBenchmark
         using var packedStudent = Packed(student);
         Encoders("oneDNN", packedPlain, packedStudent, images, pairs);
         Layer(plain, student, batch, pairs);
-        Steps(plain, student, images, pairs);
     }
 
     private static void Encoders(string title, ClipModel plain, ClipModel student, Tensor images, int pairs)
@@ -73,35 +70,6 @@ internal static class MemoryBenchmark
         });
         Print("layer forward and backward, MLP / memory", PairedTiming.Measure(pairs, () => Both(x => memory.Apply(x, default)), () => Both(x => mlp.Apply(x, default))));
         Print("layer forward and backward, plain memory / memory", PairedTiming.Measure(pairs, () => Both(x => memory.Apply(x, default)), () => Both(x => Plain(memory, x))));
-    }
-
-    private static void Steps(ClipModel teacher, ClipModel student, Tensor images, int pairs)
-    {
-        foreach (var (_, tensor) in teacher.Weights.Parameters)
-        {
-            tensor.requires_grad = false;
-        }
-
-        MemoryStudent.TrainOnlyMemory(student);
-        var passes = new TowerPasses(student, null, 0);
-        var cosine = FeatureLosses.All.Find("cosine");
-        var wanted = Cached(teacher, images);
-        double Step(bool checkpointing, bool isCached) => PairedTiming.Seconds(() =>
-        {
-            using var scope = torch.NewDisposeScope();
-            using var pass = passes.Images(images, default, checkpointing, normalize: false);
-            var features = pass.Features.detach().requires_grad_();
-            cosine.Of(isCached ? wanted : Cached(teacher, images), features).backward();
-            pass.Backward(features.grad!);
-        });
-        Print("distillation step, checkpointing / without", PairedTiming.Measure(pairs, () => Step(false, isCached: false), () => Step(true, isCached: false)));
-        Print("distillation step, teacher / cached teacher", PairedTiming.Measure(pairs, () => Step(false, isCached: true), () => Step(false, isCached: false)));
-    }
-
-    private static Tensor Cached(ClipModel teacher, Tensor images)
-    {
-        using var noGradient = torch.no_grad();
-        return teacher.Vision.Encode(images);
     }
 
     // The layer as its equations read: gathered rows, and a product with their weights.

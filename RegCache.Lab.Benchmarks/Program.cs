@@ -47,6 +47,12 @@ switch (args.FirstOrDefault())
     case "memory":
         MemoryBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
+    case "distillation":
+        DistillationBenchmark.Run(Number(1, 4), Number(2, 2), Number(3, Environment.ProcessorCount));
+        return 0;
+    case DistillationBenchmark.Child:
+        DistillationBenchmark.Measure(args[1], Number(2, 4), Number(3, 2), Number(4, Environment.ProcessorCount));
+        return 0;
     case "calibration":
         CalibrationBenchmark.Run(Number(1, CalibrationImages.DefaultCount), args.Contains("whole"));
         return 0;
@@ -64,7 +70,8 @@ switch (args.FirstOrDefault())
             starve [IMAGES] [ROUNDS] [THREADS] [BATCH]  image pipeline and ViT-B/16 alone and together
             listing [FILES] [ROUNDS]              listing, checking and drawing from a tree of small files, and the memory of its list
             retrieval [PAIRS] [THREADS]           ranks of 5 000 images and 25 000 captions, in blocks and from one matrix, and their memory
-            memory [BATCH] [PAIRS] [THREADS]      memory layers against MLPs, the student against the encoder, steps of distillation
+            memory [BATCH] [PAIRS] [THREADS]      memory layers against MLPs, the student against the encoder
+            distillation [BATCH] [STEPS] [THREADS]  seconds and peak memory of a step, with checkpointing and cached features
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;

@@ -68,24 +68,19 @@ internal static class StudyMemoryErrors
             var gaps = all.Where(gap => gap.Direction == direction).ToList();
             RetrievalErrors.Write(PathOf(directory, measured, student, "gaps", direction), gaps);
             page.Heading($"{student.Model.Role}, {direction}");
-            page.Paragraph($"{Count(gaps.Count, "query", "queries")} that the teacher fails and the student answers; of the others the teacher fails, the student fails {FailedByBoth(measured, student, direction, selection.Depth)}, too; {LostBy(measured, student, direction, selection.Depth)} that the teacher answers it fails.");
+            page.Paragraph(Sentence(measured, student, direction, selection, gaps.Count));
             GapPictures.Add(page, measured, student, [.. gaps.Take(selection.Shown)], selection.Depth);
         }
     }
 
-    private static IEnumerable<(bool Before, bool After)> Failures(MeasuredSet measured, MeasuredModel student, string direction, int depth)
+    private static string Sentence(MeasuredSet measured, MeasuredModel student, string direction, ErrorSelection selection, int shown)
     {
         IReadOnlyList<long> Of(RetrievalRanks ranks) => (direction == _directions[0] ? ranks.ImageToText : ranks.TextToImage).Ranks;
-        return Of(measured.Models[0].Ranks).Zip(Of(student.Ranks), (before, after) => (before >= depth, after >= depth));
+        var queries = Of(measured.Models[0].Ranks).Zip(Of(student.Ranks), (before, after) => (Before: before >= selection.Depth, After: after >= selection.Depth)).ToList();
+        var found = queries.Count(query => query is (true, false));
+        var counted = shown == found ? "" : $" ({shown} of them with a rank from {selection.TeacherRanks.Least} to {selection.TeacherRanks.Most} by the teacher)";
+        return $"The teacher fails {queries.Count(query => query.Before)} of {queries.Count} queries. The student answers {found} of these{counted}, and fails {queries.Count(query => query is (false, true))} that the teacher answers.";
     }
-
-    private static int FailedByBoth(MeasuredSet measured, MeasuredModel student, string direction, int depth) =>
-        Failures(measured, student, direction, depth).Count(query => query is (true, true));
-
-    private static int LostBy(MeasuredSet measured, MeasuredModel student, string direction, int depth) =>
-        Failures(measured, student, direction, depth).Count(query => query is (false, true));
-
-    private static string Count(int count, string one, string many) => $"{count} {(count == 1 ? one : many)}";
 
     private static string FileName(string set) => set.Replace('@', '-').Replace('/', '-');
 
@@ -131,29 +126,24 @@ internal static class StudyMemoryErrors
         {
             page.Subheading($"Rank {gap.TeacherRank} by the teacher, {gap.StudentRank} by the {_student.Model.Role} student");
             var isOfImage = gap.Direction == _directions[0];
-            page.Paragraph(isOfImage ? "The picture is the query." : $"Query: {gap.Caption}");
+            page.Paragraph(isOfImage ? $"Right: {gap.Caption}" : $"Query: {gap.Caption}");
             page.Figures(isOfImage ? "query" : "right answer",
             [
                 Figure(_pictures[image], Path.GetFileName(gap.Key), isMarked: !isOfImage),
                 Figure(_attention[(Teacher.Model.Role, image)], "attention, teacher"),
                 Figure(_attention[(_student.Model.Role, image)], $"attention, {_student.Model.Role}"),
             ]);
-            foreach (var (who, answers) in new[] { ("teacher", gap.Teacher), (_student.Model.Role, gap.Student) })
-            {
-                if (isOfImage)
-                {
-                    page.Lines([$"{who} finds:", .. answers.Take(depth).Select(item => $"{(item.Right ? "right" : "     ")}  {item.Score:0.000}  {item.Caption}")]);
-                }
-                else
-                {
-                    page.Figures($"{who} finds", answers.Take(depth).Select(item =>
-                        Figure(_pictures[item.Idx], $"{item.Score:0.000} {Path.GetFileName(item.Key)}", item.Right)));
-                }
-            }
-
+            (string Who, IReadOnlyList<RetrievedItem> Answers)[] found = [("teacher", gap.Teacher), (_student.Model.Role, gap.Student)];
             if (isOfImage)
             {
-                page.Paragraph($"Right: {gap.Caption}");
+                page.Lines(found.SelectMany(one => one.Answers.Take(depth)
+                    .Select(item => $"{(item.Right ? "right" : "     ")}  {item.Score:0.000}  {item.Caption}").Prepend($"{one.Who} finds")));
+                return;
+            }
+
+            foreach (var (who, answers) in found)
+            {
+                page.Figures($"{who} finds", answers.Take(depth).Select(item => Figure(_pictures[item.Idx], $"{item.Score:0.000} {Path.GetFileName(item.Key)}", item.Right)));
             }
         }
 

@@ -51,6 +51,23 @@ public sealed class MemoryPropertyTests : IDisposable
         GoldenTensors.AssertClose(dense.matmul(Of("values.weight")), layer.Apply(tokens, default), 1e-5);
     }
 
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void WithoutGradientsKeysAndProjectionAreOneMatrixAndTheResultIsTheSame(string variant)
+    {
+        var config = Variant(variant) with { Blocks = [0], SubKeys = 4, KeyWidth = 12 };
+        var (layer, _) = Random(config);
+        var tokens = torch.randn(3, 11, Width);
+        var (whole, folded) = (new Slots(), new Slots());
+        var expected = layer.Apply(tokens, new(whole, 0));
+        using (torch.no_grad())
+        {
+            GoldenTensors.AssertClose(expected, layer.Apply(tokens, new(folded, 0)), 1e-5);
+        }
+
+        GoldenTensors.AssertIdentical(whole.Value!, folded.Value!);
+    }
+
     [Fact]
     public void ASlotThatNobodyReadsHasNoGradientAndTheOthersHave()
     {
@@ -224,6 +241,15 @@ public sealed class MemoryPropertyTests : IDisposable
         var vision = new VisionConfig { Layers = 1, Width = Width, Memory = config };
         return MemoryGolden.Layer(config, Width, config.Parameters(Width, 0).Select(parameter => KeyValuePair.Create(
             parameter.Name, MemoryInitialization.Draw(vision, MemoryNames.Slot(0) + parameter.Name, parameter.Shape, MemoryStart.Proper, seed: 2))));
+    }
+
+    private sealed class Slots : IActivationProbe
+    {
+        public Tensor? Value { get; private set; }
+
+        public bool Wants(int block, ActivationKind kind) => kind == ActivationKind.MemorySlots;
+
+        public void Observe(int block, ActivationKind kind, Tensor value) => Value = value.clone().DetachFromDisposeScope();
     }
 
     private static RegisterPrefix Prefix(int layers) => new(

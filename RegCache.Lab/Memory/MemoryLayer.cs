@@ -29,10 +29,8 @@ public sealed record MemoryLayer(MemoryConfig Config, Tensor Keys, IMemoryTable 
     /// <inheritdoc />
     public Tensor Apply(Tensor input, BlockProbe probe) => TensorScope.Run(() =>
     {
-        var projected = In.Apply(input);
-        probe.Observe(ActivationKind.MlpIn, projected);
-        var queries = Config.Heads * Config.KeyWidth;
-        var (slots, scores) = Select(projected.narrow(-1, 0, queries).reshape(-1, queries));
+        var projected = PartsToFold(probe) is { } parts ? Fold(input, parts) : Project(input, probe);
+        var (slots, scores) = Select(projected.Scores);
         var weights = scores.softmax(-1);
         long[] shape = [.. input.shape[..^1], Config.Heads, Config.Neighbours];
         probe.Observe(ActivationKind.MemorySlots, slots.view(shape));
@@ -40,31 +38,81 @@ public sealed record MemoryLayer(MemoryConfig Config, Tensor Keys, IMemoryTable 
 
         var tokens = Config.Experts && Undo is not null ? Undo(input) : input;
         var read = Table.Read(tokens.reshape(-1, input.shape[^1]), slots.flatten(1), weights.flatten(1));
-        var value = read.to(projected.dtype).view([.. input.shape[..^1], -1]);
-        if (Config.HasSiluGate)
+        var value = read.to(projected.Type).view([.. input.shape[..^1], -1]);
+        if (projected.SiluGate is { } gate)
         {
-            value = value * torch.nn.functional.silu(projected.narrow(-1, queries, value.shape[^1]));
+            value = value * torch.nn.functional.silu(gate);
         }
 
         probe.Observe(ActivationKind.MlpHidden, value);
         var output = Out?.Apply(value) ?? value;
-        return Config.ScalarGate ? output * projected.narrow(-1, projected.shape[^1] - 1, 1).sigmoid() : output;
+        return projected.ScalarGate is { } scalar ? output * scalar.sigmoid() : output;
     });
 
+    private Tensor KeysByHalf => Keys.to(torch.ScalarType.Float32).view(2 * Config.Heads, Config.SubKeys, -1);
+
+    private Projection Project(Tensor input, BlockProbe probe)
+    {
+        var projected = In.Apply(input);
+        probe.Observe(ActivationKind.MlpIn, projected);
+        var queries = Config.Heads * Config.KeyWidth;
+        var halves = projected.narrow(-1, 0, queries).reshape(-1, 2 * Config.Heads, Config.KeyWidth / 2).to(torch.ScalarType.Float32).transpose(0, 1);
+        return new(
+            halves.bmm(KeysByHalf.transpose(1, 2)).transpose(0, 1),
+            Config.HasSiluGate ? projected.narrow(-1, queries, projected.shape[^1] - queries - (Config.ScalarGate ? 1 : 0)) : null,
+            Config.ScalarGate ? projected.narrow(-1, projected.shape[^1] - 1, 1) : null,
+            projected.dtype);
+    }
+
+    // Queries serve for their products with the keys alone, so keys and projection are one matrix: c (W x + b) = (c W) x + c b. That takes
+    // fewer multiplications where a query has more channels than there are sub-keys. Nobody may want to see or to change the queries. A layer
+    // in training never folds, lest the two passes of gradient checkpointing round differently and read other slots.
+    private ValueList<Linear>? PartsToFold(BlockProbe probe)
+    {
+        ValueList<Linear>? parts = In switch
+        {
+            JoinedLinear joined => joined.Parts,
+            Linear single => [single],
+            _ => null,
+        };
+        return 2 * Config.SubKeys < Config.KeyWidth
+            && !torch.is_grad_enabled()
+            && !Keys.requires_grad
+            && !probe.Wants(ActivationKind.MlpIn)
+            && parts?[0].Weight is { dtype: torch.ScalarType.Float32, requires_grad: false } ? parts : null;
+    }
+
+    private Projection Fold(Tensor input, ValueList<Linear> parts)
+    {
+        var (keys, query) = (KeysByHalf, parts[0]);
+        var weight = keys.bmm(query.Weight.view(keys.shape[0], keys.shape[2], -1)).flatten(0, 1);
+        var bias = keys.bmm(query.Bias!.view(keys.shape[0], keys.shape[2], 1)).flatten();
+        return new(
+            torch.nn.functional.linear(input, weight, bias).view(-1, keys.shape[0], keys.shape[1]),
+            Config.HasSiluGate ? parts[1].Apply(input) : null,
+            Config.ScalarGate ? parts[^1].Apply(input) : null,
+            input.dtype);
+    }
+
     // The k best of the n^2 sums of two scores are among the pairs of the k best of either half.
-    private (Tensor Slots, Tensor Scores) Select(Tensor queries)
+    private (Tensor Slots, Tensor Scores) Select(Tensor halfScores)
     {
         var (heads, count, best) = (Config.Heads, Config.SubKeys, Config.Neighbours);
-        var halves = queries.to(torch.ScalarType.Float32).view(-1, 2 * heads, Config.KeyWidth / 2).transpose(0, 1);
-        var keys = Keys.to(torch.ScalarType.Float32).view(2 * heads, count, -1);
-        var (halfScores, halfIndices) = halves.bmm(keys.transpose(1, 2)).topk(best);
-        Tensor Half(Tensor of, int half) => of.view(heads, 2, -1, best).select(1, half);
-        var pairs = Half(halfScores, 0).unsqueeze(-1) + Half(halfScores, 1).unsqueeze(-2);
+        var (bestScores, bestKeys) = halfScores.topk(best);
+        Tensor Half(Tensor of, int half) => of.reshape(-1, heads, 2, best).select(2, half);
+        var pairs = Half(bestScores, 0).unsqueeze(-1) + Half(bestScores, 1).unsqueeze(-2);
         var (scores, positions) = pairs.flatten(2).topk(best);
-        var first = Half(halfIndices, 0).gather(-1, positions.floor_divide(best));
-        var second = Half(halfIndices, 1).gather(-1, positions.remainder(best));
-        return (((first * count) + second).transpose(0, 1).contiguous(), scores.transpose(0, 1).contiguous());
+        var first = Half(bestKeys, 0).gather(-1, positions.floor_divide(best));
+        var second = Half(bestKeys, 1).gather(-1, positions.remainder(best));
+        return ((first * count) + second, scores);
     }
+
+    /// <summary>What is projected from the tokens.</summary>
+    /// <param name="Scores">Scores of the sub-keys [M,2H,n], float32.</param>
+    /// <param name="SiluGate">[..,V], or null.</param>
+    /// <param name="ScalarGate">[..,1], or null.</param>
+    /// <param name="Type">The type in which the layer goes on.</param>
+    private readonly record struct Projection(Tensor Scores, Tensor? SiluGate, Tensor? ScalarGate, torch.ScalarType Type);
 }
 
 /// <summary>Builds the memory layers of a tower.</summary>

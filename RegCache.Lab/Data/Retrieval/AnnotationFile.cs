@@ -38,8 +38,10 @@ internal static class AnnotationFile
         values.Select((value, index) => ($"{list}[{index}]", value ?? throw new UserException($"{list}[{index}] is null: mend it, or copy or download the file again.")));
 
     /// <summary>Reads the entries of a file that holds one array, one after the other: nothing behind the last one that is asked for is read.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="passed">Is told after each entry how many bytes of the file have been read; null: nobody is.</param>
     /// <exception cref="UserException">The file cannot be read, or holds something else.</exception>
-    public static IEnumerable<T> ReadArray<T>(string path)
+    public static IEnumerable<T> ReadArray<T>(string path, Action<long>? passed = null)
         where T : class
     {
         using var file = Guarded(path, "", () => File.OpenRead(path));
@@ -52,6 +54,7 @@ internal static class AnnotationFile
         for (var entry = 0; Guarded(path, $"[{entry}]", entries.MoveNext); entry++)
         {
             yield return Guarded(path, $"[{entry}]", () => JsonSerializer.Deserialize<T>(entries.Current.Span, _options)) ?? throw Empty(path, $"[{entry}]");
+            passed?.Invoke(file.Position);
         }
     }
 
