@@ -55,7 +55,7 @@ internal sealed record TrainShapesMemoryCard(
             var student = models.Single(model => model.Role == MemoryStudy.Finetuned).Experiment;
             var calibration = new ShapesImageSource(ShapesSet.Generate(ShapesSplit.Calibration, CalibrationImages, cancellation: cancellation));
             return new(
-                "contrastive and distill: the memory layers alone, from captions and from the teacher's image features; finetune: everything, from long captions and their first sentences. The registers that were planted in the teacher are no longer restored after each step.",
+                "distill: the memory layers alone, from the teacher's image features; finetune: everything, from long captions and their first sentences. The registers that were planted in the teacher are no longer restored after each step.",
                 "That memory is what improves retrieval by long captions: the teacher, finetuned in the same way without memory, improves as well (docs/results.md). 18 words are no long captions in the sense of the literature.",
                 [.. stages.Select(stage => MemoryRecipe.Of(stage, seed))],
                 stages.ToDictionary(stage => stage.Name, stage => TrainingTime.Seconds(Path.Combine(directory.PathOf(stage.Name), "log.jsonl"))),

@@ -18,7 +18,7 @@ internal sealed class TrainShapesMemoryCommand : KitCommand
     private readonly Option<int?> _threads = OptionOf.Threads();
     private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of the stages' runs and of the model. [default: runs/shapes-memory-seedN]", HelpName = "FOLDER" };
     private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
-    private readonly Option<bool> _control = new("--control") { Description = "Also finetune the teacher itself, without memory, on the same long captions, for comparison." };
+    private readonly Option<bool> _compare = new("--compare") { Description = "Also train to compare: memory layers by captions without a teacher, and the teacher itself by long captions, without memory." };
 
     /// <inheritdoc/>
     public override string Path => "train shapes-memory";
@@ -29,7 +29,7 @@ internal sealed class TrainShapesMemoryCommand : KitCommand
     /// <inheritdoc/>
     public override void Declare(Command command)
     {
-        foreach (var option in new Option[] { _seed, _threads, _runDirectory, _force, _control })
+        foreach (var option in new Option[] { _seed, _threads, _runDirectory, _force, _compare })
         {
             command.Add(option);
         }
@@ -42,7 +42,7 @@ internal sealed class TrainShapesMemoryCommand : KitCommand
         var seed = arguments.GetValue(_seed);
         using var directory = RunDirectory.Open(
             arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", $"shapes-memory-seed{seed}"), arguments.GetValue(_force), context.Progress);
-        var stages = MemoryStage.All.Where(stage => !stage.IsControl || arguments.GetValue(_control)).ToList();
+        var stages = MemoryStage.All.Where(stage => !stage.IsComparison || arguments.GetValue(_compare)).ToList();
         foreach (var stage in stages)
         {
             directory.Progress.Message(stage.Line(directory, seed));
@@ -104,10 +104,10 @@ internal sealed record MemoryStage(string Name, string Role, string Config, Func
     public static MemoryStage Control { get; } = new("control", "teacher, finetuned", "train-long-shapes.json", () => new TrainClipCommand());
 
     /// <summary>All of them, in the order in which they run.</summary>
-    public static IReadOnlyList<MemoryStage> All { get; } = [Contrastive, Distill, Finetune, Control];
+    public static IReadOnlyList<MemoryStage> All { get; } = [Distill, Finetune, Contrastive, Control];
 
     /// <summary>Whether the stage is there for comparison alone.</summary>
-    public bool IsControl => this == Control;
+    public bool IsComparison => this == Contrastive || this == Control;
 
     /// <summary>The stage's file.</summary>
     /// <exception cref="UserException">It is not there.</exception>
