@@ -52,17 +52,17 @@ public static class Throughput
     }
 
     private static ThroughputResult[] InTurn(
-        IReadOnlyList<(PlanRunner Runner, EncoderPlan Plan, Tensor Images)> runs, ThroughputOptions options, IWorkProgress? progress, CancellationToken cancellation)
+        (PlanRunner Runner, EncoderPlan Plan, Tensor Images)[] runs, ThroughputOptions options, IWorkProgress? progress, CancellationToken cancellation)
     {
         using var noGradient = torch.inference_mode();
-        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * runs.Count, "measurements");
+        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * runs.Length, "measurements");
         var speeds = runs.Select(_ => new double[options.Repeats]).ToArray();
         for (var repeat = 0; repeat < options.Repeats; repeat++)
         {
             foreach (var (index, (runner, plan, images)) in runs.Index())
             {
                 speeds[index][repeat] = Repeat(runner, plan, images, options, cancellation);
-                handle.Report(((long)repeat * runs.Count) + index + 1);
+                handle.Report(((long)repeat * runs.Length) + index + 1);
             }
         }
 
