@@ -11,7 +11,7 @@ internal sealed class DataMakeShapesCommand : KitCommand
 
     private readonly Option<ShapesSplit> _split = OptionOf.Choice(
         "--split",
-        "The part of the set.",
+        "The part of the set; of --format cifar train and test unless it is given.",
         ShapesSplit.Train,
         [.. Enum.GetValues<ShapesSplit>().Select(split => (split.ToString().ToLowerInvariant(), split))]);
 
@@ -19,7 +19,7 @@ internal sealed class DataMakeShapesCommand : KitCommand
 
     private readonly Option<ShapesFormat> _format = OptionOf.Choice(
         "--format",
-        "folders: one a class, images of one object only. coco: captions and Karpathy splits as JSON. webdataset: tar shards.",
+        "folders: one a class, images of one object only. coco: captions and Karpathy splits as JSON. webdataset: tar shards. cifar: CIFAR-10's binary files of 32 x 32 pixels.",
         ShapesFormat.Folders,
         [.. Enum.GetValues<ShapesFormat>().Select(format => (format.ToString().ToLowerInvariant(), format))]);
 
@@ -46,16 +46,20 @@ internal sealed class DataMakeShapesCommand : KitCommand
     public override int Run(CommandContext context)
     {
         var arguments = context.Arguments;
-        var split = arguments.GetValue(_split);
-        var set = ShapesSet.Generate(
-            split,
-            arguments.GetValue(_count) ?? ShapesSet.DefaultCount(split),
-            arguments.GetValue(_seed),
-            arguments.GetValue(_threads) ?? 0,
-            context.Cancellation);
-        var folder = arguments.GetRequiredValue(_out);
-        var written = ShapesExport.Write(set, folder, arguments.GetValue(_format), context.Progress, context.Cancellation);
-        context.Output.WriteLine($"{written} images in {folder}");
+        var (format, folder) = (arguments.GetValue(_format), arguments.GetRequiredValue(_out));
+        var given = arguments.GetResult(_split) is { Implicit: false };
+
+        // A reader of CIFAR expects both of its parts.
+        ShapesSplit[] splits = format == ShapesFormat.Cifar && !given ? [ShapesSplit.Train, ShapesSplit.Test] : [arguments.GetValue(_split)];
+        foreach (var split in splits)
+        {
+            var count = split == splits[0] ? arguments.GetValue(_count) : null;
+            var set = ShapesSet.Generate(
+                split, count ?? ShapesSet.DefaultCount(split), arguments.GetValue(_seed), arguments.GetValue(_threads) ?? 0, context.Cancellation);
+            var written = ShapesExport.Write(set, folder, format, context.Progress, context.Cancellation);
+            context.Output.WriteLine($"{written} images of the split {split.ToString().ToLowerInvariant()} in {folder}");
+        }
+
         return ExitCode.Success;
     }
 }

@@ -30,7 +30,7 @@ internal abstract class TrainCommand<T> : KitCommand
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave out pairs whose image or text cannot be read, naming them, instead of stopping." };
     private readonly DecodingOption _decoding = new();
     private readonly Option<ComputeDevice> _device = OptionOf.Device();
-    private readonly TrainingFieldOptions<T> _fields = new();
+    private readonly TrainingFieldOptions<T> _fields = TrainingField.OfPairs<T>();
     private readonly SharpnessOption _sharpness = new();
     private readonly TrainReportOption _reportTo = new();
 

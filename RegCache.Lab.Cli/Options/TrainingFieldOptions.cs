@@ -3,28 +3,32 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Cli.Options;
 
 /// <summary>
 /// The fields of a training's configuration as options: <c>--batch-size 20</c> is the field <c>batch_size</c>, and wins over the file.
-/// Options of OpenCLIP that this kit has under another name, or not at all, are refused with the reason.
+/// Options of published scripts that this kit has under another name, or not at all, are refused with the reason.
 /// </summary>
 /// <typeparam name="T">The configuration.</typeparam>
 internal sealed class TrainingFieldOptions<T>
-    where T : ClipTrainingConfig
+    where T : ITrainingConfig
 {
     private readonly List<(TrainingField Field, Type Type, Option Option)> _options = [];
+    private readonly IReadOnlyList<RefusedOption> _refused;
 
     /// <summary>Makes the options of every field of the configuration.</summary>
-    public TrainingFieldOptions()
+    /// <param name="fields">The fields, among others that it does not have.</param>
+    /// <param name="refused">Options that are refused with the reason.</param>
+    /// <param name="shortest">The shortest file there is, which has all the defaults.</param>
+    public TrainingFieldOptions(IEnumerable<TrainingField> fields, IReadOnlyList<RefusedOption> refused, string shortest)
     {
-        // The shortest file there is has all the defaults.
-        var needed = typeof(T) == typeof(FinetuneTrainingConfig) ? """{"train_data": "", "student_model": ""}""" : """{"train_data": ""}""";
-        var defaults = JsonSerializer.SerializeToNode(JsonSerializer.Deserialize<T>(needed, ReportJson.Options)!, ReportJson.Options)!.AsObject();
+        _refused = refused;
+        var defaults = JsonSerializer.SerializeToNode(JsonSerializer.Deserialize<T>(shortest, ReportJson.Options)!, ReportJson.Options)!.AsObject();
         var properties = ReportJson.Options.GetTypeInfo(typeof(T)).Properties.ToDictionary(property => property.Name, property => property.PropertyType);
-        foreach (var field in TrainingField.All.Where(field => properties.ContainsKey(field.Name)))
+        foreach (var field in fields.Where(field => properties.ContainsKey(field.Name)))
         {
             var type = Nullable.GetUnderlyingType(properties[field.Name]) ?? properties[field.Name];
             _options.Add((field, type, field.ToOption(type, defaults[field.Name])));
@@ -39,12 +43,7 @@ internal sealed class TrainingFieldOptions<T>
             command.AddGroup(field.Group, option);
         }
 
-        var elsewhere = TrainingField.All.Where(field => !_options.Exists(entry => entry.Field == field)).Select(field => new RefusedOption(
-            $"--{field.Name.Replace('_', '-')}",
-            typeof(DistillTrainingConfig).GetProperties().Any(property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name) == field.Name)
-                ? "it belongs to regcache train distill"
-                : "it belongs to regcache train finetune"));
-        foreach (var refused in TrainingField.Refused.Concat(elsewhere))
+        foreach (var refused in _refused)
         {
             command.Add(refused.ToOption());
         }
@@ -94,15 +93,19 @@ internal sealed class TrainingFieldOptions<T>
 /// <param name="Help">What it does.</param>
 internal sealed record TrainingField(string Group, string Name, string Values, string Help)
 {
+    /// <summary>Other spellings of the option.</summary>
+    public IReadOnlyList<string> Aliases { get; init; } = [];
+
     /// <summary>The word for "no value".</summary>
     public const string None = "none";
 
     /// <summary>Fields whose options the fork spells with underscores; both spellings are taken.</summary>
     public static readonly IReadOnlyList<string> ForkSpells = ["dataset_name", "early_stop_patience", "early_stop_min_delta"];
 
+    /// <summary>Groups of trainings on the help page.</summary>
+    public const string Training = "Training", Often = "How often";
+
     private const string Memory = "Memory";
-    private const string Training = "Training";
-    private const string Often = "How often";
 
     /// <summary>All fields of all trainings; those of sharpness-aware minimisation have options of their own.</summary>
     public static IReadOnlyList<TrainingField> All { get; } =
@@ -152,6 +155,8 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new(Training, "accum_freq", "N", "Micro-batches in an optimiser step."),
         new(Training, "accumulation", "cached_features|gradients", "How micro-batches are put together."),
         new(Training, "lr", "LR", "Learning rate after the warm-up."),
+        new(Training, "opt", string.Join('|', Optimizers.All.Names), "The optimiser."),
+        new(Training, "momentum", "M", "Momentum of sgd."),
         new(Training, "beta1", "B", "Decay of the first moment."),
         new(Training, "beta2", "B", "Decay of the second moment."),
         new(Training, "eps", "E", "Added to the root of the second moment."),
@@ -196,8 +201,6 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new("--zeroshot-frequency", "use regcache eval classification on the trained model"),
         new("--cache-dir", "nothing is downloaded: give the path of the weights to --pretrained"),
         new("--pretrained-image", "give --pretrained a file of the vision tower's weights"),
-        new("--opt", "the optimiser is AdamW; leave it out"),
-        new("--momentum", "AdamW's is --beta1"),
         new("--skip-scheduler", "use --lr-scheduler const"),
         new("--use-bn-sync", "the vision transformer has no batch norm; leave it out"),
         new("--lock-image-freeze-bn-stats", "the vision transformer has no batch norm; leave it out"),
@@ -237,11 +240,25 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new("--loss-dist-impl", "the sigmoid loss is not supported"),
     ];
 
+    /// <summary>The options of a training on pairs.</summary>
+    /// <typeparam name="T">Its configuration.</typeparam>
+    public static TrainingFieldOptions<T> OfPairs<T>()
+        where T : ClipTrainingConfig
+    {
+        static bool Has(Type config, TrainingField field) =>
+            config.GetProperties().Any(property => JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name) == field.Name);
+        var elsewhere = All.Where(field => !Has(typeof(T), field)).Select(field => new RefusedOption(
+            $"--{field.Name.Replace('_', '-')}",
+            Has(typeof(DistillTrainingConfig), field) ? "it belongs to regcache train distill" : "it belongs to regcache train finetune"));
+        var shortest = typeof(T) == typeof(FinetuneTrainingConfig) ? """{"train_data": "", "student_model": ""}""" : """{"train_data": ""}""";
+        return new(All, [.. Refused, .. elsewhere], shortest);
+    }
+
     /// <summary>The option: a flag, or one that takes a value.</summary>
     public Option ToOption(Type type, JsonNode? whenAbsent)
     {
         var name = $"--{Name.Replace('_', '-')}";
-        string[] aliases = ForkSpells.Contains(Name) ? [$"--{Name}"] : [];
+        string[] aliases = ForkSpells.Contains(Name) ? [$"--{Name}"] : [.. Aliases];
         if (type == typeof(bool))
         {
             return new Option<bool>(name, aliases) { Description = Help };
@@ -259,11 +276,14 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
 /// <param name="Instead">What to use instead, as a clause.</param>
 internal sealed record RefusedOption(string Name, string Instead)
 {
+    /// <summary>Other spellings of the option.</summary>
+    public IReadOnlyList<string> Aliases { get; init; } = [];
+
     /// <summary>A hidden option that takes anything and ends with the reason.</summary>
     public Option ToOption()
     {
         string[] aliases = TrainingField.ForkSpells.Contains(Name[2..].Replace('-', '_')) ? [$"--{Name[2..].Replace('-', '_')}"] : [];
-        var option = new Option<string[]>(Name, aliases) { Hidden = true, Arity = ArgumentArity.ZeroOrMore, AllowMultipleArgumentsPerToken = true };
+        var option = new Option<string[]>(Name, [.. aliases, .. Aliases]) { Hidden = true, Arity = ArgumentArity.ZeroOrMore, AllowMultipleArgumentsPerToken = true };
         option.Validators.Add(result => result.AddError($"{Name} is not an option of this command: {Instead}"));
         return option;
     }

@@ -77,9 +77,10 @@ internal sealed class TrainReportOption
     /// <param name="directory">Holds the checkpoints and the logs.</param>
     /// <param name="task">What is trained.</param>
     /// <param name="options">How often it logs, measures and saves.</param>
+    /// <param name="more">Makes a log of the training's own, given the steps that an earlier run has taken; null for none.</param>
     /// <returns>The last evaluation.</returns>
     public IReadOnlyDictionary<string, double> Train(
-        CommandContext context, RunDirectory directory, ITrainingTask task, TrainingLoopOptions options)
+        CommandContext context, RunDirectory directory, ITrainingTask task, TrainingLoopOptions options, Func<long, ITrainingLog>? more = null)
     {
         var checkpoints = new TrainingCheckpoints(directory.PathOf(Checkpoints), keep: 2);
         if (directory.Force)
@@ -87,7 +88,7 @@ internal sealed class TrainReportOption
             checkpoints.Clear();
         }
 
-        return new TrainingLoop(task, options, checkpoints, step => Open(context.Arguments, directory, step), directory.Progress)
+        return new TrainingLoop(task, options, checkpoints, step => [.. Open(context.Arguments, directory, step), .. more is null ? (ITrainingLog[])[] : [more(step)]], directory.Progress)
             .Run(context.Cancellation);
     }
 

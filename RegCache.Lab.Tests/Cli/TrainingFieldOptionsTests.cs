@@ -4,6 +4,7 @@ using RegCache.Lab.Cli;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Memory;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Tests.Cli;
@@ -96,7 +97,7 @@ public sealed class TrainingFieldOptionsTests
 
     private static System.Text.Json.Nodes.JsonObject Given(params string[] words)
     {
-        var options = new TrainingFieldOptions<DistillTrainingConfig>();
+        var options = TrainingField.OfPairs<DistillTrainingConfig>();
         var command = new RootCommand();
         options.AddTo(command);
         var parsed = command.Parse(words);

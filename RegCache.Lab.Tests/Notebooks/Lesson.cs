@@ -25,6 +25,7 @@ internal sealed partial class Lesson
         ["07-final-table"] = "searchCount=24 testCount=24 calibrationCount=4 maxPrefix=1 maxDelete=1",
         ["08-integer-execution"] = "testCount=48 speedRuns=1",
         ["09-token-merging"] = "testCount=48 speedRuns=1",
+        ["11-late-tokens"] = "trainCount=240 testCount=48 epochs=1",
     };
 
     private static readonly ConcurrentDictionary<string, Lazy<Task<NotebookDocument>>> Runs = [];

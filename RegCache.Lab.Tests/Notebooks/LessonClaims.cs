@@ -115,6 +115,22 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
         }),
         new("09", "An outlier that merges with an ordinary patch makes the mean an outlier.", shown =>
             shown.Table("OutlierHandling[] rules") is [_, var ordinary, var protect, ..] && protect.Number("Top1") >= ordinary.Number("Top1")),
+
+        new("11", "A late entry saves its tokens in the blocks before it, and no parameter.", shown =>
+            shown.Table("var summaries") is [_, var start, _, var late]
+            && start["Tokens"] == "69 69 69 69 69 69" && late["Tokens"] == "64 64 64 69 69 69" && late.Number("Mmacs") < start.Number("Mmacs")
+            && late["Parameters"] == start["Parameters"]) { OnFewImages = true },
+        new("11", "With four registers the whole choice is worth about two percent", shown =>
+        {
+            var costs = shown.Plot("Gmacs(registers, block)")["4 registers"];
+            return costs[^1] / costs[0] is > 0.97 and < 0.985;
+        }),
+        new("11", "All four are far above chance", shown =>
+            shown.Table("run.Metrics[VitTask.TestTop1]").All(row => row.Number("Top1") > 4 * 100.0 / 48)),
+        new("11", "what is missing to one goes to the special tokens", shown =>
+            shown.Table("var shares").All(row => row.Number("ClassToken") is > 0 and < 1 && row.Number("Registers") is > 0 and < 1)) { OnFewImages = true },
+        new("11", "A page for the class token and one for each register", shown =>
+            shown.Text("pdf.FileName(").StartsWith("5 pages", StringComparison.Ordinal)) { OnFewImages = true },
     ];
 
     public override string ToString() => $"{Lesson}: {Quote}";

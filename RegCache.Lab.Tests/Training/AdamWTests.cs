@@ -21,7 +21,7 @@ public class AdamWTests
             Assert.Equal(gradients[step].norm().ToDouble(), norm.ToDouble(), 1e-2);
             optimizer.Step(0.01, norm, maxGradientNorm: 1);
             var scale = Math.Min(1, 1 / (norm.ToDouble() + 1e-6));
-            new AdamWRule(new(0.9, 0.98, 1e-6), 0.01, step + 1).Apply(new(value, gradients[step] * scale, first, second, new([], 0.1)), null);
+            new AdamWRule(new(0.9, 0.98, 1e-6), 0.01, step + 1).Apply(new(value, gradients[step] * scale, [first, second], new([], 0.1)), null);
         }
 
         GoldenTensors.AssertClose(value, direct.detach(), 1e-5);

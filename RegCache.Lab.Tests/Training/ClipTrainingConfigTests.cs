@@ -1,3 +1,4 @@
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 
 namespace RegCache.Lab.Tests.Training;

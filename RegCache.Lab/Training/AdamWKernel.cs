@@ -45,8 +45,8 @@ internal static class AdamWKernel
             Apply(
                 Values(update.Value).Slice(chunk.First, chunk.Length),
                 Values(update.Gradient).Slice(chunk.First, chunk.Length),
-                Values(update.First).Slice(chunk.First, chunk.Length),
-                Values(update.Second).Slice(chunk.First, chunk.Length),
+                Values(update.Moments[0]).Slice(chunk.First, chunk.Length),
+                Values(update.Moments[1]).Slice(chunk.First, chunk.Length),
                 rule,
                 (float)(1 - (rule.LearningRate * update.WeightDecay)),
                 gradientScale);

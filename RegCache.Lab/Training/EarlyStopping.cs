@@ -13,6 +13,9 @@ public sealed record EarlyStopping(string Metric, int Patience, double MinDelta)
 {
     private static readonly string[] _minimised = ["loss", "mean_rank", "median_rank"];
 
+    /// <summary>Whether the best evaluation's checkpoint is kept apart, which early stopping does by itself.</summary>
+    public bool KeepsBest { get; init; } = Patience > 0;
+
     /// <summary>Whether small numbers are good: losses and ranks.</summary>
     public bool IsMinimised => _minimised.Any(end => Metric.EndsWith(end, StringComparison.Ordinal));
 

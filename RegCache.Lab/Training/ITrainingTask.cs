@@ -7,22 +7,22 @@ namespace RegCache.Lab.Training;
 /// <remarks>
 /// <para>
 /// How to write one. The constructor takes a model, its data and a record of options. It sets <c>requires_grad</c> on the tensors
-/// that are trained and makes an <see cref="AdamW"/> over <see cref="ParameterGroups.Of"/> of the model's weights; tensors without
+/// that are trained and makes an <see cref="Optimizer"/>, such as <see cref="AdamW"/>, over <see cref="ParameterGroups.Of"/> of the model's weights; tensors without
 /// the flag stay frozen. A <see cref="LearningRateSchedule"/>, a <see cref="WeightAverage"/> and a <see cref="SamTraining"/> join
 /// where they are wanted.
 /// </para>
 /// <para><see cref="Step"/> is one <c>TensorScope.Run</c> that</para>
 /// <list type="number">
 /// <item>makes the batch of the step, with random numbers from <c>CounterRandom.Of(seed, purpose, step)</c> alone,</item>
-/// <item>forgets the old gradients (<see cref="AdamW.ZeroGradients"/>), computes the loss and calls <c>backward()</c>,</item>
-/// <item>takes <see cref="AdamW.GradientNorm"/> and hands it to <see cref="AdamW.Step"/> with the learning rate of the step,</item>
+/// <item>forgets the old gradients (<see cref="Optimizer.ZeroGradients"/>), computes the loss and calls <c>backward()</c>,</item>
+/// <item>takes <see cref="Optimizer.GradientNorm"/> and hands it to <see cref="Optimizer.Step"/> with the learning rate of the step,</item>
 /// <item>updates the average, if there is one, and returns the detached loss in a <see cref="StepMetrics"/>.</item>
 /// </list>
 /// <para>
 /// <see cref="State"/> is all that a checkpoint holds: the weights, then the <c>State</c> of the optimiser and of the average. A
 /// task has no other memory. A training that is resumed at step n with this state computes, bit for bit, what an unbroken one
 /// computes. So random numbers, the order of the data, the learning rate and the phase are functions of the step's number, and
-/// <see cref="Prepare"/> tells the optimiser how many steps lie behind it (<see cref="AdamW.Resume"/>). A test that breaks a
+/// <see cref="Prepare"/> tells the optimiser how many steps lie behind it (<see cref="Optimizer.Resume"/>). A test that breaks a
 /// training off and resumes it is worth its few lines.
 /// </para>
 /// <para>
@@ -41,7 +41,9 @@ public interface ITrainingTask
     /// <summary>Every tensor that the next step depends on, by name; valid after <see cref="Prepare"/>.</summary>
     IEnumerable<KeyValuePair<string, Tensor>> State { get; }
 
-    /// <summary>Ends the training when evaluations no longer improve; part of <see cref="State"/>. Null: it runs to its last step.</summary>
+    /// <summary>
+    /// Keeps the best evaluation, and ends the training when evaluations no longer improve; part of <see cref="State"/>. Null: neither.
+    /// </summary>
     EarlyStoppingState? Stopping => null;
 
     /// <summary>
@@ -55,6 +57,12 @@ public interface ITrainingTask
     /// <param name="step">The step, from 0; it has been prepared.</param>
     /// <returns>What to log; the loop disposes it.</returns>
     StepMetrics Step(long step);
+
+    /// <summary>Called after an evaluation that is the best so far, where <see cref="Stopping"/> keeps the best.</summary>
+    /// <param name="done">Steps taken so far.</param>
+    void Improved(long done)
+    {
+    }
 
     /// <summary>Measures the model as it is.</summary>
     /// <returns>Numbers by name, for example <c>val/top1</c>; empty when there is nothing to measure.</returns>

@@ -18,15 +18,17 @@ public sealed class JsonLinesLog : ITrainingLog
 {
     private static readonly JsonSerializerOptions _oneLine = new(ReportJson.Options) { WriteIndented = false };
     private readonly string _path;
+    private readonly string _counter;
     private readonly FileStream _stream;
 
     /// <summary>Opens the file. Lines of steps after <paramref name="lastStep"/> and half-written ones are dropped.</summary>
     /// <param name="path">The file; its folder is created.</param>
     /// <param name="lastStep">The step that a resumed training continues after.</param>
+    /// <param name="counter">The name of the number that counts lines: a step, or an epoch.</param>
     /// <exception cref="UserException">The file cannot be written.</exception>
-    public JsonLinesLog(string path, long lastStep)
+    public JsonLinesLog(string path, long lastStep, string counter = "step")
     {
-        _path = path;
+        (_path, _counter) = (path, counter);
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
@@ -47,7 +49,7 @@ public sealed class JsonLinesLog : ITrainingLog
     /// <inheritdoc />
     public void Write(long step, IReadOnlyDictionary<string, double> values)
     {
-        var line = new OrderedDictionary<string, object> { ["step"] = step };
+        var line = new OrderedDictionary<string, object> { [_counter] = step };
         foreach (var (name, value) in values)
         {
             line[name] = value;
@@ -67,13 +69,13 @@ public sealed class JsonLinesLog : ITrainingLog
     /// <inheritdoc />
     public void Dispose() => _stream.Dispose();
 
-    private static long? StepOf(string line)
+    private long? StepOf(string line)
     {
         try
         {
             using var json = JsonDocument.Parse(line);
             return json.RootElement.ValueKind == JsonValueKind.Object
-                && json.RootElement.TryGetProperty("step", out var step)
+                && json.RootElement.TryGetProperty(_counter, out var step)
                 && step.TryGetInt64(out var value)
                 ? value
                 : null;

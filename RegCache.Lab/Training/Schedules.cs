@@ -6,7 +6,7 @@ namespace RegCache.Lab.Training;
 public abstract record LearningRateSchedule(double Base, long WarmupSteps)
 {
     /// <summary>The learning rate of a step, counted from 0.</summary>
-    public double At(long step) => step < WarmupSteps ? Base * (step + 1) / WarmupSteps : AfterWarmup(step);
+    public virtual double At(long step) => step < WarmupSteps ? Base * (step + 1) / WarmupSteps : AfterWarmup(step);
 
     /// <summary>The learning rate of a step after the warm-up.</summary>
     protected abstract double AfterWarmup(long step);
@@ -65,4 +65,29 @@ public sealed record CooldownSchedule(
         var left = 1 - ((double)(step - first) / CooldownSteps);
         return (Math.Pow(left, Power) * (Base - End)) + End;
     }
+}
+
+/// <summary>
+/// A half cosine that is set once an epoch, as DeiT has it: <c>end + (base - end)(1 + cos(pi e / E)) / 2</c> in epoch e of E, and in the
+/// warm-up a line from <paramref name="WarmupRate"/> to the base. The warm-up is part of the E epochs; from E on the rate is
+/// <paramref name="End"/>. The rate of an epoch holds from its first step on.
+/// </summary>
+/// <param name="Base">The learning rate that the warm-up leads to.</param>
+/// <param name="WarmupEpochs">Epochs of the warm-up.</param>
+/// <param name="Epochs">Epochs of the whole training.</param>
+/// <param name="StepsPerEpoch">Steps of an epoch.</param>
+/// <param name="WarmupRate">The learning rate of epoch 0, where there is a warm-up.</param>
+/// <param name="End">The learning rate that the curve falls to.</param>
+public sealed record EpochCosineSchedule(double Base, int WarmupEpochs, int Epochs, long StepsPerEpoch, double WarmupRate = 1e-6, double End = 1e-5)
+    : LearningRateSchedule(Base, WarmupEpochs * StepsPerEpoch)
+{
+    /// <inheritdoc />
+    public override double At(long step) => step / StepsPerEpoch < WarmupEpochs
+        ? WarmupRate + (step / StepsPerEpoch * (Base - WarmupRate) / WarmupEpochs)
+        : AfterWarmup(step);
+
+    /// <inheritdoc />
+    protected override double AfterWarmup(long step) => step / StepsPerEpoch is var epoch && epoch >= Epochs
+        ? End
+        : End + (0.5 * (Base - End) * (1 + Math.Cos(Math.PI * epoch / Epochs)));
 }

@@ -99,7 +99,7 @@ public sealed class TrainingLoop(
     // Whether the training ends here because it no longer improves; the best one so far is saved apart.
     private bool Stops(IReadOnlyDictionary<string, double> evaluation, long done)
     {
-        if (task.Stopping is not { Options.Patience: > 0 } stopping)
+        if (task.Stopping is not { Options.KeepsBest: true } stopping)
         {
             return false;
         }
@@ -107,6 +107,7 @@ public sealed class TrainingLoop(
         if (stopping.Observe(stopping.Options.ValueOf(evaluation), done))
         {
             checkpoints?.SaveBest(task, done);
+            task.Improved(done);
         }
 
         if (stopping.IsStopped)

@@ -55,6 +55,31 @@ public sealed class ShapesExportTests : IDisposable
     }
 
     [Fact]
+    public void CifarFilesReadBackAsCifar()
+    {
+        var set = ShapesSet.Generate(ShapesSplit.Train, 60);
+        int[] single = [.. Enumerable.Range(0, 60).Where(index => set.Samples[index].Label >= 0)];
+        Assert.Equal(single.Length, ShapesExport.Write(set, _folder, ShapesFormat.Cifar, SilentProgress.Instance));
+        Assert.Equal(48, ShapesExport.Write(ShapesSet.Generate(ShapesSplit.Test, 48), _folder, ShapesFormat.Cifar, SilentProgress.Instance));
+        using var train = Open("train");
+        using var test = Open("test");
+        Assert.Equal(single.Select(index => set.Samples[index].Label), train.Labels);
+        Assert.Equal(Enumerable.Range(0, 48), test.Labels);
+        Assert.Equal(ShapesVocabulary.Classes, train.ClassNames);
+        using var image = train.Load(7);
+        using var large = DecodedImage.FromPixels(64, 64, PixelLayout.Rgb, set.Image(single[7]));
+        var expected = new byte[32 * 32 * 3];
+        new ImagePreprocessor(new(32)).ToRgb(large, expected);
+        Assert.True(image.Pixels.SequenceEqual(expected));
+
+        ImageSet Open(string split) => CifarImages.Entry.Open(new() { Path = _folder, Split = split });
+    }
+
+    [Fact]
+    public void CifarHasNoOtherSplits() => Assert.Contains("train and test", Assert.Throws<UserException>(() =>
+        ShapesExport.Write(ShapesSet.Generate(ShapesSplit.Retrieval, 20), _folder, ShapesFormat.Cifar, SilentProgress.Instance)).Message);
+
+    [Fact]
     public void ADamagedShardIsNamed()
     {
         var path = Path.Combine(_folder, "bad.tar");

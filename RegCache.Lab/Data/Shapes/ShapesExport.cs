@@ -28,7 +28,7 @@ public static class ShapesExport
         ShapesSet set, string folder, ShapesFormat format, IWorkProgress progress, CancellationToken cancellation = default)
     {
         var split = set.Split.ToString().ToLowerInvariant();
-        int[] chosen = format == ShapesFormat.Folders
+        int[] chosen = format is ShapesFormat.Folders or ShapesFormat.Cifar
             ? [.. Enumerable.Range(0, set.Count).Where(index => set.Samples[index].Label >= 0)]
             : [.. Enumerable.Range(0, set.Count)];
         using var handle = progress.Start($"writing {split}", chosen.Length, "images");
@@ -56,6 +56,9 @@ public static class ShapesExport
                     break;
                 case ShapesFormat.WebDataset:
                     WriteShards(set, folder, split, Each);
+                    break;
+                case ShapesFormat.Cifar:
+                    ShapesCifar.Write(set, chosen, folder, () => handle.Report(Interlocked.Increment(ref done)), cancellation);
                     break;
                 default:
                     throw new UnreachableException();
@@ -166,6 +169,9 @@ public enum ShapesFormat
 
     /// <summary>Tar shards of PNG, caption and class.</summary>
     WebDataset,
+
+    /// <summary>CIFAR-10's binary files, 32 x 32 pixels, splits train and test; images of two objects are left out.</summary>
+    Cifar,
 }
 
 /// <summary>Writes 8-bit RGB images as PNG, the same bytes on every machine that has the same zlib.</summary>

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using RegCache.Lab.Data;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Memory;
+using RegCache.Lab.Training.Augmentation;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -9,7 +10,7 @@ namespace RegCache.Lab.Training.Clip;
 /// A CLIP training from scratch or from given weights, as its JSON file says; see <see cref="TrainingConfigFile"/>. Distillation and
 /// finetuning derive from it.
 /// </summary>
-public record ClipTrainingConfig
+public record ClipTrainingConfig : ITrainingConfig
 {
     /// <summary>The value of <see cref="MemoryLayers"/> that means every second block.</summary>
     public const string AutomaticLayers = "auto";
@@ -67,6 +68,12 @@ public record ClipTrainingConfig
 
     /// <summary>Learning rate after the warm-up.</summary>
     public double Lr { get; init; } = 5e-4;
+
+    /// <summary>The optimiser: <c>adamw</c>, <c>lamb</c> or <c>sgd</c>.</summary>
+    public string Opt { get; init; } = "adamw";
+
+    /// <summary>Momentum of <c>sgd</c>.</summary>
+    public double Momentum { get; init; } = 0.9;
 
     /// <summary>Decay of the first moment.</summary>
     public double Beta1 { get; init; } = 0.9;
@@ -271,6 +278,8 @@ public record ClipTrainingConfig
         Require(BatchSize >= 1, "batch_size", BatchSize, "at least 1");
         Require(AccumFreq >= 1, "accum_freq", AccumFreq, "at least 1");
         Require(Lr > 0 && double.IsFinite(Lr), "lr", Lr, "above 0");
+        Require(Optimizers.All.Names.Contains(Opt), "opt", Opt, $"one of {string.Join(", ", Optimizers.All.Names)}");
+        Require(Momentum is >= 0 and < 1, "momentum", Momentum, "from 0 up to, not including, 1");
         Require(Beta1 is >= 0 and < 1, "beta1", Beta1, "from 0 up to, not including, 1");
         Require(Beta2 is >= 0 and < 1, "beta2", Beta2, "from 0 up to, not including, 1");
         Require(Eps > 0, "eps", Eps, "above 0");

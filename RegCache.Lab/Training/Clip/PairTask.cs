@@ -6,7 +6,7 @@ using RegCache.Lab.Reports;
 namespace RegCache.Lab.Training.Clip;
 
 /// <summary>
-/// A training on image-text pairs, whatever its loss: micro-batches, AdamW with OpenCLIP's groups and schedules, clipping, sharpness-aware
+/// A training on image-text pairs, whatever its loss: micro-batches, an optimiser with OpenCLIP's groups and schedules, clipping, sharpness-aware
 /// steps and a moving average. What a step minimises is the derived class's.
 /// </summary>
 public abstract class PairTask : ITrainingTask, IDisposable
@@ -14,7 +14,7 @@ public abstract class PairTask : ITrainingTask, IDisposable
     private readonly ClipTrainingConfig _config;
     private readonly ClipBatchReader _reader;
     private readonly SamTraining? _sharpness;
-    private readonly AdamW _optimizer;
+    private readonly Optimizer _optimizer;
     private readonly LearningRateSchedule _schedule;
     private readonly WeightAverage? _average;
 
@@ -36,9 +36,9 @@ public abstract class PairTask : ITrainingTask, IDisposable
         }
 
         _sharpness = config.Sharpness is { } sharpness ? new([.. model.Weights.Parameters.Select(pair => pair.Value)], sharpness) : null;
-        _optimizer = new(
+        _optimizer = Optimizers.All.Find(config.Opt).Make(
             ParameterGroups.Of(model.Weights, config.Wd, name => MemoryNames.IsTable(name) ? config.ValueFixedLr : null),
-            new(config.Beta1, config.Beta2, config.Eps));
+            new(config.Beta1, config.Beta2, config.Eps, config.Momentum));
         _schedule = Schedule(config);
         _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
         Fingerprint = ContentHash.OfValue(new { config = (object)config, fingerprint, architecture = model.Config.ToString() });

@@ -1,6 +1,6 @@
-using RegCache.Lab.Training.Clip;
+using RegCache.Lab.Training.Augmentation;
 
-namespace RegCache.Lab.Tests.Training;
+namespace RegCache.Lab.Tests.Training.Augmentation;
 
 /// <summary>The expected bytes come from Pillow 9.4: ImageEnhance, and a hue shifted in its HSV mode.</summary>
 public sealed class ColorJitterTests
@@ -12,17 +12,17 @@ public sealed class ColorJitterTests
     [Fact]
     public void Brightness() => AssertChanged(
         [178, 250, 19, 255, 173, 35, 109, 78, 255, 255, 172, 255, 71, 173, 8, 150, 255, 195, 9, 9, 9, 255, 5, 5],
-        rgb => ColorJitter.ChangeBrightness(rgb, 1.37));
+        rgb => PixelOperations.Brightness(rgb, 1.37));
 
     [Fact]
     public void Contrast() => AssertChanged(
         [122, 154, 51, 188, 120, 59, 92, 78, 159, 189, 120, 161, 75, 120, 46, 110, 170, 130, 47, 47, 47, 195, 45, 45],
-        rgb => ColorJitter.ChangeContrast(rgb, 0.61));
+        rgb => PixelOperations.Contrast(rgb, 0.61));
 
     [Fact]
     public void Saturation() => AssertChanged(
         [121, 198, 0, 255, 117, 0, 80, 47, 239, 255, 107, 205, 34, 143, 0, 82, 224, 130, 7, 7, 7, 255, 0, 0],
-        rgb => ColorJitter.ChangeSaturation(rgb, 1.45));
+        rgb => PixelOperations.Saturation(rgb, 1.45));
 
     [Fact]
     public void HueForwards() => AssertChanged(
@@ -37,15 +37,15 @@ public sealed class ColorJitterTests
     [Fact]
     public void Grey() => AssertChanged(
         [148, 148, 148, 149, 149, 149, 79, 79, 79, 168, 168, 168, 91, 91, 91, 171, 171, 171, 7, 7, 7, 78, 78, 78],
-        ColorJitter.ToGrey);
+        PixelOperations.Grey);
 
     [Fact]
-    public void NoJitterChangesNothingButTheRoundingOfTheHue()
+    public void NoJitterChangesNothing()
     {
         var copy = _image.ToArray();
         var random = CounterRandom.Of(1, 2, 3);
         new ColorJitter(0, 0, 0, 0).Apply(copy, ref random);
-        Assert.All(copy.Zip(_image), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 6));
+        Assert.Equal(_image, copy);
     }
 
     private static void AssertChanged(byte[] expected, Change change)

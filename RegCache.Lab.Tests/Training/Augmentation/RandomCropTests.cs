@@ -1,7 +1,8 @@
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Training.Augmentation;
 using RegCache.Lab.Training.Clip;
 
-namespace RegCache.Lab.Tests.Training;
+namespace RegCache.Lab.Tests.Training.Augmentation;
 
 public class RandomCropTests
 {

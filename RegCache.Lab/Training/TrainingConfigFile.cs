@@ -3,7 +3,16 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using RegCache.Lab.Reports;
 
-namespace RegCache.Lab.Training.Clip;
+namespace RegCache.Lab.Training;
+
+/// <summary>What a training's file says.</summary>
+public interface ITrainingConfig
+{
+    /// <summary>Refuses impossible values.</summary>
+    /// <param name="source">The file, for messages.</param>
+    /// <exception cref="UserException">A value is impossible; the message names it.</exception>
+    void Validate(string source);
+}
 
 /// <summary>
 /// The JSON file of a training: the fields of its configuration in snake_case. What the command line gives is written over them.
@@ -14,20 +23,20 @@ public static class TrainingConfigFile
 
     /// <summary>The JSON schema of the file.</summary>
     public static string Schema<T>()
-        where T : ClipTrainingConfig =>
+        where T : ITrainingConfig =>
         ReportJson.Options.GetJsonSchemaAsNode(typeof(T)).ToJsonString(ReportJson.Options) + "\n";
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="UserException">It cannot be read, or a field is unknown, of a wrong type or impossible; the message names it.</exception>
     public static T Load<T>(string path)
-        where T : ClipTrainingConfig => Load<T>(path, new());
+        where T : ITrainingConfig => Load<T>(path, new());
 
     /// <summary>Reads a file and writes fields over it.</summary>
     /// <param name="path">The file; null begins with the defaults.</param>
     /// <param name="given">The fields that were given besides, under their names in the file.</param>
     /// <exception cref="UserException">It cannot be read, or a field is unknown, of a wrong type or impossible; the message names it.</exception>
     public static T Load<T>(string? path, JsonObject given)
-        where T : ClipTrainingConfig
+        where T : ITrainingConfig
     {
         var source = path ?? "the command line";
         try
