@@ -43,7 +43,7 @@ public static class Throughput
         var images = runs.Select(run => run.Tower).Distinct().ToDictionary(tower => tower, tower =>
         {
             var ((device, type), (height, width)) = (tower.Placement, tower.Config.ImageSize);
-            return torch.rand([options.Batch, 3, height, width], device: device).to(type);
+            return torch.rand([options.Batch, tower.Config.Channels, height, width], device: device).to(type);
         });
         var runners = images.Keys.ToDictionary(tower => tower, tower => new PlanRunner(tower));
         var speeds = runs.Select(_ => new double[options.Repeats]).ToArray();
