@@ -69,7 +69,7 @@ internal sealed class HelpPage : SynchronousCommandLineAction
 
     private static string Label(Option option)
     {
-        var names = string.Join(", ", option.Aliases.Append(option.Name).Where(name => name[0] == '-').OrderBy(name => name.Length));
+        var names = string.Join(", ", option.Aliases.Append(option.Name).Where(name => name[0] == '-').OrderBy(name => name == option.Name).ThenBy(name => name.Length));
         return option.ValueType == typeof(bool) || option.HelpName is null ? names : $"{names} <{option.HelpName}>";
     }
 

@@ -85,13 +85,13 @@ internal sealed class ModelSummaryCommand : KitCommand
     private static void PrintFooter(TextWriter output, ModelSummary summary)
     {
         static string Megabytes(long bytes) => FormattableString.Invariant($"{bytes / (double)(1 << 20):0.00} MB");
-        output.WriteLine($"tokens by block (class / patches / registers): {string.Join(", ", summary.Tokens.Select(row => $"{row.Block}: {row.Class}/{row.Patches}/{row.Registers}"))}");
-        output.WriteLine($"parameters         : {summary.Total:N0} ({summary.Trainable:N0} trainable, {summary.Total - summary.Trainable:N0} frozen)");
-        output.WriteLine(FormattableString.Invariant($"multiply-accumulates: {summary.Macs.Total / 1e9:0.000} G an image"));
-        output.WriteLine($"input              : {Megabytes(summary.InputBytes)} an image");
-        output.WriteLine($"forward, backward  : {Megabytes(summary.PassBytes)} an image");
-        output.WriteLine($"parameters         : {Megabytes(summary.ParameterBytes)}");
-        output.WriteLine($"together           : {Megabytes(summary.InputBytes + summary.PassBytes + summary.ParameterBytes)}");
+        output.WriteLine($"tokens by block (class/patches/registers): {string.Join(", ", summary.Tokens.Select(row => $"{row.Block}: {row.Class}/{row.Patches}/{row.Registers}"))}");
+        output.WriteLine($"parameters           : {summary.Total:N0} ({summary.Trainable:N0} trainable, {summary.Total - summary.Trainable:N0} frozen)");
+        output.WriteLine(FormattableString.Invariant($"multiply-accumulates : {summary.Macs.Total / 1e9:0.000} G an image"));
+        output.WriteLine($"input                : {Megabytes(summary.InputBytes)} an image");
+        output.WriteLine($"forward and backward : {Megabytes(summary.PassBytes)} an image");
+        output.WriteLine($"memory of parameters : {Megabytes(summary.ParameterBytes)}");
+        output.WriteLine($"together             : {Megabytes(summary.InputBytes + summary.PassBytes + summary.ParameterBytes)}");
     }
 
     private static string InWords(TokenRow row) => FormattableString.Invariant(

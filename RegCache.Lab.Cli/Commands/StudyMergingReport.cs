@@ -99,7 +99,7 @@ internal static class StudyMergingReport
             var stream = runner.Forward(input, setting.ApplyTo(tracked));
             for (var image = 0; image < count; image++)
             {
-                var groups = MergePicture.Groups(stream.Sources![image], experiment.Tower.Config.ClassTokens);
+                var groups = MergePicture.Groups(stream.Sources![image], stream.Layout.ProtectedTokens);
                 rows[image].Add(MergePicture.Draw(
                     originals[image], width, groups, stream.Layout.GridColumns, MergePicture.EdgeColors((int)stream.Length)));
                 sizes.Add(new

@@ -88,8 +88,9 @@ internal static class ConfigFormat
             ("channels", $"{config.Width}, in {config.Heads} heads"),
             ("MLP", $"{config.MlpWidth}"),
             ("image", $"{config.ImageSize.Height} x {config.ImageSize.Width}"),
-            ("patches", $"{config.Grid.Height} x {config.Grid.Width} of {config.PatchSize} x {config.PatchSize} pixels"),
+            ("patches", $"{config.Grid.Height} x {config.Grid.Width} of {config.Patch.Height} x {config.Patch.Width} pixels"),
             ("class tokens", $"{config.ClassTokens}"),
+            .. config.LateTokens is { } late ? new[] { ("late tokens", late.Describe()) } : [],
             ("pooling", $"{config.PoolType}"),
         ]);
 

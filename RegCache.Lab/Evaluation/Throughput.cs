@@ -24,23 +24,55 @@ public static class Throughput
         IWorkProgress? progress = null,
         CancellationToken cancellation = default)
     {
-        using var noGradient = torch.inference_mode();
-        var (device, type) = tower.Placement;
-        var (height, width) = tower.Config.ImageSize;
-        using var images = torch.rand([options.Batch, 3, height, width], device: device).to(type);
-        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * plans.Count, "measurements");
-        var speeds = plans.Select(_ => new double[options.Repeats]).ToArray();
         using var runner = new PlanRunner(tower);
+        using var images = Images(tower, options);
+        return InTurn([.. plans.Select(plan => (runner, plan, images))], options, progress, cancellation);
+    }
+
+    /// <summary>Measures encoders as they are, in turn; ratios are to the first.</summary>
+    /// <param name="towers">The encoders.</param>
+    /// <param name="options">Batch, runs and repeats.</param>
+    /// <param name="progress">Told of the repeats done; null for nobody.</param>
+    /// <param name="cancellation">Stops between two passes.</param>
+    /// <returns>One result for each encoder.</returns>
+    public static IReadOnlyList<ThroughputResult> Measure(
+        IReadOnlyList<VisionTower> towers, ThroughputOptions options, IWorkProgress? progress = null, CancellationToken cancellation = default)
+    {
+        using var scope = torch.NewDisposeScope();
+        (PlanRunner Runner, EncoderPlan, Tensor)[] runs =
+            [.. towers.Select(tower => (new PlanRunner(tower), EncoderPlan.Plain(tower.Blocks.Count), Images(tower, options)))];
+        try
+        {
+            return InTurn(runs, options, progress, cancellation);
+        }
+        finally
+        {
+            Array.ForEach(runs, run => run.Runner.Dispose());
+        }
+    }
+
+    private static ThroughputResult[] InTurn(
+        (PlanRunner Runner, EncoderPlan Plan, Tensor Images)[] runs, ThroughputOptions options, IWorkProgress? progress, CancellationToken cancellation)
+    {
+        using var noGradient = torch.inference_mode();
+        using var handle = (progress ?? SilentProgress.Instance).Start("throughput", (long)options.Repeats * runs.Length, "measurements");
+        var speeds = runs.Select(_ => new double[options.Repeats]).ToArray();
         for (var repeat = 0; repeat < options.Repeats; repeat++)
         {
-            for (var plan = 0; plan < plans.Count; plan++)
+            foreach (var (index, (runner, plan, images)) in runs.Index())
             {
-                speeds[plan][repeat] = Repeat(runner, plans[plan], images, options, cancellation);
-                handle.Report(((long)repeat * plans.Count) + plan + 1);
+                speeds[index][repeat] = Repeat(runner, plan, images, options, cancellation);
+                handle.Report(((long)repeat * runs.Length) + index + 1);
             }
         }
 
         return [.. speeds.Select(own => new ThroughputResult(Median(own), Median([.. own.Zip(speeds[0], (speed, plain) => speed / plain)])))];
+    }
+
+    private static Tensor Images(VisionTower tower, ThroughputOptions options)
+    {
+        var ((device, type), (height, width)) = (tower.Placement, tower.Config.ImageSize);
+        return TensorScope.Run(() => torch.rand([options.Batch, tower.Config.Channels, height, width], device: device).to(type));
     }
 
     private static double Repeat(

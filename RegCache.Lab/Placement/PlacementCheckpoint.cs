@@ -70,9 +70,12 @@ public static class PlacementCheckpoint
         ArgumentNullException.ThrowIfNull(config);
         ArgumentNullException.ThrowIfNull(weights);
         var json = config.ToJson();
+        var entries = PlacementParameters.Of(config).Select(parameter => WeightEntry.FromTensor(parameter.Name, weights[parameter.Name]));
+        // The PyTorch code expects a table of registers even where there are none.
+        var none = WeightEntry.FromValues<float>(PlacementParameters.Registers, [], 1, 0, config.Width);
         SafetensorsWriter.Write(
             Path.Combine(folder, WeightsName),
-            PlacementParameters.Of(config).Select(parameter => WeightEntry.FromTensor(parameter.Name, weights[parameter.Name])),
+            config.Registers > 0 || config.DeitDistilled ? entries : entries.Append(none),
             new Dictionary<string, string> { ["format"] = "pt", [MetadataKey] = json });
         AtomicFile.WriteText(Path.Combine(folder, ConfigName), json + "\n");
     }
@@ -83,7 +86,7 @@ public static class PlacementCheckpoint
     {
         if (Directory.Exists(path))
         {
-            return ConfigBeside(path) is not null && File.Exists(Path.Combine(path, WeightsName));
+            return File.Exists(Path.Combine(path, WeightsName)) && ConfigBeside(path) is not null;
         }
 
         if (!File.Exists(path))

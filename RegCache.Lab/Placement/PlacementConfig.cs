@@ -152,9 +152,9 @@ public sealed record PlacementConfig
         Require(Epsilon > 0, $"norm_eps must be above 0, not {Epsilon}");
         Require(QkScale is null or (> 0 and < double.PositiveInfinity), $"qk_scale must be above 0, not {QkScale}");
         Require(double.IsFinite(InitScale), $"init_scale must be a number, not {InitScale}");
-        Block0("cls_pos", ClassBlock);
-        Block0("reg_pos", Registers == 0 ? 0 : RegisterBlock);
-        Block0("dist_pos", DistillationBlock ?? 0);
+        Entry("cls_pos", ClassBlock);
+        Entry("reg_pos", Registers == 0 ? 0 : RegisterBlock);
+        Entry("dist_pos", DistillationBlock ?? 0);
         Require(!DeitDistilled || (Registers, ClassBlock, DistillationBlock) == (0, 0, null), "deit_distilled takes neither registers nor dist_pos, and cls_pos 0");
         return this;
 
@@ -182,7 +182,7 @@ public sealed record PlacementConfig
             }
         }
 
-        void Block0(string name, int block) => Require(block >= 0 && block < Depth, $"{name} must be a block from 0 to {Depth - 1}, not {block}");
+        void Entry(string name, int block) => Require(block >= 0 && block < Depth, $"{name} must be a block from 0 to {Depth - 1}, not {block}");
     }
 
     /// <summary>The configuration of the one encoder.</summary>

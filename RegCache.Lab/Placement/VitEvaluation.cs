@@ -44,7 +44,7 @@ public sealed record VitEvaluation(double Top1, double Top5, double Loss, int Im
             var target = torch.tensor(labels).to(device);
             var scores = tower.Encode(batch.Images.to(type, device)).to(torch.ScalarType.Float32);
             loss += torch.nn.functional.cross_entropy(scores, target, reduction: torch.nn.Reduction.Sum).item<float>();
-            var hits = scores.topk(Math.Min(Deepest, classes), -1).indexes.eq(target.unsqueeze(1)).sum(0).cpu().data<long>().ToArray();
+            var hits = scores.topk(Math.Min(Deepest, classes), -1).indexes.eq(target.unsqueeze(1)).sum([0]).cpu().data<long>().ToArray();
             (first, deep, count) = (first + hits[0], deep + hits.Sum(), count + labels.Length);
             progress.Report(batch.End);
         }
