@@ -38,7 +38,7 @@ internal sealed class ClassificationRunner : TableRunner
     public override TableResult Measure(RunningTable running)
     {
         var experiment = running.Experiment;
-        var plain = EncoderPlan.Plain(experiment.Tower.Blocks.Count);
+        var plain = EncoderPlan.Plain(experiment.ImageTower.PlannedBlocks);
         var calibrator = BitsOf(running.Run) is { } bits ? experiment.Calibrator(bits) : null;
         EncoderPlan[] plans = calibrator is null ? [plain] : [plain, calibrator.Calibrate(plain).ApplyTo(plain)];
         var key = StageKey.Of(new
@@ -51,7 +51,7 @@ internal sealed class ClassificationRunner : TableRunner
             experiment.Options.BatchSize,
         });
         var scores = experiment.Stage(
-            "classification", key, "evaluation", pass => PlanEvaluation.Run(experiment.Tower, experiment.Classifier, experiment.Validation, new(plans), pass).ToArray());
+            "classification", key, "evaluation", pass => PlanEvaluation.Run(experiment.ImageTower, experiment.Classifier, experiment.Validation, new(plans), pass).ToArray());
         experiment.TellRemarks();
         experiment.WriteResult(running.CommandLine, calibrator?.ToString() ?? "float", new { Float = scores[0], Quantized = scores.ElementAtOrDefault(1) });
         (string, double)[] values =

@@ -105,6 +105,21 @@ public sealed class ModifiedResNetTests
     }
 
     [Fact]
+    public void WhatWasFoldedIsForgottenWhenATrainingBegins()
+    {
+        using var scope = torch.NewDisposeScope();
+        using var noGradient = torch.no_grad();
+        using var model = Create();
+        var (tower, images) = ((ModifiedResNet)model.ImageTower, torch.randn(2, 3, 64, 96));
+        var before = tower.Encode(images);
+        _ = tower.TrainingSegments(null);
+        model.Weights["visual.layer1.0.bn2.weight"].mul_(2);
+        using var fresh = new ClipModel(Tiny, new WeightTable("copy", model.Weights.Names.Select(name => KeyValuePair.Create(name, model.Weights[name].clone()))));
+        GoldenTensors.AssertIdentical(fresh.ImageTower.Encode(images), tower.Encode(images));
+        Assert.NotEqual(before[0, 0].item<float>(), tower.Encode(images)[0, 0].item<float>());
+    }
+
+    [Fact]
     public void WhatNeedsTokensRefusesInOneSentence()
     {
         using var model = Create();

@@ -69,8 +69,15 @@ public sealed class ResNetTrainingTests : IDisposable
                 GoldenTensors.AssertIdentical(before.Weights[name], model.Weights[name]);
             }
         });
+    }
+
+    [Fact]
+    public void WhatNeedsATransformerIsRefused()
+    {
         var message = Assert.Throws<UserException>(() => Train(_config with { LockImage = true, LockImageUnlockedGroups = 1 }, "part", null)).Message;
         Assert.Contains("lock_image_unlocked_groups", message, StringComparison.Ordinal);
+        Assert.Contains("patch_dropout", Assert.Throws<UserException>(() => Train(_config with { PatchDropout = 0.5 }, "dropped", null)).Message, StringComparison.Ordinal);
+        Assert.Contains("ResNet", Assert.Throws<UserException>(() => _config.Memory(_tiny.Vision)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -7,7 +7,7 @@ namespace RegCache.Lab.Encoders;
 /// </summary>
 /// <remarks>
 /// As long as no weight is trained, every BatchNorm is folded into the convolution before it, and maps lie in memory channel by channel of a
-/// pixel, which oneDNN needs not rearrange. The weights must then stay as they are.
+/// pixel, which oneDNN needs not rearrange. Weights that are changed by hand must require gradients when they are.
 /// </remarks>
 public sealed class ModifiedResNet : IImageTower
 {
@@ -85,6 +85,8 @@ public sealed class ModifiedResNet : IImageTower
     /// <param name="products">Number type of the convolutions' products; null: that of the weights.</param>
     internal IReadOnlyList<Func<Tensor, Tensor>> TrainingSegments(torch.ScalarType? products)
     {
+        // What was folded of the weights as they were is of no use afterwards.
+        Dispose();
         Pass Now() => new(IsTraining: true, torch.is_grad_enabled() && !KeepsStatistics, products);
         return
         [
@@ -100,7 +102,11 @@ public sealed class ModifiedResNet : IImageTower
     }
 
     /// <inheritdoc />
-    public void Dispose() => _folded?.Tensors.ToList().ForEach(tensor => tensor.Dispose());
+    public void Dispose()
+    {
+        _folded?.Tensors.ToList().ForEach(tensor => tensor.Dispose());
+        _folded = null;
+    }
 
     /// <summary>Names and shapes of the tower's tensors, in the order of PyTorch's state dict.</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Parameters(VisionConfig vision, int features)

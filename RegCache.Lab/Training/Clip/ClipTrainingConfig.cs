@@ -257,7 +257,7 @@ public record ClipTrainingConfig : ITrainingConfig
     /// <summary>The memory layers that the configuration asks for.</summary>
     /// <param name="vision">The tower that they are for.</param>
     /// <exception cref="UserException">They do not fit the tower, or a list of blocks is none.</exception>
-    public MemoryConfig Memory(VisionConfig vision) => new MemoryConfig
+    public MemoryConfig Memory(VisionConfig vision) => vision.Stages is not null ? throw ModifiedResNet.HasNoTokens() : new MemoryConfig
     {
         Blocks = MemoryLayers == AutomaticLayers ? MemoryConfig.EverySecondBlock(vision.Layers) : MemoryConfig.ParseBlocks(MemoryLayers, "`memory_layers`"),
         SubKeys = MemNKeys,

@@ -7,9 +7,14 @@ namespace RegCache.Lab.Training.Clip;
 internal static class TrainedParameters
 {
     /// <summary>Sets which tensors require gradients.</summary>
-    /// <exception cref="UserException">Nothing is left to train, or a tower has fewer groups than are to be unlocked.</exception>
+    /// <exception cref="UserException">Nothing is left to train, patches of a ResNet are to be dropped, or a tower has fewer groups than are to be unlocked.</exception>
     public static void Choose(ClipModel model, ClipTrainingConfig config)
     {
+        if (model.ImageTower is not VisionTower && config.PatchDropout > 0)
+        {
+            throw new UserException($"`patch_dropout` is {config.PatchDropout}, but the image encoder is a ResNet, which has no patches to drop; set it to 0.");
+        }
+
         foreach (var (name, tensor) in model.Weights.Parameters)
         {
             tensor.requires_grad = !BatchNorm.IsStatistic(name);
