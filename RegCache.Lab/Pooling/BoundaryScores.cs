@@ -1,0 +1,75 @@
+using RegCache.Lab.Encoders;
+
+namespace RegCache.Lab.Pooling;
+
+/// <summary>Scores of boundaries.</summary>
+/// <param name="Logits">Logits [B,T].</param>
+/// <param name="Probabilities">Probabilities [B,T], float32.</param>
+public sealed record BoundaryScores(Tensor Logits, Tensor Probabilities) : ITensorHolder
+{
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => [Logits, Probabilities];
+}
+
+/// <summary>How likely a boundary is at every position.</summary>
+public interface IBoundaryPredictor
+{
+    /// <summary>Scores tokens [T,B,C].</summary>
+    BoundaryScores Score(Tensor hidden);
+}
+
+/// <summary>
+/// An MLP on the token itself: <c>z = W2 GELU(W1 h + b1) + b2</c>, p = sigmoid(z) (arXiv:2211.09761, section 3.2).
+/// </summary>
+/// <param name="In">First linear layer [D',C].</param>
+/// <param name="Out">Second linear layer [1,D'].</param>
+public sealed record MlpBoundaryPredictor(ILinear In, ILinear Out) : IBoundaryPredictor
+{
+    /// <summary>Takes the tensors <c>NAME.0.*</c> and <c>NAME.2.*</c>.</summary>
+    /// <param name="weights">The model's tensors.</param>
+    /// <param name="name">Their common name, with <c>boundary_predictor</c> at its end.</param>
+    /// <param name="width">Channels C.</param>
+    /// <param name="inner">Hidden channels D'.</param>
+    /// <exception cref="UserException">A tensor is missing or of another shape.</exception>
+    public static MlpBoundaryPredictor From(WeightTable weights, string name, int width, int inner) => new(
+        new Linear(weights.Take($"{name}.0.weight", inner, width), weights.Take($"{name}.0.bias", inner)),
+        new Linear(weights.Take($"{name}.2.weight", 1, inner), weights.Take($"{name}.2.bias", 1)));
+
+    /// <inheritdoc />
+    public BoundaryScores Score(Tensor hidden) => TensorScope.Run(() =>
+    {
+        var logits = Out.Apply(torch.nn.functional.gelu(In.Apply(hidden))).squeeze(-1).transpose(0, 1).to(torch.ScalarType.Float32);
+        return new BoundaryScores(logits, logits.sigmoid());
+    });
+}
+
+/// <summary>
+/// How different neighbours are: <c>p = (1 - cos(Wq h_t, Wk h_{t+1})) / 2</c> (Hwang, Wang and Gu 2025, "H-Net", arXiv:2507.07955, equation 4). The
+/// position without a neighbour is a boundary for certain.
+/// </summary>
+/// <param name="Query">Wq [C,C].</param>
+/// <param name="Key">Wk [C,C].</param>
+/// <param name="Mode">Whether p belongs to t, whose segment it closes, or to t + 1, which opens one.</param>
+/// <param name="NormEpsilon">Least norm that vectors are divided by.</param>
+public sealed record CosineBoundaryPredictor(ILinear Query, ILinear Key, BoundaryMode Mode, double NormEpsilon = 1e-6) : IBoundaryPredictor
+{
+    /// <inheritdoc />
+    public BoundaryScores Score(Tensor hidden) => TensorScope.Run(() =>
+    {
+        var (tokens, batch) = (hidden.shape[0], hidden.shape[1]);
+        var query = Unit(Query.Apply(hidden.narrow(0, 0, tokens - 1)));
+        var key = Unit(Key.Apply(hidden.narrow(0, 1, tokens - 1)));
+        var cosine = (query * key).sum(-1).clamp(-1, 1).transpose(0, 1);
+        var change = ((1 - cosine) * 0.5).clamp(0, 1);
+        var certain = torch.ones([batch, 1], torch.ScalarType.Float32, hidden.device);
+        var probabilities = torch.cat(Mode == BoundaryMode.Closes ? [change, certain] : [certain, change], 1);
+        var inside = probabilities.clamp(BoundaryDecisions.Epsilon, 1 - BoundaryDecisions.Epsilon);
+        return new BoundaryScores(inside.log() - (1 - inside).log(), probabilities);
+    });
+
+    private Tensor Unit(Tensor vectors)
+    {
+        var wide = vectors.to(torch.ScalarType.Float32);
+        return wide / wide.square().sum(-1, keepdim: true).sqrt().clamp(min: NormEpsilon);
+    }
+}
