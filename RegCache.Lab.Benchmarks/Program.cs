@@ -47,6 +47,9 @@ switch (args.FirstOrDefault())
     case "memory":
         MemoryBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
+    case "pooling":
+        PoolingBenchmark.Run(Number(1, 512), Number(2, 16), Number(3, 5), Number(4, Environment.ProcessorCount));
+        return 0;
     case "calibration":
         CalibrationBenchmark.Run(Number(1, CalibrationImages.DefaultCount), args.Contains("whole"));
         return 0;
@@ -65,6 +68,7 @@ switch (args.FirstOrDefault())
             listing [FILES] [ROUNDS]              listing, checking and drawing from a tree of small files, and the memory of its list
             retrieval [PAIRS] [THREADS]           ranks of 5 000 images and 25 000 captions, in blocks and from one matrix, and their memory
             memory [BATCH] [PAIRS] [THREADS]      memory layers against MLPs, the student against the encoder, steps of distillation
+            pooling [LENGTH] [BATCH] [PAIRS] [THREADS]  dynamic pooling against a layer, pooled against plain training steps, and PyTorch's
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;

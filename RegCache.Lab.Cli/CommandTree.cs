@@ -14,6 +14,7 @@ internal static class CommandTree
         ["data"] = "Tells about data sets, checks them, draws samples and makes pictures.",
         ["data make"] = "Generates a data set and writes it to files.",
         ["eval"] = "Evaluates a model.",
+        ["lm"] = "Uses language models.",
         ["model"] = "Tells about model files.",
         ["notebook"] = "Runs notebooks, headless or as a Jupyter kernel.",
         ["study"] = "Compares many ways to run one model.",
