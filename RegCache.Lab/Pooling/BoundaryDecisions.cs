@@ -22,8 +22,8 @@ public static class BoundaryDecisions
     internal static readonly double MostLogit = Math.Log((1 - Epsilon) / Epsilon);
 
     /// <summary>
-    /// The hard Gumbel-sigmoid: <c>soft = sigmoid((z + ln u - ln(1 - u)) / tau)</c>, a boundary where it exceeds the threshold (arXiv:2211.09761,
-    /// section 3.2). Computed in float32 from the logits.
+    /// The hard Gumbel-sigmoid: <c>soft = sigmoid((z + ln u - ln(1 - u)) / tau)</c>, a boundary where it exceeds the threshold (Nawrot et al. 2023,
+    /// arXiv:2211.09761). Computed in float32 from the logits.
     /// </summary>
     /// <param name="logits">Scores z [B,T].</param>
     /// <param name="noise">Uniform numbers u between 0 and 1 [B,T]; null: no noise, as u = 0.5, for evaluation.</param>

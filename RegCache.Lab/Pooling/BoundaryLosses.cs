@@ -7,7 +7,7 @@ namespace RegCache.Lab.Pooling;
 public static class BoundaryLosses
 {
     /// <summary>
-    /// The binomial prior (arXiv:2211.09761, equation 4): minus the log probability of k boundaries among n positions at rate alpha, over n, mean over
+    /// The binomial prior (Nawrot et al. 2023, arXiv:2211.09761): minus the log probability of k boundaries among n positions at rate alpha, over n, mean over
     /// samples. Its gradient is <c>-(ln(alpha / (1 - alpha)) - psi(k + 1) + psi(n - k + 1)) / (n B)</c> at every position.
     /// </summary>
     /// <param name="hard">Hard boundaries.</param>
@@ -56,7 +56,7 @@ public static class BoundaryLosses
     }
 
     /// <summary>
-    /// H-Net's ratio loss (arXiv:2507.07955, equation 10): with F the share of hard boundaries, G the mean probability and N = 1 / rate,
+    /// H-Net's ratio loss (Hwang et al. 2025, arXiv:2507.07955): with F the share of hard boundaries, G the mean probability and N = 1 / rate,
     /// <c>N / (N - 1) [(N - 1) F G + (1 - F)(1 - G)]</c>. F has no gradient. It is 1 where F = G = 1 / N.
     /// </summary>
     /// <param name="hard">The boundaries [B,T].</param>

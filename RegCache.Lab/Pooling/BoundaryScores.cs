@@ -19,7 +19,7 @@ public interface IBoundaryPredictor
 }
 
 /// <summary>
-/// An MLP on the token itself: <c>z = W2 GELU(W1 h + b1) + b2</c>, p = sigmoid(z) (arXiv:2211.09761, section 3.2).
+/// An MLP on the token itself: <c>z = W2 GELU(W1 h + b1) + b2</c>, p = sigmoid(z) (Nawrot et al. 2023, arXiv:2211.09761).
 /// </summary>
 /// <param name="In">First linear layer [D',C].</param>
 /// <param name="Out">Second linear layer [1,D'].</param>
@@ -44,7 +44,7 @@ public sealed record MlpBoundaryPredictor(ILinear In, ILinear Out) : IBoundaryPr
 }
 
 /// <summary>
-/// How different neighbours are: <c>p = (1 - cos(Wq h_t, Wk h_{t+1})) / 2</c> (Hwang, Wang and Gu 2025, "H-Net", arXiv:2507.07955, equation 4). The
+/// How different neighbours are: <c>p = (1 - cos(Wq h_t, Wk h_{t+1})) / 2</c> (Hwang, Wang and Gu 2025, "H-Net", arXiv:2507.07955). The
 /// position without a neighbour is a boundary for certain.
 /// </summary>
 /// <param name="Query">Wq [C,C].</param>

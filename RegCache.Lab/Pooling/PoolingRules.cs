@@ -81,8 +81,10 @@ public sealed record PoolingRule(string Name, string Help, BoundaryMode Mode) : 
     /// <param name="options">Rate, temperature and so on.</param>
     /// <param name="training">Whether boundaries are drawn as in training.</param>
     /// <param name="noise">Uniform numbers [B,T] for rules that draw; null draws without noise.</param>
+    /// <exception cref="UserException">An option is impossible.</exception>
     public PooledTokens Apply(Tensor hidden, IBoundaryPredictor predictor, PoolingOptions options, bool training, Tensor? noise = null) => TensorScope.Run(() =>
     {
+        options.Validated();
         var scores = predictor.Score(hidden);
         var decision = training ? Train(scores, noise, options) : Evaluate(scores, options);
         var values = Force(decision.StraightThrough());

@@ -2,7 +2,7 @@ namespace RegCache.Lab.Pooling;
 
 /// <summary>
 /// Pools runs of tokens to their means, and hands every token the newest pooled row that it may see (Nawrot, Chorowski, Lancucki and Ponti 2023,
-/// arXiv:2211.09761, section 3; docs/methods/dynamic-pooling.md, "Pooling and un-pooling"). Sums are scattered by row number: no tensor of
+/// arXiv:2211.09761; docs/methods/dynamic-pooling.md, "Pooling and un-pooling"). Sums are scattered by row number: no tensor of
 /// [B,T,S] is ever made.
 /// </summary>
 public static class SegmentPooling

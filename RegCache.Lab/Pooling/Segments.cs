@@ -16,7 +16,7 @@ public enum BoundaryMode
 /// </summary>
 /// <remarks>
 /// The batch has as many rows as its sample with most segments. A sample with fewer has empty rows behind them; one whose last segment stays
-/// open has that segment as a further row only where the batch has room for it (Nawrot et al. 2023, appendix; docs/methods/dynamic-pooling.md,
+/// open has that segment as a further row only where the batch has room for it (docs/methods/dynamic-pooling.md,
 /// "Segments"). A forced boundary at the end closes the last segment, so that nothing depends on the rest of the batch.
 /// </remarks>
 /// <param name="Boundaries">The boundaries [B,T], bool.</param>

@@ -31,7 +31,7 @@ public sealed record BoundaryType(string Name, string Help) : IListed
     public bool IsDrawn { get; init; }
 }
 
-/// <summary>The boundary types (arXiv:2211.09761, section 3).</summary>
+/// <summary>The boundary types (Nawrot et al. 2023, arXiv:2211.09761; docs/methods/dynamic-pooling.md, "The language model").</summary>
 public static class BoundaryTypes
 {
     /// <summary>All of them. A type more is an entry more.</summary>
@@ -62,7 +62,7 @@ public static class BoundaryTypes
         (BoundaryLosses.Supervised(lesson.Scores, target, lesson.Config.LegacyBoundaryLoss), target);
 }
 
-/// <summary>Positions at which the next character is harder to guess than at those before (arXiv:2211.09761, section 3.4).</summary>
+/// <summary>Positions at which the next character is harder to guess than at those before (Nawrot et al. 2023, arXiv:2211.09761).</summary>
 public static class EntropySpikes
 {
     /// <summary>The entropy of every prediction in nats, [T,B,V] to [T,B], without gradient.</summary>

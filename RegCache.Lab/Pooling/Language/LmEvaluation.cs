@@ -52,7 +52,7 @@ public sealed partial record LmScoreRow(
         score.Match?.Precision, score.Match?.Recall, score.Characters / score.Seconds);
 }
 
-/// <summary>Measures a language model on a text, chunk by chunk in the text's order (arXiv:2211.09761, appendix).</summary>
+/// <summary>Measures a language model on a text, chunk by chunk in the text's order (docs/methods/dynamic-pooling.md, "Evaluation").</summary>
 /// <param name="Length">Characters scored of a chunk.</param>
 /// <param name="Total">Characters that a chunk reads at most: the scored ones and the context before them.</param>
 /// <param name="Batch">Streams.</param>

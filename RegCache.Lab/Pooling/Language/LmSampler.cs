@@ -64,7 +64,7 @@ public sealed class LmSampler(LmModelFolder folder, double temperature, int cont
     {
         var length = Math.Min(context, text.Count);
         var device = folder.Model.Weights["word_emb.weight"].device;
-        var given = folder.Boundaries?.Of([.. text]).TakeLast(length).ToArray();
+        var given = folder.Model.Config.Type.Learn is null ? folder.Boundaries?.Of([.. text]).TakeLast(length).ToArray() : null;
         var output = folder.Model.Forward(new(torch.tensor(text.TakeLast(length).Select(symbol => (long)symbol).ToArray(), [length, 1], device: device))
         {
             Boundaries = given is null ? null : torch.tensor(given, [length, 1], device: device),
