@@ -56,7 +56,7 @@ internal sealed record TrainShapesMemoryCard(
             var calibration = new ShapesImageSource(ShapesSet.Generate(ShapesSplit.Calibration, CalibrationImages, cancellation: cancellation));
             return new(
                 "distill: the memory layers alone, from the teacher's image features; finetune: everything, from long captions and their first sentences. The registers that were planted in the teacher are no longer restored after each step.",
-                "That memory is what improves retrieval by long captions: the teacher, finetuned in the same way without memory, improves as well (docs/results.md). 18 words are no long captions in the sense of the literature.",
+                "That memory is what improves retrieval by long captions: the teacher, finetuned on them without memory, improves as well (docs/results.md). 18 words are no long captions in the sense of the literature.",
                 [.. stages.Select(stage => MemoryRecipe.Of(stage, seed))],
                 stages.ToDictionary(stage => stage.Name, stage => TrainingTime.Seconds(Path.Combine(directory.PathOf(stage.Name), "log.jsonl"))),
                 student.Hash,
