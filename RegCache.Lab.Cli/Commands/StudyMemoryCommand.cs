@@ -12,6 +12,8 @@ namespace RegCache.Lab.Cli.Commands;
 /// <summary>A teacher and its students with memory: retrieval on several sets in both directions, what they cost, and which queries change.</summary>
 internal sealed class StudyMemoryCommand : KitCommand
 {
+    private const int LeastThroughputRuns = 4;
+
     private readonly MemoryStudyOptions _options = new();
 
     private readonly RunOptions _run = new();
@@ -65,6 +67,11 @@ internal sealed class StudyMemoryCommand : KitCommand
     public override int Run(CommandContext context)
     {
         var arguments = context.Arguments;
+        if (arguments.GetValue(_throughput) is > 0 and < LeastThroughputRuns and var few)
+        {
+            throw new UserException($"--throughput-runs must be 0 or at least {LeastThroughputRuns}, not {few}.");
+        }
+
         var teacher = _options.ReadTeacher(arguments, new() { WithoutImages = true });
         teacher = _run.Read(arguments, _checkpoint.Read(arguments, teacher));
         var named = _options.ReadStudents(arguments);
@@ -160,7 +167,7 @@ internal sealed class StudyMemoryCommand : KitCommand
         var runs = arguments.GetValue(_throughput);
         var speeds = runs == 0 ? null : Throughput.Measure(
             [.. models.Select(model => (model.Experiment.Tower, EncoderPlan.Plain(model.Experiment.Tower.Blocks.Count)))],
-            new() { Batch = arguments.GetValue(_throughputBatch), Runs = Math.Max(4, runs) },
+            new() { Batch = arguments.GetValue(_throughputBatch), Runs = runs },
             directory.Progress,
             context.Cancellation);
         models.ForEach(model => model.Experiment.TellRemarks());

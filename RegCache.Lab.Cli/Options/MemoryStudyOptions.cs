@@ -1,6 +1,5 @@
 using System.CommandLine;
 using RegCache.Lab.Data.Retrieval;
-using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Memory;
 
@@ -26,7 +25,7 @@ internal sealed class MemoryStudyOptions
     {
         Description = string.Join('\n', [
             "A set, or several: NAME, NAME@SPLIT, NAME:FOLDER or NAME@SPLIT:FOLDER; without a folder the one of its variable. "
-                + $"[default: {string.Join(' ', _benchmarks.Select(set => set.Format.Name))}; of the demo model {RetrievalShapes.Entry.Name}]",
+                + $"[default: {string.Join(' ', _benchmarks.Select(set => set.Format.Name))}; without --teacher {RetrievalShapes.Entry.Name}]",
             .. RetrievalFormats.All.Select(set => $"{set.Name}: {set.Help}"),
         ]),
         HelpName = "SET...",
@@ -63,8 +62,7 @@ internal sealed class MemoryStudyOptions
     /// <exception cref="UserException">One is named twice, or <c>--root</c> or <c>--split</c> belong to none or to several.</exception>
     public IReadOnlyList<RetrievalAddress> ReadSets(ParseResult arguments)
     {
-        var isDemo = _teacher.ReadPath(arguments) is not { } teacher || Path.GetFullPath(teacher) == Path.GetFullPath(ModelFolder.FindDemo());
-        var sets = OptionOf.Given(arguments, _datasets, isDemo ? [new(RetrievalShapes.Entry)] : _benchmarks);
+        var sets = OptionOf.Given(arguments, _datasets, _teacher.ReadPath(arguments) is null ? [new(RetrievalShapes.Entry)] : _benchmarks);
         var (root, split) = (arguments.GetValue(_root), arguments.GetValue(_split));
         if (root is not null || split is not null)
         {

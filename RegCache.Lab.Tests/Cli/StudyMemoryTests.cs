@@ -80,6 +80,8 @@ public sealed class StudyMemoryTests : IDisposable
     [InlineData("--root is for one set that --dataset names alone", "--distilled", Model, "--dataset", "coco", "docci", "--root", "/tmp")]
     [InlineData("--dataset names shapes@retrieval twice", "--distilled", Model, "--dataset", "shapes", "shapes@retrieval")]
     [InlineData("--teacher-ranks must be two ranks such as 6-100", "--distilled", Model, "--teacher-ranks", "9-3")]
+    [InlineData("--throughput-runs must be 0 or at least 4, not 2", "--distilled", Model, "--throughput-runs", "2")]
+    [InlineData("COCO_DATA_ROOT (MS-COCO) is not set", "--distilled", Model, "--teacher", Model)]
     [InlineData("The retrieval set 'cocoo' is unknown", "--distilled", Model, "--dataset", "cocoo")]
     [InlineData("is neither a weight file nor a folder", "--distilled", "/nowhere")]
     public void MistakesAreOneSentence(string expected, params string[] arguments)
