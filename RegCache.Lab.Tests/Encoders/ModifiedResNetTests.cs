@@ -115,7 +115,7 @@ public sealed class ModifiedResNetTests
         _ = tower.TrainingSegments(null);
         model.Weights["visual.layer1.0.bn2.weight"].mul_(2);
         using var fresh = new ClipModel(Tiny, new WeightTable("copy", model.Weights.Names.Select(name => KeyValuePair.Create(name, model.Weights[name].clone()))));
-        GoldenTensors.AssertIdentical(fresh.ImageTower.Encode(images), tower.Encode(images));
+        GoldenTensors.AssertClose(fresh.ImageTower.Encode(images), tower.Encode(images), 1e-5);
         Assert.NotEqual(before[0, 0].item<float>(), tower.Encode(images)[0, 0].item<float>());
     }
 
