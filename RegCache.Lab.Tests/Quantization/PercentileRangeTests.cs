@@ -31,6 +31,34 @@ public sealed class PercentileRangeTests
         }).Check(RandomTensors.Properties);
     }
 
+    [Fact]
+    public void TheRangeIsTheOneOfThreeWithTheSmallestError()
+    {
+        double[] percentiles = [0.999, 0.9999, 0.99999];
+        var chosen = new HashSet<int>();
+        for (var seed = 0; seed < 40; seed++)
+        {
+            using var scope = torch.NewDisposeScope();
+            var bits = 3 + (seed % 6);
+            var highest = (1 << bits) - 1;
+            // Powers have long tails, so that the three ranges differ; the shift makes them lopsided.
+            var values = new RandomTensors(seed).Normal(1, 3000, 1).pow(1 + (2 * (seed % 4))) + (seed % 3);
+            var errors = percentiles.Select(percentile =>
+            {
+                var high = torch.quantile(values.flatten(), torch.tensor((float)percentile)).item<float>();
+                var low = torch.quantile(values.flatten(), torch.tensor((float)(1 - percentile))).item<float>();
+                var scale = (high - low) / highest;
+                var codes = ((values / scale).round() + MathF.Round(-low / scale)).clamp(0, highest);
+                return (((codes - MathF.Round(-low / scale)) * scale) - values).square().mean().item<float>();
+            }).ToArray();
+            var error = (PercentileRange.OfTensor(values, bits, "test").FakeQuantize(values) - values).square().mean().item<float>();
+            Assert.InRange(error, errors.Min() * (1 - 1e-5f), errors.Min() * (1 + 1e-5f));
+            chosen.Add(Array.IndexOf(errors, errors.Min()));
+        }
+
+        Assert.Equal(3, chosen.Count);
+    }
+
     [Theory]
     [InlineData(0f)]
     [InlineData(2.5f)]
