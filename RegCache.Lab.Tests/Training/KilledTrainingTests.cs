@@ -8,12 +8,14 @@ public sealed class KilledTrainingTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("killed-").FullName;
 
-    [Fact]
+    [Theory]
+    [InlineData("clip", "model/open_clip_model.safetensors")]
+    [InlineData("vit", "best_checkpoint_cls_1_reg_1/model.safetensors")]
     [Trait("Category", "Slow")]
-    public void ATrainingThatIsKilledAgainAndAgainEndsWithTheSameBytes()
+    public void ATrainingThatIsKilledAgainAndAgainEndsWithTheSameBytes(string kind, string model)
     {
-        var config = WriteConfig();
-        using (var whole = Start(config, "whole"))
+        var config = kind == "clip" ? WriteConfig() : WriteVitConfig();
+        using (var whole = Start(kind, config, "whole"))
         {
             Assert.True(whole.WaitForExit(TimeSpan.FromMinutes(5)));
             Assert.Equal(0, whole.ExitCode);
@@ -22,7 +24,7 @@ public sealed class KilledTrainingTests : IDisposable
         var random = new Random(4);
         for (var kill = 0; kill < 3; kill++)
         {
-            using var process = Start(config, "killed");
+            using var process = Start(kind, config, "killed");
             var before = Checkpoints();
             var deadline = Stopwatch.StartNew();
 
@@ -37,18 +39,21 @@ public sealed class KilledTrainingTests : IDisposable
             process.WaitForExit();
         }
 
-        using (var last = Start(config, "killed"))
+        using (var last = Start(kind, config, "killed"))
         {
             Assert.True(last.WaitForExit(TimeSpan.FromMinutes(5)));
             Assert.Equal(0, last.ExitCode);
         }
 
-        Assert.Equal(Model("whole"), Model("killed"));
+        Assert.Equal(Model("whole", model), Model("killed", model));
+        Assert.Equal(
+            File.Exists(Path.Combine(_folder, "whole", "log.txt")) ? File.ReadAllLines(Path.Combine(_folder, "whole", "log.txt")) : [],
+            File.Exists(Path.Combine(_folder, "killed", "log.txt")) ? File.ReadAllLines(Path.Combine(_folder, "killed", "log.txt")) : []);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private byte[] Model(string run) => File.ReadAllBytes(Path.Combine(_folder, run, "model", "open_clip_model.safetensors"));
+    private byte[] Model(string run, string file) => File.ReadAllBytes(Path.Combine(_folder, run, file));
 
     private HashSet<string> Checkpoints()
     {
@@ -75,13 +80,25 @@ public sealed class KilledTrainingTests : IDisposable
         return config;
     }
 
-    private Process Start(string config, string run)
+    private string WriteVitConfig()
+    {
+        var config = Path.Combine(_folder, "vit.json");
+        File.WriteAllText(config, """
+            {
+              "dataset": "shapes", "train_num_samples": 400, "val_num_samples": 48, "input_size": 32, "patch_size": 8, "embed_dim": 32, "num_heads": 2, "depth": 3,
+              "num_reg": 2, "cls_pos": 1, "reg_pos": 1, "epochs": 8, "batch_size": 32, "warmup_epochs": 1, "lr": 0.01, "model_ema_decay": 0.9, "sam_rho": 0.05
+            }
+            """);
+        return config;
+    }
+
+    private Process Start(string kind, string config, string run)
     {
         var start = new ProcessStartInfo("dotnet")
         {
             ArgumentList =
             {
-                Path.Combine(AppContext.BaseDirectory, "regcache.dll"), "train", "clip", "--config", config,
+                Path.Combine(AppContext.BaseDirectory, "regcache.dll"), "train", kind, "--config", config,
                 "--run-dir", Path.Combine(_folder, run), "--threads", "1",
             },
         };
