@@ -56,7 +56,7 @@ internal sealed class ModelSummaryCommand : KitCommand
             throw new UserException($"{fixedByModel.Name} is for a model that is not made yet; {arguments.GetValue(_model)} has its own.");
         }
 
-        var summary = ModelSummary.Of(Configure(arguments, model?.Config ?? Read(arguments)), model?.Weights);
+        var summary = ModelSummary.Of(Configure(arguments, model?.Config ?? Read(arguments)));
         if (arguments.GetValue(_csv) is { } csv)
         {
             CsvTable.Write(csv, summary.Rows);

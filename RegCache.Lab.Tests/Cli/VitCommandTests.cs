@@ -100,7 +100,8 @@ public sealed class VitCommandTests : IDisposable
         Assert.Contains("[-1, 3, 201, 201]", output, StringComparison.Ordinal);
         (code, output, _) = Run("model", "summary", _folder["model"]);
         Assert.Equal(0, code);
-        Assert.Contains(PlacementParameters.Count(_config).ToString("N0", CultureInfo.InvariantCulture), output, StringComparison.Ordinal);
+        var count = PlacementParameters.Count(_config).ToString("N0", CultureInfo.InvariantCulture);
+        Assert.Contains($"{count} ({count} trainable, 0 frozen)", output, StringComparison.Ordinal);
         Assert.Equal(2, Run("model", "summary", _folder["model"], "--classes", "5").ExitCode);
     }
 
