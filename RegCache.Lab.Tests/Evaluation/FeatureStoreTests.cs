@@ -42,6 +42,20 @@ public sealed class FeatureStoreTests : IDisposable
     }
 
     [Fact]
+    public void PartsBesideTheWholeAreRemoved()
+    {
+        var keys = Keys("a");
+        Stop(keys, stopAt: 6);
+        var parts = Directory.GetFiles(_folder["run", "features"]).ToDictionary(path => path, File.ReadAllBytes);
+        using var run = Open();
+        new FeatureStore(run).GetOrCompute(keys, "features", Pass());
+        // As a run leaves them that is killed between writing the whole and removing its parts.
+        parts.ToList().ForEach(part => File.WriteAllBytes(part.Key, part.Value));
+        AssertAre(new FeatureStore(run).GetOrCompute(keys, "features", (_, _) => throw new InvalidOperationException("computed again")), 0);
+        Assert.Single(Directory.GetFiles(_folder["run", "features"]));
+    }
+
+    [Fact]
     public void PlansGoOnWhereAllOfThemAre()
     {
         Stop(Keys("a", "b"), stopAt: 6);

@@ -37,7 +37,7 @@ public sealed class FeatureStore(RunDirectory directory, TimeSpan? interval = nu
         IReadOnlyList<StageKey> keys, string title, Func<IReadOnlyList<int>, int, IEnumerable<FeatureBatch>> compute)
     {
         Prepare();
-        var tables = keys.Select(key => directory.Force ? null : TryRead(PathOf(key, ""), key)?.Table).ToArray();
+        var tables = keys.Select(key => directory.Force ? null : ReadWhole(key)).ToArray();
         int[] wanted = [.. Enumerable.Range(0, keys.Count).Where(plan => tables[plan] is null)];
         if (wanted.Length == 0)
         {
@@ -112,6 +112,18 @@ public sealed class FeatureStore(RunDirectory directory, TimeSpan? interval = nu
             var features = TensorScope.Run(() => torch.cat([.. batches.Select(batch => batch.Features[plan])]));
             yield return new(new(features, rows), first, batches[^1].End);
         }
+    }
+
+    private FeatureTable? ReadWhole(StageKey key)
+    {
+        var whole = TryRead(PathOf(key, ""), key);
+        if (whole is not null)
+        {
+            // A run that was killed as soon as it had written the whole left its parts.
+            RemoveParts(key);
+        }
+
+        return whole?.Table;
     }
 
     private List<Part> ReadParts(StageKey key)
