@@ -20,14 +20,8 @@ namespace RegCache.Lab.Cli.Commands;
 internal abstract class TrainCommand<T> : KitCommand
     where T : ClipTrainingConfig
 {
-    private readonly Option<string?> _config = new("--config") { Description = "JSON file that configures the training; options on the command line win over it.", HelpName = "FILE" };
-    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of that file and end." };
-    private readonly Option<int?> _threads = OptionOf.Threads();
-    private readonly Option<string?> _runDirectory = new("--run-dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the configuration file]", HelpName = "FOLDER" };
-    private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
+    private readonly TrainingRunOptions _run = new();
     private readonly Option<bool> _skipBadImages = new("--skip-bad-images") { Description = "Leave out pairs whose image or text cannot be read, naming them, instead of stopping." };
-    private readonly DecodingOption _decoding = new();
-    private readonly Option<ComputeDevice> _device = OptionOf.Device();
     private readonly TrainingFieldOptions<T> _fields = TrainingField.OfPairs<T>();
     private readonly SharpnessOption _sharpness = new();
     private readonly TrainReportOption _reportTo = new();
@@ -35,11 +29,8 @@ internal abstract class TrainCommand<T> : KitCommand
     /// <inheritdoc/>
     public override void Declare(Command command)
     {
-        foreach (var option in new Option[] { _config, _schema, _threads, _runDirectory, _force, _skipBadImages, _device }.Concat(_decoding.All))
-        {
-            command.Add(option);
-        }
-
+        _run.AddTo(command);
+        command.Add(_skipBadImages);
         _sharpness.AddTo(command);
         _reportTo.AddTo(command);
         _fields.AddTo(command);
@@ -49,13 +40,13 @@ internal abstract class TrainCommand<T> : KitCommand
     public override int Run(CommandContext context)
     {
         var arguments = context.Arguments;
-        if (arguments.GetValue(_schema))
+        if (_run.WantsSchema(arguments))
         {
             context.Output.Write(TrainingConfigFile.Schema<T>());
             return ExitCode.Success;
         }
 
-        var file = arguments.GetValue(_config);
+        var file = _run.ReadFile(arguments);
         var given = _fields.Read(arguments);
         if (file is null && given.Count == 0)
         {
@@ -65,11 +56,9 @@ internal abstract class TrainCommand<T> : KitCommand
         var config = TrainingConfigFile.Load<T>(file, given);
         var sharpness = _sharpness.Read(arguments, config.Sharpness);
         config = (T)((ClipTrainingConfig)config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } });
-        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
-        var device = arguments.GetValue(_device).Find();
-        using var directory = RunDirectory.Open(
-            arguments.GetValue(_runDirectory) ?? DefaultDirectory(file), arguments.GetValue(_force), context.Progress);
-        var decoding = _decoding.Read(arguments);
+        var device = _run.Prepare(arguments);
+        using var directory = _run.OpenDirectory(arguments, context.Progress);
+        var decoding = _run.ReadDecoding(arguments);
         using var train = Pairs(context, decoding, config, config.TrainData, ShapesSplit.Train, config.TrainNumSamples, "train_data");
         train.Inventory.Tell(directory.Progress);
         using var validation = config.ValData is { } data ? Pairs(context, decoding, config, data, ShapesSplit.Retrieval, config.ValNumSamples, "val_data") : null;
@@ -204,13 +193,6 @@ internal abstract class TrainCommand<T> : KitCommand
         directory.Progress.Message($"The best model, by {metric}, is that of step {step}: {directory.PathOf("best")}.");
         return new { metric, value, step };
     }
-
-    // A pipe gives a run no name.
-    private static string DefaultDirectory(string? file) =>
-        file is null ? throw new UserException("Without --config the run has no name; give --run-dir.")
-        : file.StartsWith("/dev/", StringComparison.Ordinal) || file.StartsWith("/proc/", StringComparison.Ordinal)
-            ? throw new UserException($"--config {file} gives the run no name; give --run-dir.")
-            : System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file));
 }
 
 /// <summary>What a training begins with.</summary>

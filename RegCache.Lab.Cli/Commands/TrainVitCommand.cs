@@ -15,14 +15,8 @@ internal sealed class TrainVitCommand : KitCommand
 {
     private const string Teacher = "teacher", Finetune = "finetune";
 
-    private readonly Option<string?> _config = new("--config") { Description = "JSON file that configures the training (models/configs has DeiT's and others); options on the command line win over it.", HelpName = "FILE" };
-    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of that file and end." };
-    private readonly Option<int?> _threads = OptionOf.Threads();
+    private readonly TrainingRunOptions _run = new(" (models/configs has DeiT's and others)", "--output_dir");
     private readonly Option<int?> _workers = OptionOf.OptionalNumber("--workers", "Threads that make training images. [default: all cores]", 1, 1024);
-    private readonly Option<string?> _runDirectory = new("--run-dir", "--output_dir") { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the configuration file]", HelpName = "FOLDER" };
-    private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
-    private readonly DecodingOption _decoding = new();
-    private readonly Option<ComputeDevice> _device = OptionOf.Device();
     private readonly TrainingFieldOptions<VitTrainingConfig> _fields = new(VitFields.All, VitFields.Refused, """{"dataset": ""}""");
     private readonly SharpnessOption _sharpness = new();
     private readonly TrainReportOption _reportTo = new();
@@ -37,11 +31,8 @@ internal sealed class TrainVitCommand : KitCommand
     public override void Declare(Command command)
     {
         _workers.Aliases.Add("--num_workers");
-        foreach (var option in new Option[] { _config, _schema, _threads, _workers, _runDirectory, _force, _device }.Concat(_decoding.All))
-        {
-            command.Add(option);
-        }
-
+        _run.AddTo(command);
+        command.Add(_workers);
         _sharpness.AddTo(command);
         _reportTo.AddTo(command);
         _fields.AddTo(command);
@@ -51,20 +42,18 @@ internal sealed class TrainVitCommand : KitCommand
     public override int Run(CommandContext context)
     {
         var arguments = context.Arguments;
-        if (arguments.GetValue(_schema))
+        if (_run.WantsSchema(arguments))
         {
             context.Output.Write(TrainingConfigFile.Schema<VitTrainingConfig>());
             return ExitCode.Success;
         }
 
-        var file = arguments.GetValue(_config);
-        var config = TrainingConfigFile.Load<VitTrainingConfig>(file, _fields.Read(arguments));
+        var config = TrainingConfigFile.Load<VitTrainingConfig>(_run.ReadFile(arguments), _fields.Read(arguments));
         var sharpness = _sharpness.Read(arguments, config.Sharpness);
         config = config with { SamRho = sharpness?.Radius, SamAdaptive = sharpness is { Adaptive: true } };
-        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
-        var device = arguments.GetValue(_device).Find();
-        using var data = VitDatasets.All.Find(config.Dataset).Open(config, new(Cancellation: context.Cancellation) { Decoding = _decoding.Read(arguments), Progress = context.Progress });
-        using var directory = RunDirectory.Open(DirectoryOf(arguments.GetValue(_runDirectory), file), arguments.GetValue(_force), context.Progress);
+        var device = _run.Prepare(arguments);
+        using var data = VitDatasets.All.Find(config.Dataset).Open(config, new(Cancellation: context.Cancellation) { Decoding = _run.ReadDecoding(arguments), Progress = context.Progress });
+        using var directory = _run.OpenDirectory(arguments, context.Progress);
         var progress = directory.Progress;
         data.Train.Inventory.Tell(progress);
         data.Test.Inventory.Tell(progress);
@@ -141,10 +130,4 @@ internal sealed class TrainVitCommand : KitCommand
         Inventory = [data.Train.Inventory, data.Test.Inventory],
         Architecture = task.Model.Config.ToJson(),
     };
-
-    // A pipe gives a run no name.
-    private static string DirectoryOf(string? given, string? file) =>
-        given ?? (file is null || file.StartsWith("/dev/", StringComparison.Ordinal) || file.StartsWith("/proc/", StringComparison.Ordinal)
-            ? throw new UserException("The run has no name; give --run-dir.")
-            : System.IO.Path.Combine("runs", System.IO.Path.GetFileNameWithoutExtension(file)));
 }

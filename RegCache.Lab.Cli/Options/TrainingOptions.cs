@@ -1,10 +1,65 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using RegCache.Lab.Data.Images;
+using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
+using TorchSharp;
 
 namespace RegCache.Lab.Cli.Options;
+
+/// <summary>What trainings that a JSON file configures have in common: that file, the run directory, how images are decoded, threads and device.</summary>
+/// <param name="files">Files that come with the kit, for the help text; empty: none are named.</param>
+/// <param name="directoryNames">Other spellings of <c>--run-dir</c>.</param>
+internal sealed class TrainingRunOptions(string files = "", params string[] directoryNames)
+{
+    private readonly Option<string?> _config = new("--config") { Description = $"JSON file that configures the training{files}; options on the command line win over it.", HelpName = "FILE" };
+    private readonly Option<bool> _schema = new("--schema") { Description = "Print the JSON schema of that file and end." };
+    private readonly Option<int?> _threads = OptionOf.Threads();
+    private readonly Option<string?> _directory = new("--run-dir", directoryNames) { Description = "Folder of checkpoints, logs and the model. [default: runs/NAME of the configuration file]", HelpName = "FOLDER" };
+    private readonly Option<bool> _force = new("--force") { Description = "Start over, whatever checkpoints the run directory holds." };
+    private readonly DecodingOption _decoding = new();
+    private readonly Option<ComputeDevice> _device = OptionOf.Device();
+
+    /// <summary>Adds the options to a command.</summary>
+    public void AddTo(Command command)
+    {
+        foreach (var option in new Option[] { _config, _schema, _threads, _directory, _force, _device }.Concat(_decoding.All))
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>Whether the schema of the file is asked for, and no training.</summary>
+    public bool WantsSchema(ParseResult arguments) => arguments.GetValue(_schema);
+
+    /// <summary>The configuration file, or null.</summary>
+    public string? ReadFile(ParseResult arguments) => arguments.GetValue(_config);
+
+    /// <summary>How images are decoded.</summary>
+    public DecodingOptions ReadDecoding(ParseResult arguments) => _decoding.Read(arguments);
+
+    /// <summary>Sets the number of threads, and finds the device.</summary>
+    /// <exception cref="UserException">There is no such device.</exception>
+    public torch.Device Prepare(ParseResult arguments)
+    {
+        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
+        return arguments.GetValue(_device).Find();
+    }
+
+    /// <summary>Opens the run directory, by default one with the name of the configuration file.</summary>
+    /// <exception cref="UserException">It has no name, or cannot be used.</exception>
+    public RunDirectory OpenDirectory(ParseResult arguments, IWorkProgress progress) =>
+        RunDirectory.Open(arguments.GetValue(_directory) ?? DefaultDirectory(arguments.GetValue(_config)), arguments.GetValue(_force), progress);
+
+    // A pipe gives a run no name.
+    private static string DefaultDirectory(string? file) =>
+        file is null ? throw new UserException("Without --config the run has no name; give --run-dir.")
+        : file.StartsWith("/dev/", StringComparison.Ordinal) || file.StartsWith("/proc/", StringComparison.Ordinal)
+            ? throw new UserException($"--config {file} gives the run no name; give --run-dir.")
+            : Path.Combine("runs", Path.GetFileNameWithoutExtension(file));
+}
 
 /// <summary>Sharpness-aware minimisation, for commands that train.</summary>
 internal sealed class SharpnessOption
