@@ -2,6 +2,7 @@ using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Memory;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Placement;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
 using RegCache.Lab.Quantization.Ptq4Vit;
@@ -115,13 +116,15 @@ public sealed class MemoryPropertyTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Variants))]
-    public void EveryVariantComposesWithPrefixDeletionMergingAndQuantizers(string variant)
+    public void EveryVariantComposesWithPrefixDeletionMergingLateTokensAndQuantizers(string variant)
     {
         using var model = MemoryStudent.Of(_teacher, Variant(variant), MemoryStart.Proper, seed: 3);
         var layers = model.Vision.Blocks.Count;
         var registers = new RegCacheSetting(1, 2, 2, 2).ApplyTo(EncoderPlan.Plain(layers), Prefix(layers));
         var merged = MergingSetting.Lgtm(2, 0, 1).ApplyTo(registers);
-        foreach (var plan in new[] { EncoderPlan.Plain(layers), registers, merged })
+        using var rows = torch.randn(2, model.Vision.Config.Width, generator: new torch.Generator(8));
+        var late = merged.With(1, block => block with { Before = [new EnterTokens(TokenRole.Register, rows), .. block.Before] });
+        foreach (var plan in new[] { EncoderPlan.Plain(layers), registers, merged, late })
         {
             var exact = Run(model, plan);
             Assert.True(exact.isfinite().all().item<bool>());
