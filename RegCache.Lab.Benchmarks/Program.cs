@@ -29,6 +29,12 @@ switch (args.FirstOrDefault())
     case "training":
         TrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), args.Contains("vit-b-32"));
         return 0;
+    case "distributed":
+        DistributedBenchmark.Run(Number(1, 20), Number(2, 5));
+        return 0;
+    case DistributedBenchmark.Child:
+        DistributedBenchmark.Work(Number(1, 20), Number(2, 1));
+        return 0;
     case "vit-training":
         VitTrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), Number(3, 512), Number(4, 32));
         return 0;
@@ -77,6 +83,7 @@ switch (args.FirstOrDefault())
             integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
             vit-training [PAIRS] [THREADS] [IMAGES] [BATCH]  a training step of a tiny ViT against PyTorch, augmentation against torchvision
+            distributed [STEPS] [PAIRS]           the interface with one process, two processes against two threads, bytes sent
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow

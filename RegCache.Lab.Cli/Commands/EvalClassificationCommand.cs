@@ -26,6 +26,9 @@ internal sealed class EvalClassificationCommand : KitCommand
         "Zero-shot classification of IMAGENET_VAL: in float, and with what is asked for: a quantizer, a RegCache setting, merging.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         _options.AddTo(command);

@@ -32,6 +32,9 @@ internal sealed class EvalRetrievalCommand : KitCommand
         "Finds captions by images and images by captions: in float, and with what is asked for: a quantizer, a RegCache setting, merging.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         _set.AddTo(command);

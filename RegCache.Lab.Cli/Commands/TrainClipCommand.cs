@@ -1,4 +1,5 @@
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Memory;
@@ -47,5 +48,5 @@ internal sealed class TrainClipCommand : TrainCommand<ClipTrainingConfig>
 
     /// <inheritdoc/>
     protected override PairTask Prepare(ClipTrainingConfig config, TrainingStart start, TrainingInputs inputs) =>
-        new ClipTask(start.Model, inputs.Train, inputs.Validation, start.Preprocess, start.Tokenizer, config, inputs.Unreadable);
+        new ClipTask(start.Model, inputs.Train, inputs.Validation, start.Preprocess, start.Tokenizer, config, inputs.Unreadable, Processes.Current);
 }

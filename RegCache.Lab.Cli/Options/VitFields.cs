@@ -99,10 +99,10 @@ internal static class VitFields
         Refuse("--inat-category", "iNaturalist is not read"),
         Refuse("--pin-mem", "leave it out"),
         Refuse("--no-pin-mem", "leave it out"),
-        Refuse("--dist-eval", "one process trains; leave it out"),
-        Refuse("--distributed", "one process trains; leave it out"),
-        Refuse("--world_size", "one process trains; leave it out"),
-        Refuse("--dist_url", "one process trains; leave it out"),
+        Refuse("--dist-eval", "several processes are started by mpirun or srun; leave it out"),
+        Refuse("--distributed", "several processes are started by mpirun or srun; leave it out"),
+        Refuse("--world_size", "several processes are started by mpirun or srun; leave it out"),
+        Refuse("--dist_url", "several processes are started by mpirun or srun; leave it out"),
         Refuse("--gpu", "use --device cuda, and CUDA_VISIBLE_DEVICES to choose"),
     ];
 

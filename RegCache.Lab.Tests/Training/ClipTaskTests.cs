@@ -1,6 +1,7 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Data;
@@ -128,7 +129,7 @@ public sealed class ClipTaskTests : IDisposable
     public void OnlyPairsOfBatchesThatAreUsedAreNamed()
     {
         var unreadable = new UnreadablePairs(SilentProgress.Instance);
-        using var reader = new ClipBatchReader(Maker(new NoisePairs(8, bad: [0, 1, 2, 3, 4]), unreadable), batchSize: 4, seed: 0);
+        using var reader = new ClipBatchReader(Maker(new NoisePairs(8, bad: [0, 1, 2, 3, 4]), unreadable), batchSize: 4, seed: 0, SingleProcess.Instance);
         using var first = reader.Read(0);
         reader.Dispose();
         Assert.Equal(4 - first.Count, unreadable.Reasons.Count);

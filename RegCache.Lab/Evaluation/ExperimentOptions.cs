@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Quantization;
@@ -129,7 +130,7 @@ public enum ComputeDevice
     /// <summary>The processor.</summary>
     Cpu,
 
-    /// <summary>The first CUDA device.</summary>
+    /// <summary>The first CUDA device; of several processes on a machine each takes the one of its number.</summary>
     Cuda,
 }
 
@@ -151,7 +152,7 @@ public static class ComputeDevices
     public static torch.Device Find(this ComputeDevice device) => device switch
     {
         ComputeDevice.Cpu => torch.CPU,
-        ComputeDevice.Cuda when torch.cuda.is_available() => torch.CUDA,
+        ComputeDevice.Cuda when torch.cuda.is_available() => Processes.TakeGpu(),
         ComputeDevice.Cuda => throw new UserException(
             "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and README.md, \"GPU\", how to have one with CUDA."),
         _ => throw new UnreachableException(),

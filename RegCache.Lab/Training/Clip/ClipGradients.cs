@@ -1,11 +1,13 @@
 using System.Diagnostics;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Training.Clip;
 
 /// <summary>
 /// Computes the gradients of one optimiser step of CLIP, of one micro-batch or of several that are put together. The loss meets the
-/// towers at their features: each tower's pass is entered with the loss's gradient of its features.
+/// towers at their features: each tower's pass is entered with the loss's gradient of its features. Of several processes each computes the loss of its
+/// own pairs against those of all (docs/methods/clip.md, "Contrastive loss"); the mean of their gradients is that of the whole batch.
 /// </summary>
 public sealed class ClipGradients
 {
@@ -38,12 +40,12 @@ public sealed class ClipGradients
     private CaptionLoss EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
         CaptionLoss? total = null;
-        double pairs = batches.Sum(batch => batch.Count);
+        var shares = BatchShare.Of(batches, _options.Processes);
         for (var index = 0; index < batches.Count; index++)
         {
-            using var images = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing);
+            using var images = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing, firstImage: shares[index].First);
             using var texts = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing);
-            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), batches[index].Count / pairs);
+            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), shares[index].OfStep);
             images.Backward(imageGradient);
             texts.Backward(textGradient.flatten(0, 1));
             total = total is null ? loss : total.Plus(loss);
@@ -54,16 +56,17 @@ public sealed class ClipGradients
 
     private CaptionLoss Together(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
-        var (images, texts) = CacheFeatures(batches, random);
+        var shares = BatchShare.Of(batches, _options.Processes);
+        var (images, texts) = CacheFeatures(batches, shares, random);
         var scale = _model.LogitScale!;
         using var before = scale.grad;
         scale.grad = null;
-        var (loss, imageGradient, textGradient) = Loss(torch.cat(images, 0), torch.cat(texts, 1), 1);
+        var (loss, imageGradient, textGradient) = Loss(torch.cat(images, 0), torch.cat(texts, 1), shares.Sum(share => share.OfStep));
         AddScaleGradient(scale, before, _options.RepeatScaleGradient ? batches.Count : 1);
         for (int index = 0, first = 0; index < batches.Count; first += batches[index++].Count)
         {
             var count = batches[index].Count;
-            using (var pass = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing))
+            using (var pass = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing, firstImage: shares[index].First))
             {
                 pass.Backward(imageGradient.narrow(0, first, count));
             }
@@ -77,13 +80,14 @@ public sealed class ClipGradients
         return loss;
     });
 
-    private (List<Tensor> Images, List<Tensor> Texts) CacheFeatures(IReadOnlyList<ClipBatch> batches, CounterRandom random)
+    private (List<Tensor> Images, List<Tensor> Texts) CacheFeatures(
+        IReadOnlyList<ClipBatch> batches, BatchShare[] shares, CounterRandom random)
     {
         var (images, texts) = (new List<Tensor>(), new List<Tensor>());
         for (var index = 0; index < batches.Count; index++)
         {
             // A checkpointed pass without its backward is a forward pass without gradients.
-            using var imagePass = _passes.Images(batches[index].Images, random.Fork(index), checkpointing: true);
+            using var imagePass = _passes.Images(batches[index].Images, random.Fork(index), checkpointing: true, firstImage: shares[index].First);
             using var textPass = _passes.Texts(batches[index].TextIds, checkpointing: true);
             images.Add(imagePass.Features.alias());
             texts.Add(Captions(textPass.Features.alias()));
@@ -98,12 +102,38 @@ public sealed class ClipGradients
     // The loss's own graph ends at the features: the towers' graphs are entered with its gradients.
     private (CaptionLoss Loss, Tensor Images, Tensor Texts) Loss(Tensor images, Tensor texts, double weight) => TensorScope.Run(() =>
     {
+        if (_options.Processes.Size > 1)
+        {
+            return LossAmongProcesses(images, texts, weight);
+        }
+
         var imageLeaf = images.detach().requires_grad_();
         var textLeaf = texts.detach().requires_grad_();
         var loss = CaptionLoss.Of(imageLeaf, textLeaf, _model.LogitScale!.exp(), _options.CaptionWeights, weight);
         loss.Total.backward();
         return (loss.Detached(), imageLeaf.grad!, textLeaf.grad!);
     });
+
+    // Each process compares its own pairs with all; the gradients that reach others' features are theirs.
+    private (CaptionLoss Loss, Tensor Images, Tensor Texts) LossAmongProcesses(Tensor images, Tensor texts, double weight)
+    {
+        var processes = _options.Processes;
+        long[] counts = [.. processes.GatherNumbers(images.shape[0]).Select(count => (long)count[0])];
+        Tensor[] Leaves(Tensor all) => [.. all.split(counts, 0).Select(part => part.detach().requires_grad_())];
+        var imageLeaves = Leaves(processes.Gather(images));
+        var textLeaves = Leaves(processes.Gather(texts.transpose(0, 1)));
+        var loss = CaptionLoss.Of(
+            textLeaves.Select(part => part.unbind(1)).ToArray(), imageLeaves, processes.Rank, _model.LogitScale!.exp(), _options.CaptionWeights, weight);
+        loss.Total.backward();
+        Tensor Own(Tensor[] leaves)
+        {
+            var gradient = torch.cat([.. leaves.Select(leaf => leaf.grad!)], 0);
+            processes.Sum(gradient);
+            return gradient.narrow(0, counts[..processes.Rank].Sum(), counts[processes.Rank]);
+        }
+
+        return (loss.Detached(), Own(imageLeaves), Own(textLeaves).transpose(0, 1));
+    }
 
     private static void AddScaleGradient(Tensor scale, Tensor? before, int times)
     {
@@ -142,6 +172,30 @@ public sealed record ClipStepOptions
 
     /// <summary>The weights of the contrastive terms, one for each caption of an image: long and short ones in finetuning.</summary>
     public ValueList<double> CaptionWeights { get; init; } = [1];
+
+    /// <summary>The processes that compute the step together.</summary>
+    public IProcessGroup Processes { get; init; } = SingleProcess.Instance;
+}
+
+/// <summary>A process's part of a micro-batch of all processes. Pairs that cannot be read make parts unequal.</summary>
+/// <param name="First">How many of the micro-batch's pairs the processes before this one have.</param>
+/// <param name="OfMicroBatch">Its share of the micro-batch's pairs, times the number of processes: 1 where all have as many.</param>
+/// <param name="OfStep">Its share of the pairs of all micro-batches, times the number of processes: with it a mean over its own pairs counts in a mean over processes.</param>
+internal sealed record BatchShare(int First, double OfMicroBatch, double OfStep)
+{
+    /// <summary>The parts of a step's micro-batches.</summary>
+    public static BatchShare[] Of(IReadOnlyList<ClipBatch> batches, IProcessGroup processes)
+    {
+        var counts = processes.GatherNumbers([.. batches.Select(batch => (double)batch.Count)]);
+        var whole = counts.Sum(process => process.Sum());
+        return
+        [
+            .. batches.Select((batch, index) => new BatchShare(
+                (int)counts.Take(processes.Rank).Sum(process => process[index]),
+                (double)batch.Count * processes.Size / counts.Sum(process => process[index]),
+                (double)batch.Count * processes.Size / whole)),
+        ];
+    }
 }
 
 /// <summary>How the micro-batches of one optimiser step are put together.</summary>

@@ -88,9 +88,10 @@ internal static class PatchDropout
     /// <param name="images">Number of images.</param>
     /// <param name="patches">Patches of an image.</param>
     /// <param name="probability">Share that is dropped.</param>
-    /// <param name="random">The stream; image i uses its fork i.</param>
+    /// <param name="random">The stream; each image uses a fork of its own.</param>
+    /// <param name="firstImage">Where the images begin in the batch of all processes: image i uses fork firstImage + i.</param>
     /// <returns>Token indices with the class token 0 in front [B,1+M], int64; null when nothing is dropped.</returns>
-    public static Tensor? Draw(int images, int patches, double probability, CounterRandom random)
+    public static Tensor? Draw(int images, int patches, double probability, CounterRandom random, int firstImage = 0)
     {
         if (probability <= 0)
         {
@@ -101,7 +102,7 @@ internal static class PatchDropout
         var kept = new long[images * (1 + count)];
         for (var image = 0; image < images; image++)
         {
-            var order = random.Fork(image).NextPermutation(patches);
+            var order = random.Fork(firstImage + image).NextPermutation(patches);
             for (var position = 0; position < count; position++)
             {
                 kept[(image * (1 + count)) + 1 + position] = 1 + order[position];

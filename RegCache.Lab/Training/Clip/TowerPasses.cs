@@ -19,8 +19,11 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
     /// <param name="random">Draws the dropped patches; the same stream draws the same ones.</param>
     /// <param name="checkpointing">Whether activations inside blocks are forgotten.</param>
     /// <param name="normalize">Whether features get unit length.</param>
-    public TowerPass Images(Tensor images, CounterRandom random, bool checkpointing, bool normalize = true) =>
-        model.ImageTower is ModifiedResNet network ? Images(network, images, checkpointing, normalize) : Images(model.Vision, images, random, checkpointing, normalize);
+    /// <param name="firstImage">Where the images begin in the batch of all processes.</param>
+    public TowerPass Images(Tensor images, CounterRandom random, bool checkpointing, bool normalize = true, int firstImage = 0) =>
+        model.ImageTower is ModifiedResNet network
+            ? Images(network, images, checkpointing, normalize)
+            : Images(model.Vision, images, random, firstImage, checkpointing, normalize);
 
     /// <summary>Encodes texts to features of unit length.</summary>
     /// <param name="ids">Token ids [B,context], int64.</param>
@@ -55,11 +58,11 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
         return new(images, [.. segments, Finish], checkpointing, isTrained ? 0 : segments.Count + 1);
     }
 
-    private TowerPass Images(VisionTower tower, Tensor images, CounterRandom random, bool checkpointing, bool normalize)
+    private TowerPass Images(VisionTower tower, Tensor images, CounterRandom random, int firstImage, bool checkpointing, bool normalize)
     {
         var layout = new TokenLayout(tower.Config.ClassTokens, 0, tower.Config.Grid.Height, tower.Config.Grid.Width);
         using var scope = torch.NewDisposeScope();
-        var kept = PatchDropout.Draw((int)images.shape[0], tower.Config.Patches, patchDropout, random)?.to(images.device);
+        var kept = PatchDropout.Draw((int)images.shape[0], tower.Config.Patches, patchDropout, random, firstImage)?.to(images.device);
         Tensor Embed(Tensor pixels) => TensorScope.Run(() =>
         {
             var stream = tower.Embed(pixels, precision);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Pooling;
 using RegCache.Lab.Pooling.Language;
 using RegCache.Lab.Reports;
@@ -15,6 +16,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
     private readonly torch.Device _device;
     private readonly IWorkProgress _progress;
     private readonly CancellationToken _cancellation;
+    private readonly IProcessGroup _processes;
     private (long Pass, int[] Shifts, int[] Order)? _pass;
 
     /// <summary>Cuts the text into streams and draws the weights.</summary>
@@ -23,12 +25,20 @@ public sealed class LmTask : ITrainingTask, IDisposable
     /// <param name="unigram">The Unigram vocabulary, for boundaries that need it.</param>
     /// <param name="device">Where to compute.</param>
     /// <param name="progress">Told of evaluations.</param>
+    /// <param name="processes">The processes that train together, each with as many of the configuration's streams; null for one.</param>
     /// <param name="cancellation">Stops evaluations.</param>
     /// <exception cref="UserException">The text is too short, or the configuration impossible.</exception>
     public LmTask(
-        LmTrainingConfig config, TextCorpus corpus, UnigramModel? unigram, torch.Device device, IWorkProgress progress, CancellationToken cancellation = default)
+        LmTrainingConfig config, TextCorpus corpus, UnigramModel? unigram, torch.Device device, IWorkProgress progress, IProcessGroup? processes = null,
+        CancellationToken cancellation = default)
     {
-        (_config, _device, _progress, _cancellation) = (config, device, progress, cancellation);
+        (_config, _device, _progress, _cancellation, _processes) = (config, device, progress, cancellation, processes ?? SingleProcess.Instance);
+        if (config.BatchSize % (config.BatchChunk * _processes.Size) != 0)
+        {
+            throw new UserException(
+                $"The {config.BatchSize} streams of `batch_size` are those of all processes together, but {_processes.Size} processes with `batch_chunk` {config.BatchChunk} cannot share them evenly; choose a multiple of {config.BatchChunk * _processes.Size}.");
+        }
+
         var architecture = config.Architecture(corpus.Vocabulary.Count);
         var boundaries = architecture.Type.OfText?.Invoke(new(corpus.Vocabulary, architecture.FixedFactor, unigram));
         _train = new(corpus.Train, config.BatchSize, config.TgtLen, context: 0, boundaries, "training");
@@ -84,13 +94,15 @@ public sealed class LmTask : ITrainingTask, IDisposable
         var noise = Model.Config.Type.IsDrawn ? BoundaryNoise.Draw(_config.Seed, step, _train.Batch, length) : null;
 
         // Dropout draws from libtorch's own generator; begun anew in every step, it goes on after a kill as if there had been none.
-        torch.random.manual_seed((long)(CounterRandom.Of(_config.Seed, DropoutPurpose, step).NextBits() >> 1));
+        var dropout = CounterRandom.Of(_config.Seed, DropoutPurpose, step);
+        torch.random.manual_seed((long)((_processes.Rank == 0 ? dropout : dropout.Fork(_processes.Rank)).NextBits() >> 1));
         _optimizer.ZeroGradients();
-        var part = _train.Batch / _config.BatchChunk;
+        var share = _train.Batch / _processes.Size;
+        var part = share / _config.BatchChunk;
         var losses = new List<(Tensor Loss, Tensor Boundary)>();
         var (rows, boundaries) = (0L, 0L);
         BoundaryMatch? match = null;
-        for (var first = 0; first < _train.Batch; first += part)
+        for (var first = share * _processes.Rank; first < share * (_processes.Rank + 1); first += part)
         {
             var (loss, boundary) = TensorScope.Run(() =>
             {
@@ -113,6 +125,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
         }
 
         var rate = _config.Schedule.At(step);
+        _optimizer.AverageGradients(_processes);
         var norm = _optimizer.GradientNorm();
         _optimizer.Step(rate, norm, _config.Clip);
         var character = losses.Select(pair => pair.Loss).Aggregate((sum, loss) => sum + loss);
@@ -125,7 +138,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
         };
         if (Model.Config.Type.Pools)
         {
-            others["train/shortening_factor"] = torch.tensor((double)length * _train.Batch / Math.Max(1, boundaries));
+            others["train/shortening_factor"] = torch.tensor((double)length * share / Math.Max(1, boundaries));
             others["train/pooled_length"] = torch.tensor((double)rows / _config.BatchChunk);
         }
 
@@ -136,7 +149,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
             others["train/boundary_recall"] = torch.tensor(match.Recall);
         }
 
-        return new StepMetrics(character + byBoundaries, rate, _train.Batch) { GradientNorm = norm, Others = others, Batch = $"chunk {number} of pass {pass}" };
+        return new StepMetrics(character + byBoundaries, rate, share) { GradientNorm = norm, Others = others, Batch = $"chunk {number} of pass {pass}" };
     });
 
     /// <inheritdoc />
