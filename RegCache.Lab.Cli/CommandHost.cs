@@ -23,6 +23,12 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
+        if (Processes.Launched > 1)
+        {
+            // What mpirun gives its processes looks like a terminal, and is none.
+            Environment.SetEnvironmentVariable("TERM", "dumb");
+        }
+
         _commandLine = string.Join(' ', arguments.Prepend("regcache").Select(Quoted));
         var verbose = false;
         try

@@ -195,7 +195,8 @@ internal static class TestCommands
             {
                 var together = TinyTrainings.Run(name, group);
                 var alone = group.Rank == 0 ? TinyTrainings.Run(name, SingleProcess.Instance) : together;
-                context.Output.WriteLine($"{name}: {TinyTrainings.Difference(alone.Weights, together.Weights):0.0E+0}");
+                var (size, weight) = TinyTrainings.Difference(alone.Weights, together.Weights);
+                context.Output.WriteLine($"{name}: {size:0.0E+0} in {weight}");
             }
 
             return 0;

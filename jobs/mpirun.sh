@@ -5,7 +5,8 @@
 #   PROCESSES=4 DATA=... MODEL=... jobs/mpirun.sh distill                                                                  four, with a GPU each
 #   PROCESSES=8 NODES=node7:4,node8:4 DATA=... MODEL=... jobs/mpirun.sh finetune                                                 two nodes with four
 #
-# Processes are not bound to cores: each takes its part of a machine's. When the job is told to end (Ctrl-C, SIGTERM), it has a minute for a checkpoint.
+# Processes are not bound to cores: each takes its part of a machine's. When the job is told to end (Ctrl-C, SIGTERM), mpirun hands that on after 15 s, and
+# the processes have as long for a checkpoint.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,4 +16,4 @@ for name in DATA MODEL TOKENIZER RUNS DEVICE STUDENT FINETUNED REGCACHE; do
   [ -z "${!name:-}" ] || exported+=(-x "$name")
 done
 
-exec mpirun -np "${PROCESSES:-1}" --bind-to none --mca odls_base_sigkill_timeout 60 ${nodes:+--host "$nodes"} "${exported[@]}" "$here/stage.sh" "$@"
+exec mpirun -np "${PROCESSES:-1}" --bind-to none --mca odls_base_sigkill_timeout 15 ${nodes:+--host "$nodes"} "${exported[@]}" "$here/stage.sh" "$@"

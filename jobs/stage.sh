@@ -10,8 +10,8 @@
 # DEVICE      cuda or cpu; if absent, cuda
 # REGCACHE    the command; if absent, the script `lab` of this repository, or `regcache` of a bundle
 #
-# A stage that was stopped goes on from its newest checkpoint when it is started again, with another number of processes if you like: --accum-freq
-# makes up for those that the released code has more, so that a step sees as many pairs.
+# A stage that was stopped goes on from its newest checkpoint when it is started again with as many processes. Where there are fewer than the released
+# code has, --accum-freq makes up for them, so that a step sees as many pairs.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -61,7 +61,7 @@ internal static class DistributedProbe
             group.Barrier();
             var started = Stopwatch.GetTimestamp();
             group.Sum(values);
-            _ = values[0].item<float>();
+            values[0].item<float>();
             return Stopwatch.GetElapsedTime(started).TotalSeconds;
         });
     }

@@ -23,7 +23,7 @@ public sealed class CollectivesTests
     {
         var all = ThreadGroup.Run(3, group =>
         {
-            using var part = torch.full([2 * group.Rank, 2], group.Rank);
+            using var part = torch.full([2 * group.Rank, 2], (float)group.Rank);
             using var gathered = group.Gather(part);
             return gathered.data<float>().ToArray();
         });

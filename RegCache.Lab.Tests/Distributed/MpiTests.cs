@@ -7,6 +7,9 @@ namespace RegCache.Lab.Tests.Distributed;
 /// <summary>Real processes, started by mpirun.</summary>
 public sealed class MpiTests : IDisposable
 {
+    // mpirun refuses root, in whose name containers run, unless both variables agree.
+    private static readonly (string Name, string? Value)[] _root = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")];
+
     private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -20,7 +23,7 @@ public sealed class MpiTests : IDisposable
         var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal("gathered 6 rows, sum 60, halves 16, flag True, texts process 0|process 1|process 2|process 3", lines[0]);
         Assert.Equal(5, lines.Length);
-        Assert.All(lines.Skip(1), line => Assert.InRange(double.Parse(line.Split(": ")[1]), 0, 1e-5));
+        Assert.All(lines.Skip(1), line => Assert.InRange(double.Parse(line.Split(": ")[1].Split(" in ")[0]), 0, 1e-5));
         Assert.Contains("4 processes, 4 of them on", error, StringComparison.Ordinal);
     }
 
@@ -39,11 +42,11 @@ public sealed class MpiTests : IDisposable
 
     [MpiFact]
     [Trait("Category", "Slow")]
-    public void ACommandThatIsToldToStopGoesOnWithAnotherNumberOfProcesses()
+    public void ACommandOfWhichAProcessIsToldToStopGoesOnWithAnotherNumberOfProcesses()
     {
         var alone = Train(1, "alone", "16", 0);
         var before = Train(2, "shared", "8", stopAfter: 6);
-        Assert.Equal(143, before.Code);
+        Assert.NotEqual(0, before.Code);
         Assert.False(Directory.Exists(_folder["shared", "model"]));
         var after = Train(4, "shared", "4", 0);
         Assert.True(alone.Code == 0 && after.Code == 0, alone.Error + after.Error);
@@ -100,7 +103,9 @@ public sealed class MpiTests : IDisposable
             Thread.Sleep(10);
         }
 
-        job.Signal("TERM");
+        // One process is asked, and all stop at the same step.
+        var (_, children, _) = ExternalProcess.Run("pgrep", ["-P", $"{job.Id}"]);
+        ExternalProcess.Run("kill", ["-s", "TERM", children.Split('\n')[0]]);
         return (job.WaitForExit(), job.Error);
     }
 
@@ -109,9 +114,6 @@ public sealed class MpiTests : IDisposable
         using var result = JsonDocument.Parse(File.ReadAllText(_folder[run, "result.json"]));
         return result.RootElement.GetProperty("result").GetProperty("metrics").EnumerateObject().ToDictionary(metric => metric.Name, metric => Math.Round(metric.Value.GetDouble(), 3));
     }
-
-    // mpirun refuses root, in whose name containers run, unless both variables agree.
-    private static readonly (string Name, string? Value)[] _root = [("OMPI_ALLOW_RUN_AS_ROOT", "1"), ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")];
 
     private static string[] Words(int processes, IEnumerable<string> words) =>
         ["--oversubscribe", "--bind-to", "none", "-np", $"{processes}", ExternalProcess.Regcache, .. words];

@@ -174,14 +174,15 @@ public sealed class TrainingLoop(
     /// <summary>The metrics of the steps since the last log line. Reading them waits for the device; adding them does not.</summary>
     private sealed class PendingMetrics(IProcessGroup processes, IWorkProgress progress, Func<string?> lastGood) : IDisposable
     {
-        // A process is slow when it computes so much longer than the one in the middle.
+        // A process is slow when it computes so much longer than the one in the middle, in so many log lines in a row.
         private const double Slow = 1.25;
+        private const int Lines = 3;
 
         private readonly List<(long Step, StepMetrics Metrics)> _steps = [];
         private readonly string[] _machines = processes.GatherTexts(processes.Machine);
         private long _started = Stopwatch.GetTimestamp();
         private TimeSpan _waited = processes.Waited;
-        private int? _named;
+        private (int Process, int Times) _slow = (-1, 0);
 
         public void Add(long step, StepMetrics metrics)
         {
@@ -241,15 +242,14 @@ public sealed class TrainingLoop(
             values["train/compute_time"] = middle;
             values["train/compute_time_slowest"] = seconds[slowest];
             values["train/slowest_process"] = slowest;
-            var isSlow = seconds[slowest] > Slow * middle;
-            if (isSlow && _named != slowest)
+            var times = seconds[slowest] <= Slow * middle ? 0 : _slow.Process == slowest ? _slow.Times + 1 : 1;
+            _slow = (slowest, times);
+            if (times == Lines)
             {
                 progress.Message(string.Create(
                     CultureInfo.InvariantCulture,
                     $"Process {slowest} on {_machines[slowest]} is slow: it computes {seconds[slowest]:0.000} s in a step, others {middle:0.000} s, and all wait for it."));
             }
-
-            _named = isSlow ? slowest : null;
         }
 
         public void Dispose()
