@@ -31,7 +31,7 @@ public sealed class ImageBatches : IDisposable
     private readonly int _side;
     private readonly int _batchSize;
     private readonly long _seed;
-    private readonly ParallelOptions _workers;
+    private readonly TaskScheduler _workers;
     private readonly ConcurrentBag<Picture> _pictures = [];
     private readonly Queue<(long Number, Task<LabelledBatch> Batch)> _ahead = [];
     private (long Epoch, int[] Order) _epoch = (-1, []);
@@ -51,7 +51,8 @@ public sealed class ImageBatches : IDisposable
         }
 
         (_set, _transform, _side, _batchSize, _seed) = (set, new(transform), transform.Side, batchSize, seed);
-        _workers = new() { MaxDegreeOfParallelism = workers > 0 ? workers : Environment.ProcessorCount };
+        // One limit for all batches that are under way, where each of them by itself could have as many threads.
+        _workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, workers > 0 ? workers : Environment.ProcessorCount).ConcurrentScheduler;
     }
 
     /// <summary>Batches of an epoch.</summary>
@@ -96,7 +97,7 @@ public sealed class ImageBatches : IDisposable
         }
 
         var indices = _epoch.Order.AsSpan((int)position * _batchSize, _batchSize).ToArray();
-        return Task.Run(() => Make(indices, epoch, position));
+        return Task.Factory.StartNew(() => Make(indices, epoch, position), CancellationToken.None, TaskCreationOptions.None, _workers);
     }
 
     private LabelledBatch Make(int[] indices, long epoch, long position)
@@ -105,7 +106,7 @@ public sealed class ImageBatches : IDisposable
         var values = new float[indices.Length * length];
         var problems = new UserException?[indices.Length];
         var stream = CounterRandom.Of(_seed, purpose: 411, epoch);
-        Parallel.For(0, indices.Length, _workers, row =>
+        Parallel.For(0, indices.Length, new ParallelOptions { TaskScheduler = _workers }, row =>
         {
             var picture = _pictures.TryTake(out var kept) ? kept : _transform.NewPicture();
             try
