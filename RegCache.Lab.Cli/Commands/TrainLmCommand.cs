@@ -71,6 +71,7 @@ internal sealed class TrainLmCommand : KitCommand
             return ExitCode.Success;
         }
 
+        task.Finish();
         var folder = directory.PathOf("model");
         task.Folder.Save(folder);
         directory.WriteResult(

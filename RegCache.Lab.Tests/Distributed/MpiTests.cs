@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using RegCache.Lab.Distributed;
+using RegCache.Lab.Tests.Data.Retrieval;
 
 namespace RegCache.Lab.Tests.Distributed;
 
@@ -53,6 +54,23 @@ public sealed class MpiTests : IDisposable
         Assert.Contains("The training goes on after step", after.Error, StringComparison.Ordinal);
         Assert.Equal(Metrics("alone"), Metrics("shared"));
         Assert.Empty(Directory.GetFiles(_folder["shared"], "*.tmp", SearchOption.AllDirectories));
+    }
+
+    [MpiFact]
+    [Trait("Category", "Slow")]
+    public void RetrievalGivesTheFilesOfOneProcess()
+    {
+        RetrievalLayouts.All["coco"](_folder["data"], 24);
+        string[] Words(string run) =>
+        [
+            "eval", "retrieval", "--dataset", "coco", "--root", _folder["data"], "--model", Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip"), "--bits", "6", "--merging", "tome", "--r", "4",
+            "--batch", "5", "--threads", "1", "--run-dir", _folder[run],
+        ];
+        var (code, _, error) = ExternalProcess.Run(ExternalProcess.Regcache, Words("alone"));
+        var shared = RunKit(3, Words("shared"));
+        Assert.True(code == 0 && shared.ExitCode == 0, error + shared.Error);
+        Assert.Equal(File.ReadAllText(_folder["alone", "retrieval.csv"]), File.ReadAllText(_folder["shared", "retrieval.csv"]));
+        Assert.DoesNotContain((char)27, shared.Output);
     }
 
     [MpiFact]

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using RegCache.Lab.Data;
 using RegCache.Lab.Distributed;
 using RegCache.Lab.Training.Augmentation;
@@ -39,7 +40,7 @@ public sealed class ImageBatches : IDisposable
     private readonly long _seed;
     private readonly IProcessGroup _processes;
     private readonly bool _repeats;
-    private readonly ParallelOptions _workers;
+    private readonly TaskScheduler _workers;
     private readonly ConcurrentBag<Picture> _pictures = [];
     private readonly Queue<(long Number, Task<LabelledBatch> Batch)> _ahead = [];
     private (long Epoch, int[] Order) _epoch = (-1, []);
@@ -65,7 +66,9 @@ public sealed class ImageBatches : IDisposable
             var used = _repeats ? ", of which repeated augmentation uses a multiple of 256" : "";
             throw new UserException($"`batch_size` {Rows.Count}{among}: the training set has only {set.Count} images{used}; choose a smaller batch.");
         }
-        _workers = new() { MaxDegreeOfParallelism = workers > 0 ? workers : Environment.ProcessorCount };
+
+        // One limit for all batches that are under way, where each of them by itself could have as many threads.
+        _workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, workers > 0 ? workers : Environment.ProcessorCount).ConcurrentScheduler;
     }
 
     /// <summary>Batches of an epoch.</summary>
@@ -117,12 +120,15 @@ public sealed class ImageBatches : IDisposable
             // Positions of the list in which every image stands three times.
             var places = RepeatedAugmentation.Positions(_set.Count, _processes.Rank, _processes.Size).Skip((int)position * Rows.Count).Take(Rows.Count);
             (int, long)[] repeated = [.. places.Select(place => (_epoch.Order[place / RepeatedAugmentation.Repeats], ((long)_set.Count * (1 + (place % RepeatedAugmentation.Repeats))) + _epoch.Order[place / RepeatedAugmentation.Repeats]))];
-            return Task.Run(() => Make(repeated, epoch, position));
+            return MakeAhead(repeated);
         }
 
         var batch = _epoch.Order.AsSpan((int)position * _batchSize, _batchSize).ToArray();
         (int, long)[] images = [.. Rows.Select(row => (batch[row], (long)batch[row]))];
-        return Task.Run(() => Make(images, epoch, position));
+        return MakeAhead(images);
+
+        Task<LabelledBatch> MakeAhead((int, long)[] wanted) =>
+            Task.Factory.StartNew(() => Make(wanted, epoch, position), CancellationToken.None, TaskCreationOptions.None, _workers);
     }
 
     private static int[] RowsOf(int batchSize, IProcessGroup processes)
@@ -134,22 +140,24 @@ public sealed class ImageBatches : IDisposable
     }
 
     // Images with the number of the stream that their changes are drawn from.
-    private LabelledBatch Make((int Image, long Stream)[] images, long epoch, long position)
+    private LabelledBatch Make((int Image, long Stream)[] wanted, long epoch, long position)
     {
-        int[] indices = [.. images.Select(image => image.Image)];
+        int[] indices = [.. wanted.Select(image => image.Image)];
         var length = _transform.OutputLength;
-        var values = new float[indices.Length * length];
+        var images = torch.empty([indices.Length, 3, _side, _side], torch.ScalarType.Float32).DetachFromDisposeScope();
         var problems = new UserException?[indices.Length];
         var stream = CounterRandom.Of(_seed, purpose: 411, epoch);
-        Parallel.For(0, indices.Length, _workers, row =>
+        Parallel.For(0, indices.Length, new ParallelOptions { TaskScheduler = _workers }, row =>
         {
             var picture = _pictures.TryTake(out var kept) ? kept : _transform.NewPicture();
             try
             {
+                // Straight into the tensor: a batch of 224 pixels is some 20 MB, which a copy would touch three times.
+                var values = MemoryMarshal.Cast<byte, float>(images.bytes).Slice(row * length, length);
                 using var image = _set.Load(indices[row]);
                 using var rgb = image.ToRgb();
-                var random = stream.Fork(images[row].Stream);
-                _transform.Apply(rgb, picture, ref random, values.AsSpan(row * length, length));
+                var random = stream.Fork(wanted[row].Stream);
+                _transform.Apply(rgb, picture, ref random, values);
             }
             catch (UserException problem)
             {
@@ -160,11 +168,12 @@ public sealed class ImageBatches : IDisposable
         });
         if (problems.FirstOrDefault(problem => problem is not null) is { } first)
         {
+            images.Dispose();
             throw first;
         }
 
         return new(
-            torch.tensor(values, [indices.Length, 3, _side, _side]).DetachFromDisposeScope(),
+            images,
             torch.tensor(indices.Select(index => (long)_set.Labels[index]).ToArray()).DetachFromDisposeScope(),
             $"epoch {epoch}, batch {position}, first {_set.Name(indices[0])}");
     }
