@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using RegCache.Lab.Distributed;
 using RegCache.Lab.Tests.Data.Retrieval;
+using RegCache.Lab.Tests.Reports;
 
 namespace RegCache.Lab.Tests.Distributed;
 
@@ -39,6 +40,34 @@ public sealed class MpiTests : IDisposable
         Assert.NotEqual(0, code);
         Assert.Contains(named, output + error, StringComparison.Ordinal);
         Assert.InRange(clock.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(30));
+    }
+
+    [MpiFact]
+    [Trait("Category", "Slow")]
+    public void DataThatOneProcessLacksEndsTheJobWithASentence()
+    {
+        const string without = "[ $OMPI_COMM_WORLD_RANK = 0 ] || set -- \"${@/#shapes/missing.tar}\"; exec \"$@\"";
+        var (code, _, error) = ExternalProcess.Run(
+            "mpirun", ["--oversubscribe", "--bind-to", "none", "-np", "2", "bash", "-c", without, "bash", ExternalProcess.Regcache, .. TrainWords(_folder["lacking"], "8")], _root);
+        Assert.NotEqual(0, code);
+        Assert.Contains("Process 1 of 2 on", error, StringComparison.Ordinal);
+        Assert.Contains("ends the job: `train_data`: missing.tar does not exist", error, StringComparison.Ordinal);
+    }
+
+    [SmallDiskFact]
+    [Trait("Category", "Slow")]
+    public void AFullDiskEndsTheJobWithASentence()
+    {
+        if (MpiFactAttribute.Reason is not null)
+        {
+            return;
+        }
+
+        using var disk = SmallDisk.Mount(kilobytes: 512);
+        var (code, _, error) = RunKit(2, TrainWords(disk["run"], "8"));
+        Assert.NotEqual(0, code);
+        Assert.Equal(1, error.Split("the disk is full").Length - 1);
+        Assert.Empty(Directory.GetFiles(disk["run"], "*.tmp", SearchOption.AllDirectories));
     }
 
     [MpiFact]
@@ -104,11 +133,7 @@ public sealed class MpiTests : IDisposable
 
     private (int Code, string Error) Train(int processes, string run, string batch, int stopAfter)
     {
-        string[] words =
-        [
-            "train", "clip", "--pretrained", Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip"), "--train-data", "shapes", "--train-num-samples", "64", "--val-data", "shapes",
-            "--val-num-samples", "24", "--epochs", "5", "--batch-size", batch, "--lr", "1e-4", "--warmup", "2", "--save-every-n-steps", "2", "--log-every-n-steps", "1", "--threads", "1", "--run-dir", _folder[run],
-        ];
+        var words = TrainWords(_folder[run], batch);
         if (stopAfter == 0)
         {
             var (code, _, error) = processes == 1 ? ExternalProcess.Run(ExternalProcess.Regcache, words) : RunKit(processes, words);
@@ -126,6 +151,12 @@ public sealed class MpiTests : IDisposable
         ExternalProcess.Run("kill", ["-s", "TERM", children.Split('\n')[0]]);
         return (job.WaitForExit(), job.Error);
     }
+
+    private static string[] TrainWords(string run, string batch) =>
+    [
+        "train", "clip", "--pretrained", Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip"), "--train-data", "shapes", "--train-num-samples", "64", "--val-data", "shapes",
+        "--val-num-samples", "24", "--epochs", "5", "--batch-size", batch, "--lr", "1e-4", "--warmup", "2", "--save-every-n-steps", "2", "--log-every-n-steps", "1", "--threads", "1", "--run-dir", run,
+    ];
 
     private Dictionary<string, double> Metrics(string run)
     {

@@ -18,10 +18,11 @@ public sealed class SharedTrainingTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
+    [Trait("Category", "Slow")]
     public void ProcessesTrainAsOneDoes(string name)
     {
         var alone = TinyTrainings.Run(name, SingleProcess.Instance);
-        foreach (var size in new[] { 2, 4 })
+        foreach (var size in name is "clip" or "vit" ? new[] { 2, 4 } : [4])
         {
             var all = ThreadGroup.Run(size, group => TinyTrainings.Run(name, group));
             Assert.All(all, run => AssertClose(alone.Weights, run.Weights));
@@ -58,7 +59,7 @@ public sealed class SharedTrainingTests : IDisposable
     {
         var losses = ThreadGroup.Run(3, group =>
         {
-            using var data = VitDatasets.All.Find("shapes").Open(new() { Dataset = "shapes", TrainNumSamples = 420, ValNumSamples = 48, InputSize = 32 }, new());
+            using var data = VitDatasets.All.Find("shapes").Open(new() { Dataset = "shapes", TrainNumSamples = 500, ValNumSamples = 48, InputSize = 32 }, new());
             using var batches = new ImageBatches(data.Train, new VitTrainingConfig { Dataset = "shapes", InputSize = 32 }.Transform, 12, seed: 3, processes: group, repeats: true);
             using var batch = batches.Read(0);
             Assert.Equal(256 / 3 * 3 / 12, batches.PerEpoch);

@@ -38,7 +38,7 @@ internal static class TinyTrainings
         ["clip, features of two micro-batches"] = processes => Clip(_clip, processes, config => config with { AccumFreq = 2, Epochs = 10, PatchDropout = 0.3 }),
         ["clip, gradients of two micro-batches"] = processes => Clip(
             _clip, processes, config => config with { AccumFreq = 2, Epochs = 10, Accumulation = AccumulationKind.Gradients, GradCheckpointing = true }),
-        ["clip, ResNet"] = processes => Clip(_resNet, processes, config => config),
+        ["clip, ResNet"] = processes => Clip(_resNet, processes, config => config with { Lr = 1e-4 }),
         ["finetune"] = Finetune,
         ["distill"] = Distill,
         ["vit"] = processes => Vit(processes, new() { Dataset = "" }),
@@ -71,12 +71,15 @@ internal static class TinyTrainings
 
     /// <summary>The largest difference of two trainings' weights, and where it is.</summary>
     /// <remarks>
-    /// Keys' biases are left out. They add the same to all logits of a query, so their gradients are rounding alone, of which Adam makes steps as
+    /// Running statistics are measured against the largest of them. Keys' biases are left out: they add the same to all logits of a query, so their gradients are rounding alone, of which Adam makes steps as
     /// large as any.
     /// </remarks>
     public static (double Size, string Name) Difference(Dictionary<string, float[]> first, Dictionary<string, float[]> second) => first
-        .Select(pair => (pair.Value.Zip(second[pair.Key], (a, b) => (double)Math.Abs(a - b)).Where((_, index) => !IsKeysBias(pair.Key, index, pair.Value.Length)).DefaultIfEmpty().Max(), pair.Key))
+        .Select(pair => (pair.Value.Zip(second[pair.Key], (a, b) => (double)Math.Abs(a - b)).Where((_, index) => !IsKeysBias(pair.Key, index, pair.Value.Length)).DefaultIfEmpty().Max() / Unit(pair), pair.Key))
         .Max();
+
+    private static double Unit(KeyValuePair<string, float[]> pair) =>
+        pair.Key.Contains(".running_", StringComparison.Ordinal) ? Math.Max(1, pair.Value.Max(Math.Abs)) : 1;
 
     private static bool IsKeysBias(string name, int index, int length) =>
         (name.EndsWith("in_proj_bias", StringComparison.Ordinal) || name.EndsWith("qkv.bias", StringComparison.Ordinal)) && index / (length / 3) == 1;
