@@ -6,6 +6,8 @@ using RegCache.Lab.Training.Language;
 
 namespace RegCache.Lab.Tests.Training;
 
+// Dropout draws from the generator that the whole process shares.
+[Collection(ProcessWide.Name)]
 public sealed class LmTaskTests : IDisposable
 {
     private const string Sentence = "the small brown fox jumps over the lazy dog and sleeps ";

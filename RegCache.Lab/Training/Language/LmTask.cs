@@ -142,7 +142,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
         _average?.Swap();
         try
         {
-            return Numbers("val", _config.Evaluation.Run(Model, _validation, _progress, _cancellation));
+            return Numbers("val", (_config.Evaluation with { Processes = _processes }).Run(Model, _validation, _progress, _cancellation));
         }
         finally
         {
