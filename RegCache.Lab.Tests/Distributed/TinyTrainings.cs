@@ -71,11 +71,15 @@ internal static class TinyTrainings
 
     /// <summary>The largest difference of two trainings' weights, and where it is.</summary>
     /// <remarks>
-    /// Running statistics are measured against the largest of them. Keys' biases are left out: they add the same to all logits of a query, so their gradients are rounding alone, of which Adam makes steps as
-    /// large as any.
+    /// Running statistics are measured against the largest of them. Keys' biases are left out: they add the same to all logits of a query, so their
+    /// gradients are rounding alone, of which Adam makes steps as large as any.
     /// </remarks>
     public static (double Size, string Name) Difference(Dictionary<string, float[]> first, Dictionary<string, float[]> second) => first
-        .Select(pair => (pair.Value.Zip(second[pair.Key], (a, b) => (double)Math.Abs(a - b)).Where((_, index) => !IsKeysBias(pair.Key, index, pair.Value.Length)).DefaultIfEmpty().Max() / Unit(pair), pair.Key))
+        .Select(pair =>
+        {
+            var differences = pair.Value.Zip(second[pair.Key], (a, b) => (double)Math.Abs(a - b)).Where((_, index) => !IsKeysBias(pair.Key, index, pair.Value.Length));
+            return (differences.DefaultIfEmpty().Max() / Unit(pair), pair.Key);
+        })
         .Max();
 
     private static double Unit(KeyValuePair<string, float[]> pair) =>

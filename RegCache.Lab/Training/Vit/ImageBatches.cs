@@ -117,10 +117,13 @@ public sealed class ImageBatches : IDisposable
 
         if (_repeats)
         {
-            // Positions of the list in which every image stands three times.
+            // Places in the list in which every image stands three times, each time with changes of its own.
             var places = RepeatedAugmentation.Positions(_set.Count, _processes.Rank, _processes.Size).Skip((int)position * Rows.Count).Take(Rows.Count);
-            (int, long)[] repeated = [.. places.Select(place => (_epoch.Order[place / RepeatedAugmentation.Repeats], ((long)_set.Count * (1 + (place % RepeatedAugmentation.Repeats))) + _epoch.Order[place / RepeatedAugmentation.Repeats]))];
-            return MakeAhead(repeated);
+            return MakeAhead([.. places.Select(place =>
+            {
+                var (image, time) = (_epoch.Order[place / RepeatedAugmentation.Repeats], place % RepeatedAugmentation.Repeats);
+                return (image, ((long)_set.Count * (1 + time)) + image);
+            })]);
         }
 
         var batch = _epoch.Order.AsSpan((int)position * _batchSize, _batchSize).ToArray();
