@@ -160,6 +160,7 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new(Pooling, "boundary_detached_pooling", "", "As released towers: the task's gradient stops at the boundaries."),
         new(Pooling, "boundary_open_tail", "", "As released towers: the last run stays open, and features depend on the batch."),
         new(Pooling, "boundary_mean_over_padding", "", "As released towers: padding counts in means."),
+        new(Pooling, "boundary_attend_padding", "", "As released towers: padding takes part in attention."),
         new(Pooling, "boundary_legacy_rel_shift", "", "As released towers: distances to later patches of a shifted causal table."),
         new(Pooling, "boundary_pool_padding", "", "As released towers: a second pooling takes padding for tokens."),
         new(Pooling, "boundary_text", "gumbel|words", "Pool the tokens of the text tower, too: by drawn boundaries, or by words."),

@@ -19,7 +19,7 @@ public sealed class PooledTowerGoldenTests : IDisposable
     public void TheFirstTowerReadsPooledTokensBack()
     {
         var golden = new PoolingGolden("drip_g1_upsample");
-        var config = Config(golden, "dtp-vit", pooling => pooling with { OpenTail = true, LossWeight = 0 });
+        var config = Config(golden, "dtp-vit", pooling => pooling with { OpenTail = true, AttendPadding = true, LossWeight = 0 });
         using var weights = Weights(golden);
         using var model = new ClipModel(config, weights);
         using var pass = Pass(golden);
@@ -33,7 +33,7 @@ public sealed class PooledTowerGoldenTests : IDisposable
     public void TheSecondTowerHasAClassToken()
     {
         var golden = new PoolingGolden("drip_g2_cls");
-        var config = Config(golden, "drip-cls", pooling => pooling with { OpenTail = true, MeanOverPadding = true });
+        var config = Config(golden, "drip-cls", pooling => pooling with { OpenTail = true, AttendPadding = true, MeanOverPadding = true });
         using var weights = Weights(golden);
         using var model = new ClipModel(config, weights);
         using var pass = Pass(golden);

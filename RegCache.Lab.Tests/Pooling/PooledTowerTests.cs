@@ -133,7 +133,7 @@ public sealed class PooledTowerTests : IDisposable
         var config = Config(tower, pooling => pooling with
         {
             Rule = "drip", Temperature = 0.3, Threshold = 0.4, LossWeight = 2, Band = (0.1, 0.2), Order = PatchOrder.Hilbert, Gradient = "by_state",
-            ExactBudget = true, DetachedPooling = true, OpenTail = true, MeanOverPadding = true, LegacyRelShift = tower == "drip", PoolPadding = true,
+            ExactBudget = true, DetachedPooling = true, OpenTail = true, MeanOverPadding = true, AttendPadding = true, LegacyRelShift = tower == "drip", PoolPadding = true,
         });
         config = config with { Text = RandomModels.Tiny.Text! with { Layers = 4, Pooling = new() { Layers = [1, 2, 1], Boundaries = TextBoundaryKind.Words, Rate = 0.4 } } };
         using var json = JsonDocument.Parse(ClipConfigJson.ToJson(config));

@@ -117,8 +117,12 @@ public sealed class PoolingCompositionTests : IDisposable
     public void RaggedPoolingHidesItsPaddingFromEverythingBehind()
     {
         using var model = Model(hasMemory: false);
-        var stage = PoolRuns.WithoutTraining("router", 0.5);
         using var runner = new PlanRunner(model.Vision);
+        using var generator = new torch.Generator(7);
+        var predictor = new MlpBoundaryPredictor(
+            new Linear(torch.randn([24, 24], generator: generator), torch.zeros(24)), new Linear(torch.randn([1, 24], generator: generator), torch.zeros(1)));
+        var stage = new PoolRuns(PoolingRules.All.Find("drip"), new(), predictor);
+        Assert.True(runner.Forward(_images, EncoderPlan.Plain(Depth).With(1, block => block with { Before = [stage] })).HasPadding);
         foreach (var names in new[] { Array.Empty<string>(), ["deletion"], ["merging"], ["registers"], ["late tokens"] })
         {
             var plan = names.Aggregate(EncoderPlan.Plain(Depth).With(1, block => block with { Before = [stage] }), (current, name) => _plans[name](current, true));

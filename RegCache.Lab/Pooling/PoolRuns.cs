@@ -27,6 +27,9 @@ public sealed record PoolRuns(PoolingRule Rule, PoolingOptions Options, IBoundar
     /// </summary>
     public Tensor? NullRow { get; init; }
 
+    /// <summary>Whether padding goes on as tokens, as in released towers: it then takes part in attention and means, and features depend on the batch.</summary>
+    public bool KeepsPadding { get; init; }
+
     /// <summary>A stage that needs no training: evenly spread boundaries, or neighbours compared as they are.</summary>
     /// <param name="rule">An entry of <see cref="PoolingRules.All"/>.</param>
     /// <param name="rate">The wanted share of boundaries.</param>
@@ -88,7 +91,7 @@ public sealed record PoolRuns(PoolingRule Rule, PoolingOptions Options, IBoundar
         {
             Tokens = With(stream.Tokens, pooled.Rows),
             Sizes = With(stream.Sizes ?? ones, sizes is null ? segments.Sizes.unsqueeze(2).to(torch.ScalarType.Float32) : Summed(stream.Sizes!)),
-            HasPadding = segments.Sizes.eq(0).any().item<bool>(),
+            HasPadding = !KeepsPadding && segments.Sizes.eq(0).any().item<bool>(),
             Sources = stream.Sources is { } sources ? With(sources, Summed(sources)) : null,
             Positions = With(stream.Positions ?? Natural(stream), Starts(stream, segments)),
             Layout = stream.Layout with { Windows = null },
@@ -99,7 +102,7 @@ public sealed record PoolRuns(PoolingRule Rule, PoolingOptions Options, IBoundar
 
     /// <inheritdoc />
     public bool Equals(PoolRuns? other) => other is not null
-        && Rule.Name == other.Rule.Name && Options == other.Options && Order == other.Order && IsSame(Predictor, other.Predictor)
+        && Rule.Name == other.Rule.Name && Options == other.Options && (Order, KeepsPadding) == (other.Order, other.KeepsPadding) && IsSame(Predictor, other.Predictor)
         && ReferenceEquals(PatchNorm, other.PatchNorm) && ReferenceEquals(StreamNorm, other.StreamNorm) && ReferenceEquals(NullRow, other.NullRow);
 
     /// <inheritdoc />

@@ -152,7 +152,7 @@ public static class SegmentPooling
             var saved = ctx.get_saved_variables();
             var (hidden, boundaries, index, rows, sizes) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
             var (tokens, batch, width) = (hidden.shape[0], hidden.shape[1], hidden.shape[2]);
-            var shares = (grad_output.to(torch.ScalarType.Float32) / sizes.unsqueeze(2)).view(-1, width);
+            var shares = (grad_output.to(torch.ScalarType.Float32) / sizes.unsqueeze(2)).reshape(-1, width);
             var padded = torch.cat([shares, torch.zeros([batch, width], torch.ScalarType.Float32, hidden.device)], 0);
             var byHidden = padded.index_select(0, rows).view(tokens, batch, width);
             var byBoundaries = ctx.get_data("gradient") is BoundaryGradient gradient

@@ -193,7 +193,7 @@ public sealed class DripTower : IImageTower
         {
             Forget(stack);
             var direction = _tower._pooling.LegacyRelShift ? RelativeDirection.LegacyRelShift : RelativeDirection.Bidirectional;
-            var context = RelativeContext.Of(_tower._frequencies, _tower._contentBias, _tower._positionBias, length, direction, valid?.logical_not());
+            var context = RelativeContext.Of(_tower._frequencies, _tower._contentBias, _tower._positionBias, length, direction, _tower._pooling.AttendPadding ? null : valid?.logical_not());
             context.Table.DetachFromDisposeScope();
             context.Mask?.DetachFromDisposeScope();
             _stacks[stack] = (context, valid is null ? null : TensorScope.Keep(valid.alias()));

@@ -28,7 +28,7 @@ internal static class PooledVit
                 .Select(index => new PoolRuns(
                     pooling.RuleEntry, pooling.Options(index), TowerPredictors.From(weights, Prefix, pooling, index, vision.Width, vision.MlpWidth))
                 {
-                    Order = pooling.Order,
+                    Order = pooling.Order, KeepsPadding = pooling.AttendPadding,
                 }),
         ];
 
@@ -68,7 +68,7 @@ internal static class PooledVit
         var norm = TowerWeights.LayerNorm(weights, Norm, width, vision.Epsilon);
         var stage = new PoolRuns(pooling.RuleEntry, pooling.Options(0), TowerPredictors.From(weights, Prefix, pooling, 0, width, Inner(vision)))
         {
-            Order = pooling.Order, StreamNorm = norm,
+            Order = pooling.Order, StreamNorm = norm, KeepsPadding = pooling.AttendPadding,
         };
         BlockLayers[] blocks =
         [

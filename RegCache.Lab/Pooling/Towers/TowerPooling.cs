@@ -55,6 +55,9 @@ public sealed record TowerPooling
     /// <summary>Released towers: whether padding counts in the mean over pooled tokens (<c>mean_over_padding</c>).</summary>
     public bool MeanOverPadding { get; init; }
 
+    /// <summary>Released towers of pre-norm blocks: whether padding takes part in attention (<c>attend_padding</c>).</summary>
+    public bool AttendPadding { get; init; }
+
     /// <summary>Released towers: whether distances to later patches are those of a shifted causal table (<c>legacy_rel_shift</c>).</summary>
     public bool LegacyRelShift { get; init; }
 
@@ -178,6 +181,7 @@ public sealed record TowerPooling
             DetachedPooling = fields.Bool("detached_pooling", false),
             OpenTail = fields.Bool("open_tail", false),
             MeanOverPadding = fields.Bool("mean_over_padding", false),
+            AttendPadding = fields.Bool("attend_padding", false),
             LegacyRelShift = fields.Bool("legacy_rel_shift", false),
             PoolPadding = fields.Bool("pool_padding", false),
         };
@@ -202,6 +206,7 @@ public sealed record TowerPooling
         ["detached_pooling"] = DetachedPooling,
         ["open_tail"] = OpenTail,
         ["mean_over_padding"] = MeanOverPadding,
+        ["attend_padding"] = AttendPadding,
         ["legacy_rel_shift"] = LegacyRelShift,
         ["pool_padding"] = PoolPadding,
     };

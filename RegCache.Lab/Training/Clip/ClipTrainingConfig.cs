@@ -222,6 +222,9 @@ public record ClipTrainingConfig : ITrainingConfig
     /// <summary>As released towers: padding counts in means.</summary>
     public bool BoundaryMeanOverPadding { get; init; }
 
+    /// <summary>As released towers: padding takes part in attention.</summary>
+    public bool BoundaryAttendPadding { get; init; }
+
     /// <summary>As released towers: distances to later patches are those of a shifted causal table.</summary>
     public bool BoundaryLegacyRelShift { get; init; }
 
@@ -399,6 +402,7 @@ public record ClipTrainingConfig : ITrainingConfig
             DetachedPooling = BoundaryDetachedPooling,
             OpenTail = BoundaryOpenTail,
             MeanOverPadding = BoundaryMeanOverPadding,
+            AttendPadding = BoundaryAttendPadding,
             LegacyRelShift = BoundaryLegacyRelShift,
             PoolPadding = BoundaryPoolPadding,
         };
