@@ -30,7 +30,7 @@ switch (args.FirstOrDefault())
         TrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), args.Contains("vit-b-32"));
         return 0;
     case "vit-training":
-        VitTrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), Number(3, 512), Number(4, 32));
+        VitTrainingBenchmark.Run(Number(1, 5), Number(2, Environment.ProcessorCount), Number(3, 256), Number(4, 32));
         return 0;
     case "preprocessing":
         PreprocessingBenchmark.Run(Console.Out, Number(1, 128), Number(2, 9));

@@ -44,6 +44,7 @@ internal sealed class EvalVitCommand : KitCommand
         var options = _run.Read(arguments, _model.Read(arguments, new()
         {
             ValidationImages = arguments.GetRequiredValue(_data),
+            ValidationVariable = null,
             ValidationCount = arguments.GetValue(_count),
             DefaultRunDirectory = model => System.IO.Path.Combine("runs", $"vit_{model}".ToLowerInvariant()),
         }));

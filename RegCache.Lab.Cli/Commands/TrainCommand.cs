@@ -104,7 +104,7 @@ internal abstract class TrainCommand<T> : KitCommand
         directory.WriteResult(provenance, new { config, metrics, best, unreadable = reasons });
         foreach (var (name, value) in metrics)
         {
-            context.Output.WriteLine($"{name}: {value:0.####}");
+            context.Output.WriteLine($"{name}: {TrainingLoop.InWords(value)}");
         }
 
         return ExitCode.Success;

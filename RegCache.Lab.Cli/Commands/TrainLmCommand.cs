@@ -62,6 +62,7 @@ internal sealed class TrainLmCommand : KitCommand
         }
 
         var metrics = _reportTo.Train(context, directory, task, task.Loop);
+        task.Finish();
         var folder = directory.PathOf("model");
         task.Folder.Save(folder);
         directory.WriteResult(

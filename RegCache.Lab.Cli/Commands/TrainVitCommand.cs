@@ -80,7 +80,7 @@ internal sealed class TrainVitCommand : KitCommand
         });
         foreach (var (name, value) in metrics)
         {
-            context.Output.WriteLine($"{name}: {value:0.####}");
+            context.Output.WriteLine($"{name}: {TrainingLoop.InWords(value)}");
         }
 
         return ExitCode.Success;

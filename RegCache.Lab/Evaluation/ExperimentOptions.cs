@@ -56,6 +56,9 @@ public sealed record ExperimentOptions
     /// <summary>Images of the final numbers (IMAGENET_VAL), as <see cref="ImageSetFormats"/> names sets; null: the same as <see cref="SearchImages"/>.</summary>
     public string? ValidationImages { get; init; }
 
+    /// <summary>What named <see cref="ValidationImages"/>, for messages and records; null: an option of the command's own.</summary>
+    public DataVariable? ValidationVariable { get; init; } = DataVariable.ImageNetValidation;
+
     /// <summary>Names the set of images that ranges are calibrated on (CALIB), when they are needed; null: the search images.</summary>
     public Func<string>? CalibrationImages { get; init; }
 

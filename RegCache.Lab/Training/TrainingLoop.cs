@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Training;
@@ -76,7 +77,7 @@ public sealed class TrainingLoop(
                 Tell(listeners, done, evaluation);
                 if (evaluation.Count > 0)
                 {
-                    progress.Message($"step {done}: {string.Join(", ", evaluation.Select(pair => $"{pair.Key} {pair.Value:0.####}"))}");
+                    progress.Message($"step {done}: {string.Join(", ", evaluation.Select(pair => $"{pair.Key} {InWords(pair.Value)}"))}");
                 }
 
                 isSaved |= Stops(evaluation, done);
@@ -95,6 +96,10 @@ public sealed class TrainingLoop(
 
         return evaluation.Count > 0 ? evaluation : task.Evaluate();
     }
+
+    /// <summary>A number of an evaluation as text: four decimals, or three digits of what is too small for them, such as a learning rate.</summary>
+    public static string InWords(double value) =>
+        value.ToString(value != 0 && Math.Abs(value) < 1e-3 ? "0.##e0" : "0.####", CultureInfo.InvariantCulture);
 
     // Whether the training ends here because it no longer improves; the best one so far is saved apart.
     private bool Stops(IReadOnlyDictionary<string, double> evaluation, long done)

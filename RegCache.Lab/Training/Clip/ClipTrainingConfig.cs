@@ -108,6 +108,15 @@ public record ClipTrainingConfig : ITrainingConfig
     /// <summary>The course of the learning rate after the warm-up.</summary>
     public ScheduleKind LrScheduler { get; init; } = ScheduleKind.Cosine;
 
+    /// <summary>Epochs of the warm-up of <see cref="ScheduleKind.EpochCosine"/>, part of <see cref="Epochs"/>.</summary>
+    public int WarmupEpochs { get; init; } = 5;
+
+    /// <summary>Learning rate of the first of them.</summary>
+    public double WarmupLr { get; init; } = 1e-6;
+
+    /// <summary>Learning rate that <see cref="ScheduleKind.EpochCosine"/> falls to.</summary>
+    public double MinLr { get; init; } = 1e-5;
+
     /// <summary>Epochs of the cool-down of <see cref="ScheduleKind.ConstCooldown"/>.</summary>
     public int EpochsCooldown { get; init; }
 
@@ -447,6 +456,9 @@ public record ClipTrainingConfig : ITrainingConfig
         Require(Eps > 0, "eps", Eps, "above 0");
         Require(Wd >= 0, "wd", Wd, "0 or more");
         Require(Warmup >= 0, "warmup", Warmup, "0 or more");
+        Require(WarmupEpochs >= 0, "warmup_epochs", WarmupEpochs, "0 or more");
+        Require(WarmupLr >= 0, "warmup_lr", WarmupLr, "0 or more");
+        Require(MinLr >= 0, "min_lr", MinLr, "0 or more");
         Require(EpochsCooldown >= 0 && EpochsCooldown <= Epochs, "epochs_cooldown", EpochsCooldown, "from 0 to the number of epochs");
         Require(
             LrScheduler != ScheduleKind.ConstCooldown || EpochsCooldown > 0, "epochs_cooldown", EpochsCooldown, "at least 1 with const_cooldown");
@@ -504,4 +516,7 @@ public enum ScheduleKind
 
     /// <summary>Constant, then a cool-down.</summary>
     ConstCooldown,
+
+    /// <summary>DeiT's: set once an epoch, with a warm-up of epochs that is part of the half cosine; see <see cref="EpochCosineSchedule"/>.</summary>
+    EpochCosine,
 }

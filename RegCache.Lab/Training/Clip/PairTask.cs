@@ -203,6 +203,8 @@ public abstract class PairTask : ITrainingTask, IDisposable
         ScheduleKind.Const => new ConstantSchedule(config.Lr, config.Warmup),
         ScheduleKind.ConstCooldown => new CooldownSchedule(
             config.Lr, config.Warmup, Steps, (long)config.EpochsCooldown * StepsPerEpoch, config.LrCooldownPower, config.LrCooldownEnd),
+        ScheduleKind.EpochCosine => new EpochCosineSchedule(
+            config.Lr, config.WarmupEpochs, config.Epochs, StepsPerEpoch, config.WarmupLr, config.MinLr),
         _ => throw new UnreachableException(),
     };
 }

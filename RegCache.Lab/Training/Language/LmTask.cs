@@ -11,7 +11,9 @@ public sealed class LmTask : ITrainingTask, IDisposable
     private const long DropoutPurpose = 607;
     private readonly LmTrainingConfig _config;
     private readonly TextStreams _train, _validation;
-    private readonly AdamW _optimizer;
+    private readonly Optimizer _optimizer;
+    private readonly SamTraining? _sharpness;
+    private readonly WeightAverage? _average;
     private readonly torch.Device _device;
     private readonly IWorkProgress _progress;
     private readonly CancellationToken _cancellation;
@@ -37,7 +39,10 @@ public sealed class LmTask : ITrainingTask, IDisposable
         var model = device.type == DeviceType.CPU ? drawn : new DynamicPoolingLm(architecture, drawn.Weights.Place(device, torch.ScalarType.Float32));
         Folder = new(model, new(architecture, corpus.Vocabulary.Symbols, config.TgtLen), unigram);
         Model.RequireGradients();
-        _optimizer = new(ParameterGroups.Of(Model.Weights, weightDecay: 0), new(config.AdamB1, config.AdamB2, config.AdamEps));
+        _optimizer = Optimizers.All.Find(config.Opt).Make(
+            ParameterGroups.Of(Model.Weights, config.Wd), new(config.AdamB1, config.AdamB2, config.AdamEps, config.Momentum));
+        _sharpness = config.Sharpness is { } sharpness ? new([.. Model.Weights.Parameters.Select(pair => pair.Value)], sharpness) : null;
+        _average = config.EmaDecay is { } decay ? new(Model.Weights, decay) : null;
         Fingerprint = ContentHash.OfValue(new
         {
             config = config with { Data = "", EvalInterval = 0, LogInterval = 1, SaveInterval = 0 }, corpus.Fingerprint, unigram = unigram?.Pieces,
@@ -61,7 +66,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
 
     /// <inheritdoc />
     public IEnumerable<KeyValuePair<string, Tensor>> State =>
-        Model.Weights.Names.Select(name => KeyValuePair.Create($"model.{name}", Model.Weights[name])).Concat(_optimizer.State);
+        Model.Weights.Names.Select(name => KeyValuePair.Create($"model.{name}", Model.Weights[name])).Concat(_optimizer.State).Concat(_average?.State ?? []);
 
     /// <inheritdoc />
     public void Prepare(long step) => _optimizer.Resume(step);
@@ -82,10 +87,92 @@ public sealed class LmTask : ITrainingTask, IDisposable
         var chunk = _train.Chunk(number, _pass.Value.Shifts);
         var length = chunk.Data.shape[0];
         var noise = Model.Config.Type.IsDrawn ? BoundaryNoise.Draw(_config.Seed, step, _train.Batch, length) : null;
+        _optimizer.ZeroGradients();
+        var outcome = Differentiate(chunk, noise, step);
+        if (_sharpness is not null)
+        {
+            // The gradient of the step is that of a second pass, uphill; what the first one tells is logged.
+            using var climb = _sharpness.Climb();
+            Differentiate(chunk, noise, step);
+        }
 
+        var rate = _config.Schedule.At(step);
+        var norm = _optimizer.GradientNorm();
+        _optimizer.Step(rate, norm, _config.Clip);
+        _average?.Update();
+        var losses = outcome.Losses;
+        var character = losses.Select(pair => pair.Loss).Aggregate((sum, loss) => sum + loss);
+        var byBoundaries = losses.Select(pair => pair.Boundary).Aggregate((sum, loss) => sum + loss);
+        var others = new OrderedDictionary<string, Tensor>
+        {
+            ["train/bpc"] = character / Math.Log(2),
+            ["train/characters_per_step"] = torch.tensor((double)chunk.Target.NumberOfElements),
+            ["train/peak_memory_mb"] = torch.tensor(Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 20)),
+        };
+        if (Model.Config.Type.Pools)
+        {
+            others["train/shortening_factor"] = torch.tensor((double)length * _train.Batch / Math.Max(1, outcome.Boundaries));
+            others["train/pooled_length"] = torch.tensor((double)outcome.Rows / _config.BatchChunk);
+        }
+
+        if (outcome.Match is { } match)
+        {
+            others["train/boundary_loss"] = byBoundaries;
+            others["train/boundary_precision"] = torch.tensor(match.Precision);
+            others["train/boundary_recall"] = torch.tensor(match.Recall);
+        }
+
+        return new StepMetrics(character + byBoundaries, rate, _train.Batch) { GradientNorm = norm, Others = others, Batch = $"chunk {number} of pass {pass}" };
+    });
+
+    /// <inheritdoc />
+    public IReadOnlyDictionary<string, double> Evaluate()
+    {
+        _average?.Swap();
+        try
+        {
+            return Numbers("val", _config.Evaluation.Run(Model, _validation, _progress, _cancellation));
+        }
+        finally
+        {
+            _average?.Swap();
+        }
+    }
+
+    /// <summary>Ends the training: the model takes the averaged weights where an average was kept.</summary>
+    public void Finish() => _average?.Swap();
+
+    /// <summary>A score as numbers by name.</summary>
+    public static IReadOnlyDictionary<string, double> Numbers(string part, LmScore score)
+    {
+        var numbers = new OrderedDictionary<string, double> { [$"{part}/loss"] = score.Loss, [$"{part}/bpc"] = score.BitsPerCharacter };
+        if (score.ShorteningFactor is { } factor)
+        {
+            numbers[$"{part}/shortening_factor"] = factor;
+        }
+
+        if (score.Match is { } match)
+        {
+            numbers[$"{part}/boundary_precision"] = match.Precision;
+            numbers[$"{part}/boundary_recall"] = match.Recall;
+        }
+
+        return numbers;
+    }
+
+    /// <inheritdoc />
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        _average?.Dispose();
+        Folder.Dispose();
+    }
+
+    // Adds the gradients of a chunk to the parameters, part by part; called again it draws the same dropout and boundaries.
+    private Outcome Differentiate(TextChunk chunk, Tensor? noise, long step)
+    {
         // Dropout draws from libtorch's own generator; begun anew in every step, it goes on after a kill as if there had been none.
         torch.random.manual_seed((long)(CounterRandom.Of(_config.Seed, DropoutPurpose, step).NextBits() >> 1));
-        _optimizer.ZeroGradients();
         var part = _train.Batch / _config.BatchChunk;
         var losses = new List<(Tensor Loss, Tensor Boundary)>();
         var (rows, boundaries) = (0L, 0L);
@@ -112,58 +199,9 @@ public sealed class LmTask : ITrainingTask, IDisposable
             losses.Add((loss, boundary));
         }
 
-        var rate = _config.Schedule.At(step);
-        var norm = _optimizer.GradientNorm();
-        _optimizer.Step(rate, norm, _config.Clip);
-        var character = losses.Select(pair => pair.Loss).Aggregate((sum, loss) => sum + loss);
-        var byBoundaries = losses.Select(pair => pair.Boundary).Aggregate((sum, loss) => sum + loss);
-        var others = new OrderedDictionary<string, Tensor>
-        {
-            ["train/bpc"] = character / Math.Log(2),
-            ["train/characters_per_step"] = torch.tensor((double)chunk.Target.NumberOfElements),
-            ["train/peak_memory_mb"] = torch.tensor(Process.GetCurrentProcess().PeakWorkingSet64 / (double)(1 << 20)),
-        };
-        if (Model.Config.Type.Pools)
-        {
-            others["train/shortening_factor"] = torch.tensor((double)length * _train.Batch / Math.Max(1, boundaries));
-            others["train/pooled_length"] = torch.tensor((double)rows / _config.BatchChunk);
-        }
-
-        if (match is not null)
-        {
-            others["train/boundary_loss"] = byBoundaries;
-            others["train/boundary_precision"] = torch.tensor(match.Precision);
-            others["train/boundary_recall"] = torch.tensor(match.Recall);
-        }
-
-        return new StepMetrics(character + byBoundaries, rate, _train.Batch) { GradientNorm = norm, Others = others, Batch = $"chunk {number} of pass {pass}" };
-    });
-
-    /// <inheritdoc />
-    public IReadOnlyDictionary<string, double> Evaluate() => Numbers("val", _config.Evaluation.Run(Model, _validation, _progress, _cancellation));
-
-    /// <summary>A score as numbers by name.</summary>
-    public static IReadOnlyDictionary<string, double> Numbers(string part, LmScore score)
-    {
-        var numbers = new OrderedDictionary<string, double> { [$"{part}/loss"] = score.Loss, [$"{part}/bpc"] = score.BitsPerCharacter };
-        if (score.ShorteningFactor is { } factor)
-        {
-            numbers[$"{part}/shortening_factor"] = factor;
-        }
-
-        if (score.Match is { } match)
-        {
-            numbers[$"{part}/boundary_precision"] = match.Precision;
-            numbers[$"{part}/boundary_recall"] = match.Recall;
-        }
-
-        return numbers;
+        return new(losses, rows, boundaries, match);
     }
 
-    /// <inheritdoc />
-    public void Dispose()
-    {
-        _optimizer.Dispose();
-        Folder.Dispose();
-    }
+    // Losses of the parts of a batch, rows of their pooled sequences, and how boundaries came out.
+    private sealed record Outcome(List<(Tensor Loss, Tensor Boundary)> Losses, long Rows, long Boundaries, BoundaryMatch? Match);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using RegCache.Lab.Data;
 using RegCache.Lab.Training.Augmentation;
 
@@ -31,7 +32,7 @@ public sealed class ImageBatches : IDisposable
     private readonly int _side;
     private readonly int _batchSize;
     private readonly long _seed;
-    private readonly ParallelOptions _workers;
+    private readonly TaskScheduler _workers;
     private readonly ConcurrentBag<Picture> _pictures = [];
     private readonly Queue<(long Number, Task<LabelledBatch> Batch)> _ahead = [];
     private (long Epoch, int[] Order) _epoch = (-1, []);
@@ -51,7 +52,8 @@ public sealed class ImageBatches : IDisposable
         }
 
         (_set, _transform, _side, _batchSize, _seed) = (set, new(transform), transform.Side, batchSize, seed);
-        _workers = new() { MaxDegreeOfParallelism = workers > 0 ? workers : Environment.ProcessorCount };
+        // One limit for all batches that are under way, where each of them by itself could have as many threads.
+        _workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, workers > 0 ? workers : Environment.ProcessorCount).ConcurrentScheduler;
     }
 
     /// <summary>Batches of an epoch.</summary>
@@ -96,24 +98,26 @@ public sealed class ImageBatches : IDisposable
         }
 
         var indices = _epoch.Order.AsSpan((int)position * _batchSize, _batchSize).ToArray();
-        return Task.Run(() => Make(indices, epoch, position));
+        return Task.Factory.StartNew(() => Make(indices, epoch, position), CancellationToken.None, TaskCreationOptions.None, _workers);
     }
 
     private LabelledBatch Make(int[] indices, long epoch, long position)
     {
         var length = _transform.OutputLength;
-        var values = new float[indices.Length * length];
+        var images = torch.empty([indices.Length, 3, _side, _side], torch.ScalarType.Float32).DetachFromDisposeScope();
         var problems = new UserException?[indices.Length];
         var stream = CounterRandom.Of(_seed, purpose: 411, epoch);
-        Parallel.For(0, indices.Length, _workers, row =>
+        Parallel.For(0, indices.Length, new ParallelOptions { TaskScheduler = _workers }, row =>
         {
             var picture = _pictures.TryTake(out var kept) ? kept : _transform.NewPicture();
             try
             {
+                // Straight into the tensor: a batch of 224 pixels is some 20 MB, which a copy would touch three times.
+                var values = MemoryMarshal.Cast<byte, float>(images.bytes).Slice(row * length, length);
                 using var image = _set.Load(indices[row]);
                 using var rgb = image.ToRgb();
                 var random = stream.Fork(indices[row]);
-                _transform.Apply(rgb, picture, ref random, values.AsSpan(row * length, length));
+                _transform.Apply(rgb, picture, ref random, values);
             }
             catch (UserException problem)
             {
@@ -124,11 +128,12 @@ public sealed class ImageBatches : IDisposable
         });
         if (problems.FirstOrDefault(problem => problem is not null) is { } first)
         {
+            images.Dispose();
             throw first;
         }
 
         return new(
-            torch.tensor(values, [indices.Length, 3, _side, _side]).DetachFromDisposeScope(),
+            images,
             torch.tensor(indices.Select(index => (long)_set.Labels[index]).ToArray()).DetachFromDisposeScope(),
             $"epoch {epoch}, batch {position}, first {_set.Name(indices[0])}");
     }
