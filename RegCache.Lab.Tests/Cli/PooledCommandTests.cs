@@ -32,7 +32,7 @@ public sealed class PooledCommandTests : IDisposable
         var vit = Path.Combine(_folder["vit"], "model");
         Assert.Contains("vit tower of 1+2 blocks, boundaries by ditto at rate 0.25", Succeed(["model", "info", vit]), StringComparison.Ordinal);
         Assert.Contains("of 32 images (float+delete+tome)", Succeed(["eval", "classification", "--model", vit, .. images, "--delete-count", "1", "--delete-block", "2", "--merging", "tome", "--r", "1"]), StringComparison.Ordinal);
-        Assert.Contains("image_features", Succeed(["features", _folder["shapes"], "--model", vit, "--output", _folder["vit.npz"], "--blocks", "2"]), StringComparison.Ordinal);
+        Assert.Contains("image_tokens.block2", Succeed(["features", _folder["shapes"], "--model", vit, "--output", _folder["vit.safetensors"], "--blocks", "2"]), StringComparison.Ordinal);
         Assert.Contains("patches in 16 runs", Succeed(["boundaries", _folder["shapes"], "--model", vit, "--out", _folder["pictures"]]), StringComparison.Ordinal);
         Assert.Equal(2, Directory.GetFiles(_folder["pictures"], "*.png").Length);
 
