@@ -28,7 +28,9 @@ public sealed record TokenMerge(Tensor Kept, Tensor Merged, Tensor Targets) : IT
         var total = Sum(sizes);
 
         // sum(s x) / sum(s) = x + sum(s_i / sum(s) (x_i - x)): touches only the rows that something joins.
-        var share = TokenRows.Take(sizes, Merged) / TokenRows.Take(total, Targets);
+        // Padding that joins padding has no share of anything.
+        var whole = TokenRows.Take(total, Targets);
+        var share = TokenRows.Take(sizes, Merged) / (batch.HasPadding ? whole.clamp(min: 1) : whole);
         var distance = TokenRows.Take(batch.Tokens, Merged) - TokenRows.Take(kept.Tokens, Targets);
         return kept with
         {

@@ -23,17 +23,23 @@ public sealed class ClipGradients
         (_model, _options, _passes) = (model, options, new(model, options.Precision, options.PatchDropout));
     }
 
-    /// <summary>Adds the gradients of the contrastive loss to the parameters.</summary>
+    /// <summary>What the poolings of the last step reported; their losses have been added to the gradients.</summary>
+    internal BoundaryLog Boundaries { get; } = new();
+
+    /// <summary>Adds the gradients of the contrastive loss to the parameters, and those of boundaries where towers pool.</summary>
     /// <param name="batches">The micro-batches of the step.</param>
-    /// <param name="random">Draws the dropped patches; the same stream draws the same ones.</param>
-    /// <returns>The loss and its terms, in the caller's dispose scope.</returns>
-    public CaptionLoss Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random) =>
-        batches.Count == 1 ? EachByItself(batches, random) : _options.Accumulation switch
+    /// <param name="random">Draws the dropped patches and the boundaries; the same stream draws the same ones.</param>
+    /// <returns>The contrastive loss and its terms, in the caller's dispose scope.</returns>
+    public CaptionLoss Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random)
+    {
+        Boundaries.Clear();
+        return batches.Count == 1 ? EachByItself(batches, random) : _options.Accumulation switch
         {
             AccumulationKind.CachedFeatures => Together(batches, random),
             AccumulationKind.Gradients => EachByItself(batches, random),
             _ => throw new UnreachableException(),
         };
+    }
 
     private CaptionLoss EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
@@ -41,11 +47,13 @@ public sealed class ClipGradients
         double pairs = batches.Sum(batch => batch.Count);
         for (var index = 0; index < batches.Count; index++)
         {
-            using var images = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing);
-            using var texts = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing);
-            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), batches[index].Count / pairs);
+            var share = batches[index].Count / pairs;
+            using var images = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing, share: share);
+            using var texts = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing, random.Fork(index), share);
+            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), share);
             images.Backward(imageGradient);
             texts.Backward(textGradient.flatten(0, 1));
+            Note(images, texts, share);
             total = total is null ? loss : total.Plus(loss);
         }
 
@@ -60,17 +68,20 @@ public sealed class ClipGradients
         scale.grad = null;
         var (loss, imageGradient, textGradient) = Loss(torch.cat(images, 0), torch.cat(texts, 1), 1);
         AddScaleGradient(scale, before, _options.RepeatScaleGradient ? batches.Count : 1);
+        double pairs = batches.Sum(batch => batch.Count);
         for (int index = 0, first = 0; index < batches.Count; first += batches[index++].Count)
         {
             var count = batches[index].Count;
-            using (var pass = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing))
+            using (var pass = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing, share: count / pairs))
             {
                 pass.Backward(imageGradient.narrow(0, first, count));
+                Note(pass, null, count / pairs);
             }
 
-            using (var pass = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing))
+            using (var pass = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing, random.Fork(index), count / pairs))
             {
                 pass.Backward(textGradient.narrow(1, first, count).flatten(0, 1));
+                Note(null, pass, count / pairs);
             }
         }
 
@@ -84,12 +95,18 @@ public sealed class ClipGradients
         {
             // A checkpointed pass without its backward is a forward pass without gradients.
             using var imagePass = _passes.Images(batches[index].Images, random.Fork(index), checkpointing: true);
-            using var textPass = _passes.Texts(batches[index].TextIds, checkpointing: true);
+            using var textPass = _passes.Texts(batches[index].TextIds, checkpointing: true, random.Fork(index));
             images.Add(imagePass.Features.alias());
             texts.Add(Captions(textPass.Features.alias()));
         }
 
         return (images, texts);
+    }
+
+    private void Note(TowerPass? images, TowerPass? texts, double share)
+    {
+        Boundaries.Add("", images?.Pooling, share);
+        Boundaries.Add("text_", texts?.Pooling, share);
     }
 
     // Features [T B,E] of all captions as [T,B,E].

@@ -66,7 +66,7 @@ public sealed class DistillTask : PairTask
             foreach (var (index, batch) in batches.Index())
             {
                 var share = _config.SumGradients ? 1 : batch.Count / images;
-                using var pass = _passes.Images(batch.Images, random.Fork(index), _config.GradCheckpointing, normalize: false);
+                using var pass = _passes.Images(batch.Images, random.Fork(index), _config.GradCheckpointing, normalize: false, share);
                 var features = pass.Features.detach().requires_grad_();
                 var part = _config.Objective.Of(TeacherOf(batch), features) * share;
                 part.backward();
