@@ -51,7 +51,7 @@ public sealed class PooledCommandTests : IDisposable
     [Trait("Category", "Slow")]
     public void TheDemoModelPoolsInAPlan()
     {
-        string[] evaluation = ["eval", "classification", "--imagenet-val", "shapes@test:16", "--baseline", "none", "--run-dir", _folder["eval"]];
+        string[] evaluation = ["eval", "classification", "--model", ModelFolder.FindDemo(), "--imagenet-val", "shapes@test:16", "--baseline", "none", "--run-dir", _folder["eval"]];
         Assert.Contains("of 16 images (float+pool)", Succeed([.. evaluation, "--pool", "every", "--pool-rate", "0.25", "--pool-block", "3"]), StringComparison.Ordinal);
         Refuse("needs a trained predictor", [.. evaluation, "--pool", "ditto"]);
         Refuse("--pool-rate is about pooled patches", [.. evaluation, "--pool-rate", "0.5"]);
