@@ -108,6 +108,10 @@ public sealed record PoolRuns(PoolingRule Rule, PoolingOptions Options, IBoundar
     /// <inheritdoc />
     public override int GetHashCode() => HashCode.Combine(Rule.Name, Options, Order);
 
+    // The record's own text would go into Expected, which has one itself.
+    /// <inheritdoc />
+    public override string ToString() => $"PoolRuns {{ Rule = {Rule.Name}, {Options}, Order = {Order} }}";
+
     // Records of tensors compare their values; the same layers are the same predictor.
     private static bool IsSame(IBoundaryPredictor mine, IBoundaryPredictor other) => (mine, other) switch
     {
