@@ -28,7 +28,7 @@ internal sealed class PyTorchPeer : IDisposable
             return null;
         }
 
-        if (!Runs(python, "import torch; exit(any('/blas/libblas' in line for line in open('/proc/self/maps')))"))
+        if (library == "torch" && !Runs(python, "import torch; exit(any('/blas/libblas' in line for line in open('/proc/self/maps')))"))
         {
             Console.WriteLine($"{python} multiplies matrices with Debian's reference BLAS, a hundred times slower than need be: install libopenblas0-openmp to compare with it.");
             return null;

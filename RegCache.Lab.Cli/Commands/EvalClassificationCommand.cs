@@ -125,6 +125,7 @@ internal sealed class EvalClassificationCommand : KitCommand
             {
                 Confidence = experiment.Confidence.InWords,
                 request.Setting,
+                Pooling = request.Pooling?.ToString(),
                 Merging = request.Merging?.ToString(),
                 Rows = rows,
                 Bins = steps.Zip(scores).ToDictionary(pair => pair.First.Name, pair => pair.Second.Counts!.Bins),

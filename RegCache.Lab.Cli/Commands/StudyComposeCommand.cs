@@ -7,6 +7,7 @@ using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Memory;
 using RegCache.Lab.Merging;
+using RegCache.Lab.Pooling;
 using RegCache.Lab.Registers;
 using RegCache.Lab.Reports;
 using Spectre.Console;
@@ -24,7 +25,7 @@ internal sealed class StudyComposeCommand : KitCommand
 
     /// <inheritdoc/>
     public override string Description =>
-        "Switches registers, deletion, merging, late tokens, memory and a quantizer on, alone and together: accuracy, multiply-accumulates, images per second.";
+        "Switches registers, deletion, merging, late tokens, pooling, memory and a quantizer on, alone and together: accuracy, multiply-accumulates, images per second.";
 
     /// <inheritdoc/>
     public override void Declare(Command command)
@@ -110,6 +111,8 @@ internal sealed class ComposeOptions
 
     private readonly PrefixSettingOptions _setting = new();
 
+    private readonly PlanPoolingOptions _pooling = new();
+
     private readonly MergingOptions _merging = new();
 
     private readonly Option<int?> _classBlock = OptionOf.OptionalNumber("--class-entry", "The class token enters before this block. [default: after a third of the blocks]", 1, 4096);
@@ -129,6 +132,7 @@ internal sealed class ComposeOptions
     {
         command.Add(_systems);
         _setting.AddTo(command);
+        _pooling.AddTo(command);
         _merging.AddTo(command);
         command.AddGroup("Late tokens", _classBlock);
         command.AddGroup(OptionGroups.Model, _student);
@@ -187,6 +191,7 @@ internal sealed class ComposeOptions
             RegisterOptions = search,
             Merging = merging,
             ClassBlock = arguments.GetValue(_classBlock) ?? Math.Max(1, blocks / 3),
+            Pooling = _pooling.Read(arguments, blocks) ?? new("cosine", 0.75, blocks / 2),
             Student = student,
             Bits = search.Bits,
         };

@@ -4,7 +4,6 @@ using System.Text.Json.Nodes;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
 using RegCache.Lab.Evaluation;
-using RegCache.Lab.Merging;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;

@@ -2,6 +2,7 @@ using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Merging;
 using RegCache.Lab.Placement;
+using RegCache.Lab.Pooling;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Registers;
 
@@ -25,6 +26,9 @@ public sealed record CompositionSettings(Experiment Experiment)
 
     /// <summary>The class token enters before this block.</summary>
     public required int ClassBlock { get; init; }
+
+    /// <summary>How patches are pooled, without training.</summary>
+    public required PoolingSetting Pooling { get; init; }
 
     /// <summary>A student of the model whose MLPs are memory layers; null: there is none, and memory cannot be switched on.</summary>
     public Experiment? Student { get; init; }
@@ -107,6 +111,13 @@ public static class ComposedSystems
         settings => $"class token from block {settings.ClassBlock}",
         (settings, model, plan) => settings.HeldBackBy(model).ApplyTo(plan, settings.ClassBlock));
 
+    /// <summary>Pooling of runs of patches.</summary>
+    public static ComposedSystem Pooling { get; } = new(
+        "pooling",
+        "Runs of patches become one token (dynamic pooling, without training).",
+        settings => $"{settings.Pooling}",
+        (settings, _, plan) => settings.Pooling.ApplyTo(plan));
+
     /// <summary>Memory layers.</summary>
     public static ComposedSystem Memory { get; } = new(
         "memory",
@@ -125,7 +136,7 @@ public static class ComposedSystems
         (settings, model, plan) => model.Calibrator(settings.Bits).Calibrate(plan).ApplyTo(plan));
 
     /// <summary>All of them, in the order in which they are switched on; the quantizer is the last.</summary>
-    public static OpenList<ComposedSystem> All { get; } = new("system", Registers, Deletion, Merging, Late, Memory, Quantizer);
+    public static OpenList<ComposedSystem> All { get; } = new("system", Registers, Deletion, Merging, Late, Pooling, Memory, Quantizer);
 
     private static string Some(int count, string what) => $"{count} {what}{(count == 1 ? "" : "s")}";
 }

@@ -54,6 +54,9 @@ public sealed class ModifiedResNet : IImageTower
     public int PlannedBlocks => 0;
 
     /// <inheritdoc />
+    public UserException NoPlans => HasNoTokens();
+
+    /// <inheritdoc />
     public (torch.Device Device, torch.ScalarType Type) Placement => (_plain.Stem[0].Weight.device, _plain.Stem[0].Weight.dtype);
 
     /// <summary>Whether passes that train leave the running statistics of BatchNorm alone, as where one batch is seen a second time.</summary>

@@ -155,7 +155,7 @@ public sealed record DeleteOutliers(int Count) : ITokenStage
 
         return TensorScope.Run(() =>
         {
-            var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, candidates));
+            var scores = OutlierScore.OfFree(batch);
             var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
             var (kept, _) = order.narrow(1, Count, candidates - Count).sort(dim: 1);
             var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: kept.device).unsqueeze(0);

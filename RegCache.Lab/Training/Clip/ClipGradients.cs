@@ -25,17 +25,23 @@ public sealed class ClipGradients
         (_model, _options, _passes) = (model, options, new(model, options.Precision, options.PatchDropout));
     }
 
-    /// <summary>Adds the gradients of the contrastive loss to the parameters.</summary>
+    /// <summary>What the poolings of the last step reported; their losses have been added to the gradients.</summary>
+    internal BoundaryLog Boundaries { get; } = new();
+
+    /// <summary>Adds the gradients of the contrastive loss to the parameters, and those of boundaries where towers pool.</summary>
     /// <param name="batches">The micro-batches of the step.</param>
-    /// <param name="random">Draws the dropped patches; the same stream draws the same ones.</param>
-    /// <returns>The loss and its terms, in the caller's dispose scope.</returns>
-    public CaptionLoss Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random) =>
-        batches.Count == 1 ? EachByItself(batches, random) : _options.Accumulation switch
+    /// <param name="random">Draws the dropped patches and the boundaries; the same stream draws the same ones.</param>
+    /// <returns>The contrastive loss and its terms, in the caller's dispose scope.</returns>
+    public CaptionLoss Accumulate(IReadOnlyList<ClipBatch> batches, CounterRandom random)
+    {
+        Boundaries.Clear();
+        return batches.Count == 1 ? EachByItself(batches, random) : _options.Accumulation switch
         {
             AccumulationKind.CachedFeatures => Together(batches, random),
             AccumulationKind.Gradients => EachByItself(batches, random),
             _ => throw new UnreachableException(),
         };
+    }
 
     private CaptionLoss EachByItself(IReadOnlyList<ClipBatch> batches, CounterRandom random) => TensorScope.Run(() =>
     {
@@ -43,11 +49,14 @@ public sealed class ClipGradients
         var shares = BatchShare.Of(batches, _options.Processes);
         for (var index = 0; index < batches.Count; index++)
         {
-            using var images = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing, firstImage: shares[index].First);
-            using var texts = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing);
-            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), shares[index].OfStep);
+            var share = shares[index];
+            using var images = _passes.Images(
+                batches[index].Images, random.Fork(index), _options.GradientCheckpointing, share: share.OfStep, firstImage: share.First);
+            using var texts = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing, share.Own(random.Fork(index)), share.OfStep);
+            var (loss, imageGradient, textGradient) = Loss(images.Features, Captions(texts.Features), share.OfStep);
             images.Backward(imageGradient);
             texts.Backward(textGradient.flatten(0, 1));
+            Note(images, texts, share.OfStep);
             total = total is null ? loss : total.Plus(loss);
         }
 
@@ -66,14 +75,18 @@ public sealed class ClipGradients
         for (int index = 0, first = 0; index < batches.Count; first += batches[index++].Count)
         {
             var count = batches[index].Count;
-            using (var pass = _passes.Images(batches[index].Images, random.Fork(index), _options.GradientCheckpointing, firstImage: shares[index].First))
+            var share = shares[index];
+            using (var pass = _passes.Images(
+                batches[index].Images, random.Fork(index), _options.GradientCheckpointing, share: share.OfStep, firstImage: share.First))
             {
                 pass.Backward(imageGradient.narrow(0, first, count));
+                Note(pass, null, share.OfStep);
             }
 
-            using (var pass = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing))
+            using (var pass = _passes.Texts(batches[index].TextIds, _options.GradientCheckpointing, share.Own(random.Fork(index)), share.OfStep))
             {
                 pass.Backward(textGradient.narrow(1, first, count).flatten(0, 1));
+                Note(null, pass, share.OfStep);
             }
         }
 
@@ -88,12 +101,18 @@ public sealed class ClipGradients
         {
             // A checkpointed pass without its backward is a forward pass without gradients.
             using var imagePass = _passes.Images(batches[index].Images, random.Fork(index), checkpointing: true, firstImage: shares[index].First);
-            using var textPass = _passes.Texts(batches[index].TextIds, checkpointing: true);
+            using var textPass = _passes.Texts(batches[index].TextIds, checkpointing: true, shares[index].Own(random.Fork(index)));
             images.Add(imagePass.Features.alias());
             texts.Add(Captions(textPass.Features.alias()));
         }
 
         return (images, texts);
+    }
+
+    private void Note(TowerPass? images, TowerPass? texts, double share)
+    {
+        Boundaries.Add("", images?.Pooling, share);
+        Boundaries.Add("text_", texts?.Pooling, share);
     }
 
     // Features [T B,E] of all captions as [T,B,E].
@@ -183,6 +202,9 @@ public sealed record ClipStepOptions
 /// <param name="OfStep">Its share of the pairs of all micro-batches, times the number of processes: with it a mean over its own pairs counts in a mean over processes.</param>
 internal sealed record BatchShare(int First, double OfMicroBatch, double OfStep)
 {
+    /// <summary>A stream for what each process draws for its own images, such as boundaries.</summary>
+    public CounterRandom Own(CounterRandom stream) => First == 0 ? stream : stream.Fork(-First);
+
     /// <summary>The parts of a step's micro-batches.</summary>
     public static BatchShare[] Of(IReadOnlyList<ClipBatch> batches, IProcessGroup processes)
     {

@@ -71,9 +71,20 @@ public sealed class ClipTask : PairTask
     internal override (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Differentiate(ClipBatch[] batches, CounterRandom random)
     {
         var loss = _gradients.Accumulate(batches, random);
-        return (loss.Total, () =>
+        var total = _gradients.Boundaries.Loss is { } boundaries ? loss.Total + boundaries : loss.Total;
+        return (total, () =>
         {
             var others = new Dictionary<string, Tensor> { ["train/scale"] = Model.LogitScale!.detach().exp() };
+            foreach (var (name, value) in _gradients.Boundaries.Values)
+            {
+                others[name] = value.alias();
+            }
+
+            if (_gradients.Boundaries.Values.Count > 0 && _config.CaptionWeights.Count == 1)
+            {
+                others[_termNames[0]] = loss.Total;
+            }
+
             if (_config.CaptionWeights.Count > 1)
             {
                 foreach (var (name, term) in _termNames.Zip(loss.Terms))

@@ -74,7 +74,7 @@ public sealed class DistillTask : PairTask
             {
                 var share = _config.SumGradients ? shares[index].OfMicroBatch : shares[index].OfStep;
                 using var pass = _passes.Images(
-                    batch.Images, random.Fork(index), _config.GradCheckpointing, normalize: false, firstImage: shares[index].First);
+                    batch.Images, random.Fork(index), _config.GradCheckpointing, normalize: false, share, shares[index].First);
                 var features = pass.Features.detach().requires_grad_();
                 var part = _config.Objective.Of(TeacherOf(batch), features) * share;
                 part.backward();
