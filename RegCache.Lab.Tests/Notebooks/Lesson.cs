@@ -27,6 +27,7 @@ internal sealed partial class Lesson
         ["09-token-merging"] = "testCount=48 speedRuns=1",
         ["10-memory"] = "steps=2 testCount=48 mostDeleted=1",
         ["11-late-tokens"] = "trainCount=240 testCount=48 epochs=1",
+        ["12-dynamic-pooling-text"] = "steps=4",
     };
 
     private static readonly ConcurrentDictionary<string, Lazy<Task<NotebookDocument>>> Runs = [];

@@ -154,11 +154,27 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
             shown.Table("var shares").All(row => row.Number("ClassToken") is > 0 and < 1 && row.Number("Registers") is > 0 and < 1)) { OnFewImages = true },
         new("11", "A page for the class token and one for each register", shown =>
             shown.Text("pdf.FileName(").StartsWith("5 pages", StringComparison.Ordinal)) { OnFewImages = true },
+
+        new("12", "An untrained predictor is undecided everywhere. The trained one is sure at nearly every place.", shown =>
+            shown.Plot("Scatter Probabilities") is var lines && lines["before"].All(probability => probability is > 0.35 and < 0.65)
+            && lines["after"].Average(probability => probability is < 0.1 or > 0.9 ? 1.0 : 0) > 0.9),
+        new("12", "it ends one behind every word", shown => Pooled(shown, "gumbel").Number("Recall") > 0.99),
+        new("12", "The rate is learned first, within a few dozen steps", shown =>
+            shown.Plot("curve.Line") is var lines && lines["loss of the rate"].Skip(12).All(loss => loss < lines["loss of the rate"][0] / 3)
+            && lines["bits a character"][12] > 3 * lines["bits a character"][^1]),
+        new("12", "It does not fall to zero", shown => shown.Plot("curve.Line")["loss of the rate"].All(loss => loss > 0.01)) { OnFewImages = true },
+        new("12", "With segments the model needs about six tenths of the multiply-accumulates, hardly any more bits, and less time", shown =>
+            shown.Table("scores.ToDataFrame") is [var none, .. var pooled] && pooled.All(row =>
+                row.Number("MmacsPerCharacter") / none.Number("MmacsPerCharacter") is > 0.55 and < 0.67
+                && row.Number("BitsPerCharacter") < none.Number("BitsPerCharacter") + 0.04
+                && row.Number("CharactersPerSecond") > none.Number("CharactersPerSecond"))),
     ];
 
     public override string ToString() => $"{Lesson}: {Quote}";
 
     private static TableRow Norms(LessonOutputs shown, string place) => shown.Table("norms.ToDataFrame").Single(row => row["Place"] == place);
+
+    private static TableRow Pooled(LessonOutputs shown, string type) => shown.Table("scores.ToDataFrame").Single(row => row["Boundaries"] == type);
 
     // Accuracy before and after, and the teacher's.
     private static double[] Distillation(LessonOutputs shown) =>

@@ -45,6 +45,22 @@ public sealed class LanguageModelTests : IDisposable
     }
 
     [Fact]
+    public void InitialWeightsHaveThePublishedSpread()
+    {
+        using var model = DynamicPoolingLm.Initialize(Config("gumbel") with { Width = 64, HeadWidth = 32, Inner = 256 }, seed: 5);
+        double Deviation(string name) => model.Weights[name].std().ToDouble();
+        Assert.InRange(Deviation("layers.1.0.pos_ff.CoreNet.0.weight"), 0.0195, 0.0205);
+        Assert.InRange(Deviation("word_emb.weight"), 0.018, 0.022);
+        Assert.InRange(Deviation("r_w_bias"), 0.012, 0.028);
+        Assert.InRange(Deviation("null_group"), 0.7, 1.3);
+        Assert.InRange(model.Weights["down_ln.weight"].mean().ToDouble(), 0.98, 1.02);
+        Assert.All(
+            model.Weights.Names.Where(name => name.EndsWith(".bias", StringComparison.Ordinal)), name => Assert.Equal(0, model.Weights[name].abs().max().ToDouble()));
+        using var other = DynamicPoolingLm.Initialize(model.Config, seed: 6);
+        Assert.False(other.Weights["word_emb.weight"].allclose(model.Weights["word_emb.weight"]));
+    }
+
+    [Fact]
     public void ASavedModelIsReadBack()
     {
         using var saved = new LmModelFolder(Tiny("unigram"), new(Config("unigram"), " abcdefghij", 16), new([new("▁", -1), new("a", -2)]));

@@ -73,8 +73,8 @@ public sealed record RelativeAttention(int Heads, ILinear In, ILinear Distance, 
         var scale = 1 / Math.Sqrt(width);
         Tensor With(Tensor bias) => ((query + bias.view(Heads, 1, 1, width)) * scale).contiguous();
         var distances = Distance.Apply(context.Table).view(-1, Heads, width).transpose(0, 1).contiguous();
-        var scores = RelativeScores.Of(With(context.ContentBias), With(context.PositionBias), key, distances, context.Direction);
-        var probabilities = DropoutRates.Apply((context.Mask is { } mask ? scores + mask : scores).softmax(-1), context.Dropout.Attention);
+        var scores = RelativeScores.Of(With(context.ContentBias), With(context.PositionBias), key, distances, context.Direction, context.Mask);
+        var probabilities = DropoutRates.Apply(scores.softmax(-1), context.Dropout.Attention);
         var read = probabilities.flatten(0, 1).bmm(value.flatten(0, 1)).view(Heads, batch, tokens, width).permute(2, 1, 0, 3).reshape(tokens, batch, -1);
         return Norm.Apply(input + DropoutRates.Apply(Out.Apply(read), context.Dropout.Hidden));
     });

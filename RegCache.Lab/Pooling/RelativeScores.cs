@@ -51,11 +51,16 @@ public static class RelativeScores
     /// <param name="keys">Keys [H,B,T,d].</param>
     /// <param name="distances">The projected table [H,R,d].</param>
     /// <param name="direction">How it was made.</param>
-    /// <returns>Scores [H,B,T,T]; of causal attention those of later keys mean nothing and have to be masked.</returns>
-    public static Tensor Of(Tensor content, Tensor position, Tensor keys, Tensor distances, RelativeDirection direction) =>
+    /// <param name="mask">Added to the scores [T,T] or [B,1,T], minus infinity for hidden keys; null hides none. Causal attention needs one.</param>
+    /// <returns>Scores [H,B,T,T].</returns>
+    public static Tensor Of(Tensor content, Tensor position, Tensor keys, Tensor distances, RelativeDirection direction, Tensor? mask = null) =>
         direction == RelativeDirection.LegacyRelShift
-            ? TensorScope.Run(() => content.matmul(keys.transpose(-2, -1)) + LegacyShift(position.matmul(distances.transpose(-2, -1).unsqueeze(1))))
-            : Scores.apply(content, position, keys, distances);
+            ? TensorScope.Run(() =>
+            {
+                var scores = content.matmul(keys.transpose(-2, -1)) + LegacyShift(position.matmul(distances.transpose(-2, -1).unsqueeze(1)));
+                return mask is null ? scores : scores + mask;
+            })
+            : Scores.apply(content, position, keys, distances, mask!);
 
     /// <summary>The shift of <see cref="RelativeDirection.LegacyRelShift"/>: [..,T,T] by distances T-1 .. 0 to [..,T,T] by keys.</summary>
     public static Tensor LegacyShift(Tensor products) => TensorScope.Run(() =>
@@ -77,8 +82,9 @@ public static class RelativeScores
             using var scope = torch.NewDisposeScope();
             var (heads, batch, length) = (content.shape[0], content.shape[1], content.shape[2]);
             var byDistance = position.flatten(1, 2).bmm(distances.transpose(1, 2));
-            return content.flatten(0, 1).bmm(keys.flatten(0, 1).transpose(1, 2)).add_(Shifted(byDistance, heads * batch, length, length))
-                .view(heads, batch, length, length).MoveToOuterDisposeScope();
+            var scores = content.flatten(0, 1).bmm(keys.flatten(0, 1).transpose(1, 2)).add_(Shifted(byDistance, heads * batch, length, length))
+                .view(heads, batch, length, length);
+            return (vars[4] is Tensor mask ? scores.add_(mask) : scores).MoveToOuterDisposeScope();
         }
 
         public override List<Tensor> backward(torch.autograd.AutogradContext ctx, Tensor grad_output)
@@ -96,7 +102,7 @@ public static class RelativeScores
                 gradient.transpose(1, 2).bmm(content.flatten(0, 1)).view_as(keys),
                 byDistance.transpose(1, 2).bmm(position.flatten(1, 2)),
             ];
-            return [.. gradients.Select(tensor => tensor.MoveToOuterDisposeScope())];
+            return [.. gradients.Select(tensor => tensor.MoveToOuterDisposeScope()), null!];
         }
 
         // Element (i,j) of the view is element (i, T-1-i+j) of a matrix [T,R], the product with distance i - j.
