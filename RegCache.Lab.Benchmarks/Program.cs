@@ -29,8 +29,14 @@ switch (args.FirstOrDefault())
     case "training":
         TrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), args.Contains("vit-b-32"));
         return 0;
+    case "distributed":
+        DistributedBenchmark.Run(Number(1, 20), Number(2, 5));
+        return 0;
+    case DistributedBenchmark.Child:
+        DistributedBenchmark.Work(Number(1, 20), Number(2, 1));
+        return 0;
     case "vit-training":
-        VitTrainingBenchmark.Run(Number(1, 7), Number(2, Environment.ProcessorCount), Number(3, 512), Number(4, 32));
+        VitTrainingBenchmark.Run(Number(1, 5), Number(2, Environment.ProcessorCount), Number(3, 256), Number(4, 32));
         return 0;
     case "preprocessing":
         PreprocessingBenchmark.Run(Console.Out, Number(1, 128), Number(2, 9));
@@ -62,6 +68,9 @@ switch (args.FirstOrDefault())
     case DistillationBenchmark.Child:
         DistillationBenchmark.Measure(args[1], Number(2, 4), Number(3, 2), Number(4, Environment.ProcessorCount));
         return 0;
+    case "pooling-towers":
+        PooledTowerBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
+        return 0;
     case "pooling":
         PoolingBenchmark.Run(Number(1, 512), Number(2, 16), Number(3, 5), Number(4, Environment.ProcessorCount));
         return 0;
@@ -77,6 +86,7 @@ switch (args.FirstOrDefault())
             integer [BATCH] [ROUNDS] [THREADS]    ViT-B/16 in 8-bit integers, float and bfloat16 on oneDNN, against PyTorch
             training [PAIRS] [THREADS] [vit-b-32] data generation, and training steps against PyTorch
             vit-training [PAIRS] [THREADS] [IMAGES] [BATCH]  a training step of a tiny ViT against PyTorch, augmentation against torchvision
+            distributed [STEPS] [PAIRS]           the interface with one process, two processes against two threads, bytes sent
             calibration [IMAGES] [whole]          PTQ4ViT and RepQ-ViT against plain tensor operators by layer, sharing in a search
             search [IMAGES] [PAIRS]               grid search, plan tree against one plan at a time, and its peak memory
             preprocessing [IMAGES] [ROUNDS]       JPEGs of 500x375 to 224, one and two workers, against Pillow
@@ -88,6 +98,7 @@ switch (args.FirstOrDefault())
             distillation [BATCH] [STEPS] [THREADS]  seconds and peak memory of a step, with checkpointing and cached features
             placement [BATCH] [PAIRS] [THREADS] [REGISTERS]  late tokens against early ones, and a PDF of attention maps
             pooling [LENGTH] [BATCH] [PAIRS] [THREADS]  dynamic pooling against a layer, pooled against plain training steps, and PyTorch's
+            pooling-towers [BATCH] [PAIRS] [THREADS]  pooled image towers against plain ones, beside what multiply-accumulates predict
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
         return args.Length == 0 ? 0 : 2;

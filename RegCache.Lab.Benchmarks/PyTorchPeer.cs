@@ -15,16 +15,22 @@ internal sealed class PyTorchPeer : IDisposable
 
     private PyTorchPeer(Process process) => _process = process;
 
-    /// <summary>Starts a script of the folder `pytorch`; null, with the reason on the console, where its library is missing.</summary>
+    /// <summary>Starts a script of the folder `pytorch`; null, with the reason on the console, where its library or a fast BLAS is missing.</summary>
     /// <param name="script">The script.</param>
     /// <param name="settings">What it is told, as JSON.</param>
     /// <param name="library">What it needs, as the console calls it; the module and the Debian package are named after it.</param>
     public static PyTorchPeer? Start<T>(string script, T settings, string library = "torch")
     {
         var python = Environment.GetEnvironmentVariable("REGCACHE_PYTHON") ?? "/usr/bin/python3";
-        if (!Has(python, library))
+        if (!Runs(python, $"import {library}"))
         {
             Console.WriteLine($"{python} has no {library}: install python3-{library} (or name a Python in REGCACHE_PYTHON) to compare with it.");
+            return null;
+        }
+
+        if (library == "torch" && !Runs(python, "import torch; exit(any('/blas/libblas' in line for line in open('/proc/self/maps')))"))
+        {
+            Console.WriteLine($"{python} multiplies matrices with Debian's reference BLAS, a hundred times slower than need be: install libopenblas0-openmp to compare with it.");
             return null;
         }
 
@@ -75,11 +81,11 @@ internal sealed class PyTorchPeer : IDisposable
         _process.Dispose();
     }
 
-    private static bool Has(string python, string module)
+    private static bool Runs(string python, string program)
     {
         try
         {
-            using var probe = Process.Start(new ProcessStartInfo(python, ["-c", $"import {module}"]) { RedirectStandardError = true })!;
+            using var probe = Process.Start(new ProcessStartInfo(python, ["-c", program]) { RedirectStandardError = true })!;
             probe.WaitForExit();
             return probe.ExitCode == 0;
         }

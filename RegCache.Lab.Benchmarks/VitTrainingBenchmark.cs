@@ -14,16 +14,19 @@ internal static class VitTrainingBenchmark
 {
     private const int Side = 224, Width = 500, Height = 375, Classes = 1000;
 
-    /// <summary>Runs the measurements.</summary>
+    private static readonly TrainingTransformOptions _transform =
+        new() { Side = Side, RandAugment = RandAugment.Parse("rand-m9-mstd0.5-p1-inc1"), Erasing = new() };
+
+    /// <summary>Runs the measurements, the short ones first.</summary>
     /// <param name="pairs">Pairs of steps, and of passes over the images.</param>
     /// <param name="threads">Threads of both sides' steps.</param>
     /// <param name="images">Images of an augmentation pass.</param>
     /// <param name="batch">Images of a step.</param>
     public static void Run(int pairs, int threads, int images, int batch)
     {
+        MeasureAugmentation(pairs, images);
         torch.set_num_threads(threads);
         MeasureStep(pairs, threads, batch);
-        MeasureAugmentation(pairs, images);
     }
 
     private static void MeasureStep(int pairs, int threads, int batch)
@@ -44,17 +47,40 @@ internal static class VitTrainingBenchmark
             ParameterGroups.Of(model.Weights, 0.05, isDecayed: (name, dimensions) => PlacementParameters.Decays(name, dimensions)), new(0.9, 0.999, 1e-8));
         using var data = torch.randn(batch, 3, Side, Side);
         using var labels = torch.randint(0, Classes, [batch], torch.ScalarType.Int64);
-        var timing = PairedTiming.Measure(
-            pairs,
-            () => PairedTiming.Seconds(() =>
-            {
-                using var scope = torch.NewDisposeScope();
-                optimizer.ZeroGradients();
-                ClassificationLosses.LabelSmoothing(model.Forward(data, CounterRandom.Of(0, 0, 0)).Logits, labels, 0.1).backward();
-                optimizer.Step(1e-4);
-            }),
-            peer.Run);
+        void Step(torch.Tensor seen, torch.Tensor classes)
+        {
+            using var scope = torch.NewDisposeScope();
+            optimizer.ZeroGradients();
+            ClassificationLosses.LabelSmoothing(model.Forward(seen, CounterRandom.Of(0, 0, 0)).Logits, classes, 0.1).backward();
+            optimizer.Step(1e-4);
+        }
+
+        var timing = PairedTiming.Measure(pairs, () => PairedTiming.Seconds(() => Step(data, labels)), peer.Run);
         Tell($"training step, tiny, 4 registers, {Side} px, batch {batch}, AdamW, {threads} threads, {pairs} pairs", "PyTorch", timing, 1000, "ms");
+        MeasureWaiting(pairs, batch, Step);
+    }
+
+    // How long a step waits for its batch where batches are made beside it, on the same cores.
+    private static void MeasureWaiting(int steps, int batch, Action<torch.Tensor, torch.Tensor> step)
+    {
+        using var set = new RandomPictures(batch * (steps + 1));
+        using var batches = new ImageBatches(set, _transform, batch, seed: 0);
+        batches.Read(0).Dispose();
+        double waiting = 0, all = 0;
+        for (var number = 1; number <= steps; number++)
+        {
+            all += PairedTiming.Seconds(() =>
+            {
+                LabelledBatch? made = null;
+                waiting += PairedTiming.Seconds(() => made = batches.Read(number));
+                using (made)
+                {
+                    step(made!.Images, made.Labels);
+                }
+            });
+        }
+
+        Console.WriteLine($"training step on augmented images, {Environment.ProcessorCount} workers beside it: {all / steps * 1000:0} ms, of which {waiting / steps * 1000:0.0} ms are waiting for images");
     }
 
     private static void MeasureAugmentation(int pairs, int count)
@@ -67,13 +93,12 @@ internal static class VitTrainingBenchmark
         }
 
         using var set = new RandomPictures(count);
-        var options = new TrainingTransformOptions { Side = Side, RandAugment = RandAugment.Parse("rand-m9-mstd0.5-p1-inc1"), Erasing = new() };
         foreach (var workers in new[] { 1, 2 })
         {
             // A reader of its own for every pass: what one has made ahead would be a present to the next.
             double Pass() => PairedTiming.Seconds(() =>
             {
-                using var batches = new ImageBatches(set, options, size, seed: 0, workers);
+                using var batches = new ImageBatches(set, _transform, size, seed: 0, workers);
                 for (var batch = 0; batch < batches.PerEpoch; batch++)
                 {
                     batches.Read(batch).Dispose();

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Reflection;
 using RegCache.Lab.Cli.Diagnosis;
 using RegCache.Lab.Cli.Progress;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Reports;
 using Spectre.Console;
 
@@ -22,6 +23,12 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.DefaultThreadCurrentUICulture = CultureInfo.InvariantCulture;
         CultureInfo.CurrentCulture = CultureInfo.CurrentUICulture = CultureInfo.InvariantCulture;
+        if (Processes.Launched > 1)
+        {
+            // What mpirun gives its processes looks like a terminal, and is none.
+            Environment.SetEnvironmentVariable("TERM", "dumb");
+        }
+
         _commandLine = string.Join(' ', arguments.Prepend("regcache").Select(Quoted));
         var verbose = false;
         try
@@ -38,7 +45,7 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
         }
         catch (Exception exception)
         {
-            return ErrorReport.Write(exception, verbose, Console.Error);
+            return Processes.Launched == 1 ? ErrorReport.Write(exception, verbose, Console.Error) : JobEnd.Abort(exception, verbose);
         }
     }
 
@@ -47,6 +54,12 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
         if (command is not DoctorCommand && TensorLibrary.Problem() is { } problem)
         {
             throw new UserException(problem);
+        }
+
+        if (Processes.Launched > 1 && !command.SharesWork)
+        {
+            throw new UserException(
+                $"`regcache {command.Path}` runs in one process, but {Processes.Launched} were started: start it without mpirun, or with one task (srun --ntasks=1).");
         }
 
         if (command.HandlesSignals)
@@ -59,9 +72,15 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
         {
             return Execute(command, parsed, interruption.Token);
         }
-        catch (Exception exception) when (interruption.IsCauseOf(exception))
+        catch (Exception exception) when (interruption.IsCauseOf(exception) || (Processes.Launched > 1 && exception is OperationCanceledException))
         {
-            Console.Error.WriteLine(interruption.Sentence);
+            // All processes of a job stop at the same step, whichever of them was asked to.
+            if (Processes.IsFirst)
+            {
+                Console.Error.WriteLine(interruption.Sentence);
+            }
+
+            Processes.End();
             return interruption.ExitCode;
         }
     }
@@ -69,8 +88,25 @@ internal sealed class CommandHost(IReadOnlyList<KitCommand> commands)
     private int Execute(KitCommand command, ParseResult parsed, CancellationToken cancellation)
     {
         using var progress = KitProgress.ForStandardError();
-        return command.Run(new CommandContext(parsed, _commandLine, Console.Out, ForStandardOutput(), progress, cancellation));
+        if (Processes.Launched == 1)
+        {
+            return command.Run(new CommandContext(parsed, _commandLine, Console.Out, ForStandardOutput(), progress, cancellation));
+        }
+
+        var group = Processes.Current;
+        if (group.Rank == 0)
+        {
+            progress.Message($"{group.Size} processes, {group.LocalSize} of them on {group.Machine}, by {group.Transport}.");
+        }
+
+        var code = command.Run(group.Rank == 0
+            ? new CommandContext(parsed, _commandLine, Console.Out, ForStandardOutput(), progress, cancellation)
+            : new CommandContext(parsed, _commandLine, TextWriter.Null, Silent(), SilentProgress.Instance, cancellation));
+        Processes.End();
+        return code;
     }
+
+    private static IAnsiConsole Silent() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(TextWriter.Null) });
 
     // Files and pipes take tables without colours, and wider than the 80 columns of a terminal that tells nothing.
     private static IAnsiConsole ForStandardOutput()
@@ -158,6 +194,36 @@ internal static class ErrorReport
     };
 
     private static string FirstLine(string text) => text.AsSpan().Trim().Trim('.').ToString().Split('\n', 2)[0].TrimEnd();
+}
+
+/// <summary>How a process that cannot go on ends a job of several: the others would wait for it for ever.</summary>
+internal static class JobEnd
+{
+    // Where all processes fail alike, for example at a wrong option, the first one's sentence is enough.
+    private static readonly TimeSpan _precedence = TimeSpan.FromSeconds(3);
+
+    /// <summary>Says which process failed and why, and ends all.</summary>
+    /// <returns>The exit code, if MPI was not there to end the processes.</returns>
+    public static int Abort(Exception exception, bool verbose)
+    {
+        if (Processes.IsFirst)
+        {
+            var code = ErrorReport.Write(exception, verbose, Console.Error);
+            return End(code);
+        }
+
+        Thread.Sleep(_precedence);
+        using var text = new StringWriter();
+        var own = ErrorReport.Write(exception, verbose, text);
+        Console.Error.Write($"Process {Processes.LaunchedRank} of {Processes.Launched} on {Environment.MachineName} ends the job: {text}");
+        return End(own);
+    }
+
+    private static int End(int code)
+    {
+        Processes.Abort(code);
+        return code;
+    }
 }
 
 /// <summary>What the process returns.</summary>

@@ -145,6 +145,7 @@ internal static class OptionGroups
     public const string Search = "RegCache's search";
     public const string Setting = "RegCache's setting";
     public const string Merging = "Merging";
+    public const string Pooling = "Pooling";
     public const string Results = "Results";
     public const string Running = "Running";
 

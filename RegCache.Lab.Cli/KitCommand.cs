@@ -19,6 +19,12 @@ internal abstract class KitCommand
     /// <summary>Whether the command itself listens to Ctrl-C: its context is never cancelled then.</summary>
     public virtual bool HandlesSignals => false;
 
+    /// <summary>
+    /// Whether several processes, started by <c>mpirun</c> or <c>srun</c>, share the command's work. Others are refused then: each process would do
+    /// all of it.
+    /// </summary>
+    public virtual bool SharesWork => false;
+
     /// <summary>Every command of the assembly, sorted by its words.</summary>
     public static IReadOnlyList<KitCommand> All() =>
     [

@@ -28,6 +28,8 @@ internal sealed class ExternalProcess : IDisposable
 
     public bool HasExited => _process.HasExited;
 
+    public int Id => _process.Id;
+
     /// <summary>The built command line of the kit.</summary>
     public static string Regcache { get; } = Path.Combine(AppContext.BaseDirectory, "regcache");
 

@@ -2,7 +2,9 @@ using System.CommandLine;
 using RegCache.Lab.Cli;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Tests.Distributed;
 using TorchSharp;
 
 namespace RegCache.Lab.Tests;
@@ -11,7 +13,7 @@ namespace RegCache.Lab.Tests;
 internal static class TestCommands
 {
     public static IReadOnlyList<KitCommand> All { get; } =
-        [new Obedient(), new Deaf(), new Failing(), new Holding(), new Staged(), new Options(), new Threads()];
+        [new Obedient(), new Deaf(), new Failing(), new Holding(), new Staged(), new Options(), new Threads(), new Together(), new Lost()];
 
     /// <summary>Waits until it is cancelled.</summary>
     private sealed class Obedient : KitCommand
@@ -158,6 +160,77 @@ internal static class TestCommands
             context.Output.WriteLine($"Baseline = {_baseline.Read(context.Arguments)}");
             context.Output.WriteLine($"Half = {0.5}");
             context.Output.WriteLine(context.CommandLine);
+            return 0;
+        }
+    }
+
+    /// <summary>As one of several processes: tries the collectives, then trains as one process does, and compares.</summary>
+    private sealed class Together : KitCommand
+    {
+        private readonly Argument<string[]> _trainings = new("trainings") { Arity = ArgumentArity.ZeroOrMore };
+
+        public override string Path => "test together";
+
+        public override string Description => "Compares trainings of several processes with those of one.";
+
+        public override bool SharesWork => true;
+
+        public override void Declare(Command command) => command.Add(_trainings);
+
+        public override int Run(CommandContext context)
+        {
+            torch.set_num_threads(1);
+            var group = Processes.Current;
+            using var part = torch.full([group.Rank, 3], group.Rank, torch.ScalarType.BFloat16);
+            using var all = group.Gather(part);
+            using var sum = torch.full([3, 2], group.Rank + 1.0).t();
+            group.Sum(sum);
+            using var half = torch.ones(4, torch.ScalarType.Float16);
+            group.Sum(half);
+            using var flags = torch.tensor(new[] { group.Rank == 1 });
+            group.Broadcast(flags, from: 1);
+            context.Output.WriteLine(
+                $"gathered {all.shape[0]} rows, sum {sum.sum().ToDouble()}, halves {half.sum().ToDouble()}, flag {flags.item<bool>()}, texts {string.Join('|', group.GatherTexts($"process {group.Rank}"))}");
+            foreach (var name in context.Arguments.GetRequiredValue(_trainings))
+            {
+                var together = TinyTrainings.Run(name, group);
+                var alone = group.Rank == 0 ? TinyTrainings.Run(name, SingleProcess.Instance) : together;
+                var (size, weight) = TinyTrainings.Difference(alone.Weights, together.Weights);
+                context.Output.WriteLine($"{name}: {size:0.0E+0} in {weight}");
+            }
+
+            return 0;
+        }
+    }
+
+    /// <summary>The last process fails, or is killed, while the others wait for it.</summary>
+    private sealed class Lost : KitCommand
+    {
+        private readonly Argument<string> _how = new("how");
+
+        public override string Path => "test lost";
+
+        public override string Description => "Loses a process.";
+
+        public override bool SharesWork => true;
+
+        public override void Declare(Command command) => command.Add(_how);
+
+        public override int Run(CommandContext context)
+        {
+            var group = Processes.Current;
+            group.Barrier();
+            if (group.Rank == group.Size - 1)
+            {
+                if (context.Arguments.GetRequiredValue(_how) == "fails")
+                {
+                    throw new UserException("The shard 7.tar does not exist.");
+                }
+
+                System.Diagnostics.Process.GetCurrentProcess().Kill();
+            }
+
+            group.Barrier();
             return 0;
         }
     }

@@ -2,8 +2,8 @@
 
 most_bundle_bytes=300000000
 
-# The bundle holds the .NET runtime, the kit, libtorch for processors, ICU, and the sources of the native engine, which is compiled where the bundle is
-# unpacked, against the oneDNN found there.
+# The bundle holds the .NET runtime, the kit, libtorch for processors, ICU, and the sources of the native engine and of what joins processes, which are
+# compiled where the bundle is unpacked, against the oneDNN and the MPI found there.
 make_bundle() {
   ensure_set_up
   local name folder archive size
@@ -11,14 +11,14 @@ make_bundle() {
   folder="$artifacts/bundle/$name"
   archive="$artifacts/bundle/$name.tar.gz"
   rm -rf "$artifacts/bundle"
-  mkdir -p "$folder/libtorch/lib" "$folder/icu" "$folder/engine" "$logs"
+  mkdir -p "$folder/libtorch/lib" "$folder/icu" "$folder/engine" "$folder/mpi" "$logs"
 
   say "Publishing (log: artifacts/logs/bundle.log) ..."
   publish "$folder/app" || {
     tail -n 20 "$logs/bundle.log" >&2
     fail "the bundle could not be published."
   }
-  rm -f "$folder/app/libRegCacheInt8.so" "$folder/app/"*.pdb
+  rm -f "$folder/app/libRegCacheInt8.so" "$folder/app/libRegCacheMpi.so" "$folder/app/"*.pdb
 
   # In a folder of its own, so that the launcher can put another libtorch in its place. What else comes with libtorch serves Python and its tests.
   mv "$folder/app/"{libc10.so,libtorch.so,libtorch_cpu.so,libgomp-*} "$folder/libtorch/lib/"
@@ -27,8 +27,10 @@ make_bundle() {
   copy_icu "$folder/icu"
 
   cp "$root/RegCache.Lab/Quantization/Native/"* "$folder/engine/"
+  cp "$root/RegCache.Lab/Distributed/Native/"* "$folder/mpi/"
   cp "$root/build/environment.sh" "$root/build/bundle/"{install.sh,regcache,README.txt} "$folder/"
   cp -r "$root/models" "$folder/models"
+  cp -r "$root/jobs" "$folder/jobs"
 
   say "Packing ..."
   tar -C "$artifacts/bundle" --sort=name --owner=0 --group=0 --numeric-owner -cf - "$name" | gzip -6 >"$archive"

@@ -12,6 +12,7 @@ setup() {
   (($# == 0)) || fail "./lab setup takes no words; '$1' is not known."
   mkdir -p "$logs"
   install_packages
+  install_softly "many processes (mpirun)" $(mpi_packages)
   require_sdk
   fetch_page_libraries
   setup_key >"$setup_key_file"
@@ -47,6 +48,11 @@ needed_packages() {
 # What tests of the notebooks drive: Jupyter's client, converter and page, and a browser with a font.
 test_packages() {
   printf '%s\n' python3-jupyter-client python3-nbconvert jupyter-notebook chromium fonts-dejavu-core
+}
+
+# Several processes are joined by MPI; one does without.
+mpi_packages() {
+  printf '%s\n' openmpi-bin libopenmpi-dev
 }
 
 # Those of the names on standard input that are not installed.
@@ -88,15 +94,21 @@ install_packages() {
 
 # Tests whose tools cannot be installed are skipped, and say so; .ci/run lets them fail.
 install_test_packages() {
-  local missing
+  install_softly "the tests, some of which are skipped without them" $(test_packages) $(mpi_packages)
+}
+
+# install_softly WHAT PACKAGE...: the kit works without them, so a failure is told and no more.
+install_softly() {
+  local what="$1" missing
+  shift
   command -v dpkg-query >/dev/null || return 0
-  missing="$(test_packages | not_installed | paste -sd' ')"
+  missing="$(printf '%s\n' "$@" | not_installed | paste -sd' ')"
   [[ -n "$missing" ]] || return 0
-  say "Debian packages for the tests: installing $missing ..."
+  say "Debian packages for $what: installing $missing ..."
   mkdir -p "$logs"
   apt_install $missing >"$logs/apt.log" 2>&1 || {
     tail -n 5 "$logs/apt.log" >&2
-    say "These could not be installed (log: artifacts/logs/apt.log), and the tests that need them are skipped: $missing."
+    say "These could not be installed (log: artifacts/logs/apt.log); they are for $what: $missing."
   }
 }
 

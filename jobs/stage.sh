@@ -8,10 +8,10 @@
 # TOKENIZER   its vocabulary; if absent, the one beside MODEL
 # RUNS        where run directories go; if absent, runs/
 # DEVICE      cuda or cpu; if absent, cuda
-# REGCACHE    the command; if absent, the script `lab` of this repository
+# REGCACHE    the command; if absent, the script `lab` of this repository, or `regcache` of a bundle
 #
-# A stage that was stopped goes on from its newest checkpoint when it is started again. One process trains; where the released code has several,
-# --accum-freq makes up for them, so that a step sees as many pairs.
+# A stage that was stopped goes on from its newest checkpoint when it is started again with as many processes. Where there are fewer than the released
+# code has, --accum-freq makes up for them, so that a step sees as many pairs.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -20,15 +20,20 @@ stage=${1:?$usage}
 shift
 
 processes=${OMPI_COMM_WORLD_SIZE:-${PMI_SIZE:-${SLURM_STEP_NUM_TASKS:-1}}}
-if [ "$processes" -gt 1 ]; then
-  echo "error: $processes processes were started, and one trains; start one (srun --ntasks=1, mpirun -np 1)." >&2
-  exit 2
-fi
-
 regcache=${REGCACHE:-$root/lab}
+[ -x "$regcache" ] || regcache=$root/regcache
 runs=${RUNS:-$root/runs}
 model=${MODEL:?name the weights of ViT-B-16 in MODEL}
 device=${DEVICE:-cuda}
+
+# accumulate TOTAL: micro-batches of a process, where all processes have TOTAL in a step.
+accumulate() {
+  if [ $(($1 % processes)) -ne 0 ]; then
+    echo "error: a step has $1 micro-batches, which $processes processes cannot share evenly; start a number that divides $1, or give --accum-freq yourself." >&2
+    exit 2
+  fi
+  echo $(($1 / processes))
+}
 
 run() { echo "+ $*" >&2; exec "$@"; }
 
@@ -61,18 +66,21 @@ case $stage in
   # torchrun --nproc_per_node 4 -m src.open_clip_train.main_distill_memory -- --use-memory --loss-type "cosine" --dataset_name "sharegpt4v"
   #   --early_stop_patience 3 --early_stop_min_delta 0.005 --batch-size=20 --accum-freq 4 --lr=5e-4 --epochs=40 ...
   distill)
+    accum=$(accumulate 16)
     train distill --loss-type cosine --dataset_name sharegpt4v --early_stop_patience 3 --early_stop_min_delta 0.005 \
-      --batch-size 20 --accum-freq 16 --lr 5e-4 --epochs 40 --run-dir "$runs/memory-distill" "$@"
+      --batch-size 20 --accum-freq "$accum" --lr 5e-4 --epochs 40 --run-dir "$runs/memory-distill" "$@"
     ;;
   # torchrun --nproc_per_node 4 -m src.open_clip_train.main_vision_context_finetune -- --use-memory --student-model '' --dataset_name "sharegpt4v"
   #   --batch-size=32 --accum-freq 2 --lr=1e-5 --epochs=10 ...
   finetune)
+    accum=$(accumulate 8)
     train finetune --student-model "${STUDENT:-$runs/memory-distill/best}" --dataset_name sharegpt4v \
-      --batch-size 32 --accum-freq 8 --lr 1e-5 --epochs 10 --run-dir "$runs/memory-finetune" "$@"
+      --batch-size 32 --accum-freq "$accum" --lr 1e-5 --epochs 10 --run-dir "$runs/memory-finetune" "$@"
     ;;
   # torchrun --nproc_per_node 2 -m src.open_clip_train.main -- --use-memory --batch-size=20 --accum-freq 4 --lr=5e-4 --epochs=10 ...
   clip)
-    train clip --batch-size 20 --accum-freq 8 --lr 5e-4 --epochs 10 --run-dir "$runs/memory-clip" "$@"
+    accum=$(accumulate 8)
+    train clip --batch-size 20 --accum-freq "$accum" --lr 5e-4 --epochs 10 --run-dir "$runs/memory-clip" "$@"
     ;;
   # torchrun --nproc_per_node 1 -m eval_run -- --model ViT-B-16 --pretrained "openai" --distilled_model_path "" --use-memory --retrieval-coco
   #   --retrieval-flickr --retrieval-docci --retrieval-urban-1k --retrieval-iiw --retrieval-dci ...

@@ -26,6 +26,9 @@ internal sealed class EvalClassificationCommand : KitCommand
         "Zero-shot classification of IMAGENET_VAL: in float, and with what is asked for: a quantizer, a RegCache setting, merging.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         _options.AddTo(command);
@@ -122,6 +125,7 @@ internal sealed class EvalClassificationCommand : KitCommand
             {
                 Confidence = experiment.Confidence.InWords,
                 request.Setting,
+                Pooling = request.Pooling?.ToString(),
                 Merging = request.Merging?.ToString(),
                 Rows = rows,
                 Bins = steps.Zip(scores).ToDictionary(pair => pair.First.Name, pair => pair.Second.Counts!.Bins),

@@ -32,6 +32,9 @@ internal sealed class EvalRetrievalCommand : KitCommand
         "Finds captions by images and images by captions: in float, and with what is asked for: a quantizer, a RegCache setting, merging.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         _set.AddTo(command);
@@ -87,6 +90,7 @@ internal sealed class EvalRetrievalCommand : KitCommand
         step.Quantizer == PlanOptions.Float ? PlanOptions.Float : $"{calibrator}",
         $"{step.Setting}",
         step.Setting.PrefixCount > 0 ? $"prefix {request.Prefix}" : null,
+        step.Pooling?.ToString(),
         step.Merging is { } merging ? $"{merging}, seed {seed}" : null,
     }.OfType<string>());
 
@@ -161,6 +165,7 @@ internal sealed class EvalRetrievalCommand : KitCommand
                 split,
                 CaptionsSha256 = set.CaptionHash(),
                 request.Setting,
+                Pooling = request.Pooling?.ToString(),
                 Merging = request.Merging?.ToString(),
                 Metrics = results.ToDictionary(result => result.Plan, result => result.Fields(format.MetricName)),
             });

@@ -30,6 +30,9 @@ internal sealed class EvalVitCommand : KitCommand
     public override string Description => "Top-1 and top-5 accuracy and mean cross entropy of a ViT classifier on CIFAR, class folders or any other labelled set.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         _model.AddTo(command);
@@ -44,6 +47,7 @@ internal sealed class EvalVitCommand : KitCommand
         var options = _run.Read(arguments, _model.Read(arguments, new()
         {
             ValidationImages = arguments.GetRequiredValue(_data),
+            ValidationVariable = null,
             ValidationCount = arguments.GetValue(_count),
             DefaultRunDirectory = model => System.IO.Path.Combine("runs", $"vit_{model}".ToLowerInvariant()),
         }));

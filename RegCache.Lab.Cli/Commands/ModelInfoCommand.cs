@@ -96,6 +96,12 @@ internal sealed class ModelInfoCommand : KitCommand
         output.WriteLine(text is null
             ? "text       : none"
             : $"text       : {text.Layers} blocks, width {text.Width}, {text.Heads} heads, context {text.ContextLength}, vocabulary {text.VocabSize}");
+        string[] pooled = [.. new[] { vision.Pooling?.Describe(), text?.Pooling?.Describe() }.OfType<string>()];
+        if (pooled.Length > 0)
+        {
+            output.WriteLine($"pooling    : {string.Join("; ", pooled)}");
+        }
+
         output.WriteLine($"embedding  : {config.EmbedDim} channels, {(config.QuickGelu ? "quick GELU" : "GELU")}");
         output.WriteLine($"parameters : {Elements(static _ => true):N0} ({Elements(IsVisual):N0} vision, {Elements(static name => !IsVisual(name)):N0} others)");
         output.WriteLine($"tensors    : {weights.Names.Count}");

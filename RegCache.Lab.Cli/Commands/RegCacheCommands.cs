@@ -11,6 +11,9 @@ internal abstract class RegCacheCommand : KitCommand
     private readonly PipelineOptions _options = new();
 
     /// <inheritdoc/>
+    public sealed override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public sealed override void Declare(Command command) => _options.AddTo(command);
 
     /// <inheritdoc/>

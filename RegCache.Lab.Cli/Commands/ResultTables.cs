@@ -55,6 +55,7 @@ internal static class ResultTables
             ("model", step => step.Quantizer),
             ("prefix", step => step.Setting.PrefixCount > 0 ? $"{step.Setting.PrefixCount}" : ""),
             ("deleted", step => step.Setting.DeleteCount > 0 ? $"{step.Setting.DeleteCount}" : ""),
+            ("pooling", step => step.Pooling?.ToString() ?? ""),
             ("merging", step => step.Merging?.ToString() ?? ""),
         ];
         parts = [.. parts.Where(part => steps.Any(step => part.Cell(step).Length > 0))];

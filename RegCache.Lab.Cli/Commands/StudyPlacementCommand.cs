@@ -4,7 +4,6 @@ using System.Text.Json.Nodes;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
 using RegCache.Lab.Evaluation;
-using RegCache.Lab.Merging;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
@@ -182,18 +181,18 @@ internal sealed class StudyPlacementCommand : KitCommand
 
     private static void Show(CommandContext context, RunDirectory directory, IReadOnlyList<PlacementRow> rows)
     {
-        var table = new Table().AddColumns("class from", "registers", "from", "models", "top-1 %", "loss", "GMACs", "images/s", "speed ratio", "by MACs", "norm ratio", "outliers");
-        table.Columns.ToList().ForEach(column => column.RightAligned());
+        const double million = 1e3;
+        var table = new Table().AddColumns("cls_pos", "R", "reg_pos", "top-1 %", "range", "loss", "MMACs", "images/s", "speed", "by MACs", "norms", "outliers");
+        table.Columns.ToList().ForEach(column => column.RightAligned().NoWrap());
         var places = rows.GroupBy(row => (row.ClassBlock, row.Registers, row.RegisterBlock)).ToList();
         foreach (var place in places)
         {
             string Mean(Func<PlacementRow, double> value, string format) => place.Average(value).ToString(format, CultureInfo.InvariantCulture);
-            var (least, most) = (place.Min(row => row.Top1), place.Max(row => row.Top1));
             table.AddRow(
-                $"{place.Key.ClassBlock}", $"{place.Key.Registers}", place.Key.Registers == 0 ? "" : $"{place.Key.RegisterBlock}", $"{place.Count()}",
-                Mean(row => row.Top1, "0.00") + (least < most ? FormattableString.Invariant($" ({least:0.00} .. {most:0.00})") : ""),
-                Mean(row => row.Loss, "0.000"), Mean(row => row.GigaMacs, "0.0000"), Mean(row => row.ImagesPerSecond, "0.0"), Mean(row => row.SpeedRatio, "0.000"),
-                Mean(row => row.MacsRatio, "0.000"), Mean(row => row.NormRatio, "0.00"), Mean(row => row.Outliers, "0.00"));
+                $"{place.Key.ClassBlock}", $"{place.Key.Registers}", place.Key.Registers == 0 ? "" : $"{place.Key.RegisterBlock}", Mean(row => row.Top1, "0.00"),
+                place.Count() == 1 ? "" : FormattableString.Invariant($"{place.Min(row => row.Top1):0.00}..{place.Max(row => row.Top1):0.00}"),
+                Mean(row => row.Loss, "0.000"), Mean(row => row.GigaMacs * million, "0.00"), Mean(row => row.ImagesPerSecond, "0"),
+                Mean(row => row.SpeedRatio, "0.000"), Mean(row => row.MacsRatio, "0.000"), Mean(row => row.NormRatio, "0.00"), Mean(row => row.Outliers, "0.00"));
         }
 
         context.Console.Write(table);
@@ -205,10 +204,12 @@ internal sealed class StudyPlacementCommand : KitCommand
                 series.Key,
                 [.. series.Select(place => new ParetoPoint(place.Average(cost), place.Average(row => row.Top1), $"class token from block {place.Key.ClassBlock}"))])),
         ];
-        plot.Add("GMACs an image", Series(row => row.GigaMacs));
+        plot.Add("million MACs an image", Series(row => row.GigaMacs * million));
         plot.Add("images per second", Series(row => row.ImagesPerSecond));
         AtomicFile.WriteText(directory.PathOf("pareto.svg"), plot.ToSvg());
-        context.Output.WriteLine($"Norm ratio and outliers are of the last block's patches; ratios of speed and MACs are to {rows[0].Model}.");
+        context.Output.WriteLine(
+            $"Means over the seeds of a place; MMACs: million multiply-accumulates an image; speed and by MACs: ratios to {rows[0].Model}; "
+            + "norms: largest over median of the last block's patches; outliers: patches above five medians.");
         context.Output.WriteLine($"written: {directory.PathOf("placement.csv")}, {directory.PathOf("pareto.svg")}");
     }
 }

@@ -3,6 +3,7 @@ using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
@@ -25,6 +26,9 @@ internal abstract class TrainCommand<T> : KitCommand
     private readonly TrainingFieldOptions<T> _fields = TrainingField.OfPairs<T>();
     private readonly SharpnessOption _sharpness = new();
     private readonly TrainReportOption _reportTo = new();
+
+    /// <inheritdoc/>
+    public override bool SharesWork => true;
 
     /// <inheritdoc/>
     public override void Declare(Command command)
@@ -79,14 +83,20 @@ internal abstract class TrainCommand<T> : KitCommand
         using var task = Prepare(config, start, new(train, validation, unreadable, directory, context.Cancellation));
         var source = labelled is null ? null : new ImageSetSource(
             labelled, new(start.Preprocess), options: new() { SkipBadImages = arguments.GetValue(_skipBadImages) }, cancellation: context.Cancellation);
-        task.ZeroShot = source is null ? null : new(source, prompts!, start.Tokenizer, config.BatchSize, directory.Progress, context.Cancellation);
+        task.ZeroShot = source is null ? null : new(source, prompts!, start.Tokenizer, config.BatchSize, directory.Progress, context.Cancellation) { Processes = task.Processes };
         var metrics = _reportTo.Train(context, directory, task, task.Loop);
         source?.TellUnreadable(directory.Progress);
-        var best = SaveModels(task, start, directory, config.Tokenizer);
-        var reasons = unreadable?.Reasons ?? [];
-        if (reasons.Count > 0)
+        string[] reasons = [.. task.Processes.GatherTexts(string.Join('\n', unreadable?.Reasons ?? []))
+            .SelectMany(part => part.Split('\n', StringSplitOptions.RemoveEmptyEntries)).Distinct().Order(StringComparer.Ordinal)];
+        if (task.Processes.Rank > 0)
         {
-            directory.Progress.Message($"{reasons.Count} unreadable pairs were left out.");
+            return ExitCode.Success;
+        }
+
+        var best = SaveModels(task, start, directory, config.Tokenizer);
+        if (reasons.Length > 0)
+        {
+            directory.Progress.Message($"{reasons.Length} unreadable pairs were left out.");
         }
 
         var provenance = new Provenance(
@@ -101,10 +111,10 @@ internal abstract class TrainCommand<T> : KitCommand
         {
             Inventory = [.. new[] { train.Inventory, validation?.Inventory, labelled?.Inventory }.OfType<DataInventory>()],
         };
-        directory.WriteResult(provenance, new { config, metrics, best, unreadable = reasons });
+        directory.WriteResult(provenance, new { config, processes = task.Processes.Size, metrics, best, unreadable = reasons });
         foreach (var (name, value) in metrics)
         {
-            context.Output.WriteLine($"{name}: {value:0.####}");
+            context.Output.WriteLine($"{name}: {TrainingLoop.InWords(value)}");
         }
 
         return ExitCode.Success;

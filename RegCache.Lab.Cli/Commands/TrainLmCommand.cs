@@ -1,5 +1,6 @@
 using System.CommandLine;
 using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Pooling;
 using RegCache.Lab.Pooling.Language;
@@ -27,6 +28,9 @@ internal sealed class TrainLmCommand : KitCommand
     public override string Description => "Trains a character language model with dynamic token pooling.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         foreach (var option in new Option[] { _config, _runDirectory, _force, _threads, _device })
@@ -43,7 +47,7 @@ internal sealed class TrainLmCommand : KitCommand
     {
         var arguments = context.Arguments;
         var config = LmConfigFile.Load(arguments.GetValue(_config), _fields.Read(arguments), context.Progress.Message);
-        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
+        torch.set_num_threads(arguments.GetValue(_threads) ?? Processes.Cores);
         var device = arguments.GetValue(_device).Find();
         var corpus = TextCorpus.Open(config.Data);
         using var directory = RunDirectory.Open(
@@ -51,7 +55,7 @@ internal sealed class TrainLmCommand : KitCommand
             arguments.GetValue(_force),
             context.Progress);
         corpus.Inventory.Tell(directory.Progress);
-        using var task = new LmTask(config, corpus, Unigram(config, corpus, directory, context.Cancellation), device, directory.Progress, context.Cancellation);
+        using var task = new LmTask(config, corpus, Unigram(config, corpus, directory, context.Cancellation), device, directory.Progress, Processes.Current, context.Cancellation);
         directory.Progress.Message(
             $"{task.Model.Config.Parameters} parameters; a chunk of {config.TgtLen} characters takes {Cost(task.Model.Config, config.TgtLen)}.");
         if (config.EvalTotalLen > config.TgtLen)
@@ -62,6 +66,12 @@ internal sealed class TrainLmCommand : KitCommand
         }
 
         var metrics = _reportTo.Train(context, directory, task, task.Loop);
+        if (!Processes.IsFirst)
+        {
+            return ExitCode.Success;
+        }
+
+        task.Finish();
         var folder = directory.PathOf("model");
         task.Folder.Save(folder);
         directory.WriteResult(
@@ -76,7 +86,7 @@ internal sealed class TrainLmCommand : KitCommand
             {
                 Inventory = [corpus.Inventory],
             },
-            new { config, metrics });
+            new { config, processes = Processes.Current.Size, metrics });
         foreach (var (name, value) in metrics)
         {
             context.Output.WriteLine($"{name}: {value:0.#####}");
@@ -111,12 +121,13 @@ internal sealed class TrainLmCommand : KitCommand
 
         // Kept, so that a training that goes on has the same one.
         var kept = directory.PathOf($"unigram-{config.UnigramSize}-{corpus.Fingerprint[..12]}.json");
-        if (!File.Exists(kept))
+        if (Processes.IsFirst && !File.Exists(kept))
         {
             directory.Progress.Message($"A Unigram vocabulary of {config.UnigramSize} pieces is trained on the training text.");
             new UnigramTrainer(config.UnigramSize).Train(corpus.Vocabulary, corpus.Train, cancellation).Save(kept);
         }
 
+        Processes.Current.Barrier();
         return UnigramModel.Load(kept);
     }
 }

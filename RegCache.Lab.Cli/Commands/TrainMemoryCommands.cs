@@ -1,3 +1,4 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Memory;
@@ -45,9 +46,10 @@ internal sealed class TrainDistillCommand : TrainCommand<DistillTrainingConfig>
             config.BatchSize,
             inputs.Unreadable,
             inputs.Directory.Progress,
+            Processes.Current,
             inputs.Cancellation);
         return new DistillTask(
-            teacher.Model, start.Model, inputs.Train, inputs.Validation, start.Preprocess, start.Tokenizer, config, teacher.Identity, cache, inputs.Unreadable);
+            teacher.Model, start.Model, inputs.Train, inputs.Validation, start.Preprocess, start.Tokenizer, config, teacher.Identity, cache, inputs.Unreadable, Processes.Current);
     }
 }
 
@@ -89,5 +91,5 @@ internal sealed class TrainFinetuneCommand : TrainCommand<FinetuneTrainingConfig
 
     /// <inheritdoc/>
     protected override PairTask Prepare(FinetuneTrainingConfig config, TrainingStart start, TrainingInputs inputs) =>
-        new ClipTask(start.Model, inputs.Train, inputs.Validation, start.Preprocess, start.Tokenizer, config, inputs.Unreadable);
+        new ClipTask(start.Model, inputs.Train, inputs.Validation, start.Preprocess, start.Tokenizer, config, inputs.Unreadable, Processes.Current);
 }

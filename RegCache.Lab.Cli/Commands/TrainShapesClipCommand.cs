@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
@@ -31,6 +32,9 @@ internal sealed class TrainShapesClipCommand : KitCommand
     public override string Description => "Trains the demo model on generated images, then measures it with and without RegCache.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         foreach (var option in new Option[] { _quick, _seed, _threads, _runDirectory, _force })
@@ -55,9 +59,9 @@ internal sealed class TrainShapesClipCommand : KitCommand
         var name = $"shapes-clip{(isQuick ? "-quick" : "")}-seed{options.Seed}";
         using var directory = RunDirectory.Open(
             arguments.GetValue(_runDirectory) ?? System.IO.Path.Combine("runs", name), arguments.GetValue(_force), context.Progress);
-        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
+        torch.set_num_threads(arguments.GetValue(_threads) ?? Processes.Cores);
 
-        using var task = new ShapesClipTask(options)
+        using var task = new ShapesClipTask(options, Processes.Current)
         {
             PhaseEnded = (phase, model) =>
             {
@@ -68,6 +72,11 @@ internal sealed class TrainShapesClipCommand : KitCommand
             },
         };
         var validation = _reportTo.Train(context, directory, task, new() { EvaluateEvery = 100 });
+        if (!Processes.IsFirst)
+        {
+            return ExitCode.Success;
+        }
+
         task.Finish();
         var folder = directory.PathOf("model");
         ShapesClipModelFolder.Save(task.Model, folder);

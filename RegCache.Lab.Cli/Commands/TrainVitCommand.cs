@@ -1,6 +1,7 @@
 using System.CommandLine;
 using RegCache.Lab.Cli.Options;
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Reports;
@@ -26,6 +27,9 @@ internal sealed class TrainVitCommand : KitCommand
 
     /// <inheritdoc/>
     public override string Description => "Trains a ViT classifier whose class token and registers enter before blocks of your choice.";
+
+    /// <inheritdoc/>
+    public override bool SharesWork => true;
 
     /// <inheritdoc/>
     public override void Declare(Command command)
@@ -61,26 +65,32 @@ internal sealed class TrainVitCommand : KitCommand
         using var model = Begin(config, data.ClassNames.Count, device, progress);
         var hashes = new[] { (Teacher, config.Teacher), (Finetune, config.Finetune) }
             .Where(origin => origin.Item2 is not null).ToDictionary(origin => origin.Item1, origin => ContentHash.OfFile(PlacementCheckpoint.WeightsOf(origin.Item2!)));
+        var processes = Processes.Current;
         var best = directory.PathOf($"best_checkpoint_cls_{model.Config.ClassBlock}_reg_{model.Config.RegisterBlock}");
-        using var task = new VitTask(model, data, config, teacher, hashes, arguments.GetValue(_workers) ?? 0, progress) { BestFolder = best };
+        using var task = new VitTask(model, data, config, teacher, hashes, arguments.GetValue(_workers) ?? 0, progress, processes) { BestFolder = best };
         progress.Message($"{model.Config.ToClip().Vision.LateTokens?.Describe() ?? "class and distillation token from the start"}; {task.TrainedParameters} trained parameters, {task.StepsPerEpoch} steps an epoch.");
-        if (config.RepeatedAug)
+        if (config.RepeatedAug && processes.Size == 1)
         {
             progress.Message("Repeated augmentation has no effect in one process: images are shuffled.");
         }
 
         var metrics = _reportTo.Train(
             context, directory, task, task.Loop, step => new EpochLog(directory.PathOf("log.txt"), step, task.StepsPerEpoch, task.TrainedParameters));
+        if (processes.Rank > 0)
+        {
+            return ExitCode.Success;
+        }
+
         task.Finish();
         model.Save(directory.PathOf("model"));
         directory.Progress.Message($"The best model, by {task.Stopping.Options.Metric}, is that of step {task.Stopping.BestStep}: {best}.");
         directory.WriteResult(Provenance(context, config, task, hashes, data), new
         {
-            config, classes = data.ClassNames, metrics, best = new { metric = task.Stopping.Options.Metric, value = task.Stopping.Best, step = task.Stopping.BestStep },
+            config, processes = processes.Size, classes = data.ClassNames, metrics, best = new { metric = task.Stopping.Options.Metric, value = task.Stopping.Best, step = task.Stopping.BestStep },
         });
         foreach (var (name, value) in metrics)
         {
-            context.Output.WriteLine($"{name}: {value:0.####}");
+            context.Output.WriteLine($"{name}: {TrainingLoop.InWords(value)}");
         }
 
         return ExitCode.Success;

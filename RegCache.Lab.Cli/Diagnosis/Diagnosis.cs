@@ -134,7 +134,7 @@ internal sealed unsafe record NativeLibraryProbe(
     ];
 
     /// <summary>The libraries that the kit uses besides libtorch.</summary>
-    public static IEnumerable<DiagnosisLine> FindAll() => [SkiaSharp(), .. _libraries.Select(library => library.Find())];
+    public static IEnumerable<DiagnosisLine> FindAll() => [SkiaSharp(), .. _libraries.Select(library => library.Find()), new("MPI", DistributedProbe.Transport())];
 
     /// <summary>Looks for the library.</summary>
     private DiagnosisLine Find()

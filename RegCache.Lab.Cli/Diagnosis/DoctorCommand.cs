@@ -19,6 +19,11 @@ internal sealed class DoctorCommand : KitCommand
         }),
     };
 
+    private readonly Option<bool> _distributed = new("--distributed")
+    {
+        Description = "Also look at the processes that mpirun or srun has started: who they are, bandwidth, clocks.",
+    };
+
     /// <inheritdoc/>
     public override string Path => "doctor";
 
@@ -26,7 +31,14 @@ internal sealed class DoctorCommand : KitCommand
     public override string Description => "Tells what is installed: packages, libraries, devices, threads, versions.";
 
     /// <inheritdoc/>
-    public override void Declare(Command command) => command.Add(_device);
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
+    public override void Declare(Command command)
+    {
+        command.Add(_device);
+        command.Add(_distributed);
+    }
 
     /// <inheritdoc/>
     public override int Run(CommandContext context)
@@ -36,6 +48,11 @@ internal sealed class DoctorCommand : KitCommand
         Show("Machine", SystemProbe.Machine());
         Show("Tensor engine", EngineProbe.Find());
         Show("Libraries", NativeLibraryProbe.FindAll());
+
+        if (context.Arguments.GetValue(_distributed))
+        {
+            Show("Processes", DistributedProbe.Find());
+        }
 
         if (context.Arguments.GetValue(_device) is { } wanted)
         {

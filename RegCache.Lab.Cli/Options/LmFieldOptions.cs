@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Pooling.Language;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Training;
 using RegCache.Lab.Training.Language;
 
 namespace RegCache.Lab.Cli.Options;
@@ -49,6 +50,12 @@ internal sealed class LmFieldOptions
         (Training, "dropout", "P", "Share of values that training drops."),
         (Training, "dropatt", "P", "Share of attention probabilities that training drops."),
         (Training, "legacy_first_step", "true|false", "Give the first step the full learning rate, as upstream does."),
+        (Training, "opt", string.Join('|', Optimizers.All.Names), "The optimiser."),
+        (Training, "momentum", "M", "Momentum of sgd."),
+        (Training, "wd", "WD", "Weight decay of matrices."),
+        (Training, "sam_rho", "RHO", "Radius of sharpness-aware minimisation, about 0.05; a step then takes twice as long. [default: off]"),
+        (Training, "sam_adaptive", "true|false", "Every parameter climbs in proportion to its own magnitude."),
+        (Training, "ema_decay", "D", "Decay of a moving average of the weights, which is evaluated and saved. [default: off]"),
         (Training, "seed", "N", "Seed of weights, noise and order."),
         (Training, "log_interval", "N", "Steps between two log lines."),
         (Training, "save_interval", "N", "Steps between two checkpoints; 0: at the end only."),

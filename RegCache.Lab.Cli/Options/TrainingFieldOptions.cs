@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Reports;
+using RegCache.Lab.Pooling;
+using RegCache.Lab.Pooling.Towers;
 using RegCache.Lab.Training;
 using RegCache.Lab.Training.Clip;
 
@@ -105,7 +107,7 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
     /// <summary>Groups of trainings on the help page.</summary>
     public const string Training = "Training", Often = "How often";
 
-    private const string Memory = "Memory";
+    private const string Memory = "Memory", Pooling = OptionGroups.Pooling;
 
     /// <summary>All fields of all trainings; those of sharpness-aware minimisation have options of their own.</summary>
     public static IReadOnlyList<TrainingField> All { get; } =
@@ -144,6 +146,28 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new(Memory, "memory_init", "fork|proper", "How memory layers are drawn: as the released code does, or as their authors do."),
         new(Memory, "train_only_memory", "", "Train the memory layers alone (on unless false)."),
         new(Memory, "value_fixed_lr", "LR", "Constant learning rate of the tables; none follows the schedule."),
+        new(Pooling, "boundary_tower", string.Join('|', PooledTowers.All.Names), "Pool the patches of the image encoder: the kind of tower."),
+        new(Pooling, "boundary_rule", string.Join('|', PoolingRules.All.Names), "How boundaries are found. [default: as the tower does]"),
+        new(Pooling, "boundary_layers", "A,B", "Blocks of every stack, as 4,8; patches are pooled between two. [default: the tower's own, scaled to the model's depth]"),
+        new(Pooling, "boundary_rate", "R[,R]", "The wanted share of boundaries, one for each pooling. [default: 0.25]"),
+        new(Pooling, "boundary_temp", "T", "Temperature of drawn boundaries. [default: the tower's own]"),
+        new(Pooling, "boundary_threshold", "P", "What soft boundaries are compared with."),
+        new(Pooling, "boundary_loss_weight", "W", "Weight of the boundaries' loss."),
+        new(Pooling, "boundary_band", "LOW,HIGH", "The rates that the rule s-drip leaves free. [default: 0.2,0.3]"),
+        new(Pooling, "boundary_order", "raster|serpentine|hilbert", "The order in which patches are a run."),
+        new(Pooling, "boundary_gradient", string.Join('|', BoundaryGradients.All.Names), "How boundaries get their gradient. [default: as the rule says]"),
+        new(Pooling, "boundary_exact_budget", "", "Evaluation by top-k takes the last patch as one of its k."),
+        new(Pooling, "boundary_detached_pooling", "", "As released towers: the task's gradient stops at the boundaries."),
+        new(Pooling, "boundary_open_tail", "", "As released towers: the last run stays open, and features depend on the batch."),
+        new(Pooling, "boundary_mean_over_padding", "", "As released towers: padding counts in means."),
+        new(Pooling, "boundary_attend_padding", "", "As released towers: padding takes part in attention."),
+        new(Pooling, "boundary_legacy_rel_shift", "", "As released towers: distances to later patches of a shifted causal table."),
+        new(Pooling, "boundary_pool_padding", "", "As released towers: a second pooling takes padding for tokens."),
+        new(Pooling, "boundary_text", "gumbel|words", "Pool the tokens of the text tower, too: by drawn boundaries, or by words."),
+        new(Pooling, "boundary_text_layers", "A,B,C", "Blocks before, on and behind pooled tokens. [default: as 2,8,2]"),
+        new(Pooling, "boundary_text_rate", "R", "The wanted share of boundaries in texts."),
+        new(Pooling, "boundary_text_temp", "T", "Temperature of drawn boundaries in texts."),
+        new(Pooling, "boundary_text_loss_weight", "W", "Weight of the loss of boundaries in texts."),
         new(Training, "loss_type", "mse|l2|cosine", "How far the student's features are from the teacher's."),
         new(Training, "cache_teacher", "", "Compute the teacher's features of all training images once, before the first step."),
         new(Training, "sum_gradients", "", "Add the gradients of micro-batches instead of averaging them, as the released code does."),
@@ -164,7 +188,10 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new(Training, "eps", "E", "Added to the root of the second moment."),
         new(Training, "wd", "WD", "Weight decay of matrices."),
         new(Training, "warmup", "N", "Optimiser steps of the warm-up."),
-        new(Training, "lr_scheduler", "cosine|const|const_cooldown", "Course of the learning rate after the warm-up."),
+        new(Training, "lr_scheduler", "cosine|const|const_cooldown|epoch_cosine", "Course of the learning rate after the warm-up; epoch_cosine is DeiT's, set once an epoch."),
+        new(Training, "warmup_epochs", "N", "Epochs of the warm-up of epoch_cosine, which takes the place of --warmup."),
+        new(Training, "warmup_lr", "LR", "Learning rate of the first of them."),
+        new(Training, "min_lr", "LR", "Learning rate that epoch_cosine falls to."),
         new(Training, "epochs_cooldown", "N", "Epochs of the cool-down of const_cooldown."),
         new(Training, "lr_cooldown_end", "LR", "Learning rate at its end."),
         new(Training, "lr_cooldown_power", "P", "Power of the cool-down."),
@@ -203,7 +230,7 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new("--cache-dir", "nothing is downloaded: give the path of the weights to --pretrained"),
         new("--pretrained-image", "give --pretrained a file of the vision tower's weights"),
         new("--skip-scheduler", "use --lr-scheduler const"),
-        new("--use-bn-sync", "one process trains, so there is nothing to synchronize; leave it out"),
+        new("--use-bn-sync", "BatchNorm always takes the statistics of the whole batch; leave it out"),
         new("--lock-image-freeze-bn-stats", "--lock-image freezes them, too"),
         new("--lock-text-freeze-layer-norm", "--lock-text freezes the norms, too"),
         new("--image-mean", "put preprocess_cfg into the model's open_clip_config.json"),
@@ -215,13 +242,13 @@ internal sealed record TrainingField(string Group, string Name, string Values, s
         new("--force-quick-gelu", "name the architecture with -quickgelu: --model ViT-B-16-quickgelu"),
         new("--force-patch-dropout", "use --patch-dropout"),
         new("--force-custom-text", "put custom_text into a configuration file and name it by --model"),
-        new("--local-loss", "one process trains, and its loss sees the whole batch; leave it out"),
-        new("--gather-with-grad", "one process trains, and its loss sees the whole batch; leave it out"),
-        new("--dist-url", "one process trains; leave it out"),
-        new("--dist-backend", "one process trains; leave it out"),
-        new("--horovod", "one process trains; leave it out"),
-        new("--ddp-static-graph", "one process trains; leave it out"),
-        new("--no-set-device-rank", "one process trains; leave it out"),
+        new("--local-loss", "the loss of several processes is always that of the whole batch, computed in this way; leave it out"),
+        new("--gather-with-grad", "the loss of several processes is always that of the whole batch, computed in this way; leave it out"),
+        new("--dist-url", "several processes are started by mpirun or srun and find each other; leave it out"),
+        new("--dist-backend", "several processes are started by mpirun or srun and find each other; leave it out"),
+        new("--horovod", "several processes are started by mpirun or srun and find each other; leave it out"),
+        new("--ddp-static-graph", "several processes are started by mpirun or srun and find each other; leave it out"),
+        new("--no-set-device-rank", "several processes are started by mpirun or srun and find each other; leave it out"),
         new("--torchscript", "models are not compiled; leave it out"),
         new("--torchcompile", "models are not compiled; leave it out"),
         new("--trace", "models are not compiled; leave it out"),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Training;
@@ -44,7 +45,7 @@ internal sealed class TrainingRunOptions(string files = "", params string[] dire
     /// <exception cref="UserException">There is no such device.</exception>
     public torch.Device Prepare(ParseResult arguments)
     {
-        torch.set_num_threads(arguments.GetValue(_threads) ?? Environment.ProcessorCount);
+        torch.set_num_threads(arguments.GetValue(_threads) ?? Processes.Cores);
         return arguments.GetValue(_device).Find();
     }
 
@@ -139,12 +140,12 @@ internal sealed class TrainReportOption
         CommandContext context, RunDirectory directory, ITrainingTask task, TrainingLoopOptions options, Func<long, ITrainingLog>? more = null)
     {
         var checkpoints = new TrainingCheckpoints(directory.PathOf(Checkpoints), keep: 2);
-        if (directory.Force)
+        if (directory.Force && Processes.IsFirst)
         {
             checkpoints.Clear();
         }
 
-        return new TrainingLoop(task, options, checkpoints, step => [.. Open(context.Arguments, directory, step), .. more is null ? (ITrainingLog[])[] : [more(step)]], directory.Progress)
+        return new TrainingLoop(task, options, checkpoints, step => [.. Open(context.Arguments, directory, step), .. more is null ? (ITrainingLog[])[] : [more(step)]], directory.Progress, Processes.Current)
             .Run(context.Cancellation);
     }
 

@@ -34,15 +34,17 @@ public sealed class BundleTests
     }
 
     [Fact]
-    public void InstallingBuildsTheEngineIntoTheProgramAndRunsTheDoctor()
+    public void InstallingBuildsEngineAndMpiIntoTheProgramAndRunsTheDoctor()
     {
         using var bundle = new TemporaryFolder();
         Unpack(bundle);
         WriteScript(bundle["engine", "build.sh"], "touch \"$1/libRegCacheInt8.so\"");
+        WriteScript(bundle["mpi", "build.sh"], "touch \"$1/libRegCacheMpi.so\"");
         var (code, output, error) = ExternalProcess.Run(bundle["install.sh"], ["--device", "cuda"]);
         Assert.True(code == 0, error);
         Assert.EndsWith("words=doctor|--device|cuda|\n", output, StringComparison.Ordinal);
         Assert.True(File.Exists(bundle["app", "libRegCacheInt8.so"]));
+        Assert.True(File.Exists(bundle["app", "libRegCacheMpi.so"]));
     }
 
     private static void Unpack(TemporaryFolder bundle)

@@ -47,11 +47,52 @@ public sealed class JobScriptTests : IDisposable
     }
 
     [Fact]
-    public void SeveralProcessesAndMissingShardsAreRefused()
+    public void ProcessesThatCannotShareAStepAndMissingShardsAreRefused()
     {
-        Assert.Contains("4 processes were started, and one trains", Run(["distill"], ("OMPI_COMM_WORLD_SIZE", "4")).Error, StringComparison.Ordinal);
+        Directory.CreateDirectory(_folder["train"]);
+        File.WriteAllText(_folder["train/000000.tar"], "no tar file");
+        Assert.Contains("a step has 16 micro-batches, which 3 processes cannot share evenly", Run(["distill"], ("OMPI_COMM_WORLD_SIZE", "3"), ("DATA", _folder.Root)).Error, StringComparison.Ordinal);
+        Directory.Delete(_folder["train"], recursive: true);
         Assert.Contains("has no shards: make them with regcache data make sharegpt4v", Run(["clip"], ("DATA", _folder.Root)).Error, StringComparison.Ordinal);
         Assert.Contains("there is no stage 'train'", Run(["train"]).Error, StringComparison.Ordinal);
+    }
+
+    // A stand-in for SLURM: srun tells its words, sets the variables of a step, and starts one task.
+    [Theory]
+    [InlineData("distill", 1, "--accum-freq 16", "")]
+    [InlineData("distill", 16, "--accum-freq 1", "--mpi=pmix")]
+    [InlineData("clip", 4, "--accum-freq 2", "--mpi=pmix")]
+    [InlineData("finetune", 2, "--accum-freq 4", "--mpi=pmix")]
+    [InlineData("study", 1, "study memory", "")]
+    [InlineData("vit", 4, "--num_reg 4 --cls_pos 6 --reg_pos 3", "--mpi=pmix")]
+    [InlineData("search", 1, "--bits W6A6", "")]
+    public void JobsStartTheirCommandInEveryTask(string job, int tasks, string words, string launched)
+    {
+        foreach (var name in new[] { "train/000000.tar", "val/000000.tar" })
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_folder[name])!);
+            File.WriteAllText(_folder[name], "no tar file");
+        }
+
+        WriteScript("srun", """echo "srun $*" >&2; while [[ "$1" == --* ]]; do shift; done; SLURM_STEP_NUM_TASKS=$SLURM_NTASKS SLURM_PROCID=0 exec "$@" """);
+        WriteScript("kit", """echo "kit $*" """);
+        var (code, output, error) = ExternalProcess.Run(
+            "bash",
+            [Path.Combine(Jobs, $"{job}.sbatch")],
+            [
+                ("PATH", $"{_folder.Root}:{Environment.GetEnvironmentVariable("PATH")}"), ("SLURM_NTASKS", $"{tasks}"), ("SLURM_CPUS_PER_TASK", "2"),
+                ("SLURM_SUBMIT_DIR", Goldens.RepositoryRoot), ("SLURM_ARRAY_TASK_ID", "1"), ("REGCACHE", _folder["kit"]), ("DATA", _folder.Root), ("MODEL", "m.pt"), ("RUNS", _folder["runs"]),
+            ]);
+        Assert.True(code == 0, error);
+        Assert.Contains(words, output, StringComparison.Ordinal);
+        Assert.Contains($"--ntasks={tasks} --cpus-per-task=2 --kill-on-bad-exit=1 {launched}", error, StringComparison.Ordinal);
+        Assert.Equal(launched.Length > 0, error.Contains("--mpi=", StringComparison.Ordinal));
+    }
+
+    private void WriteScript(string name, string content)
+    {
+        File.WriteAllText(_folder[name], $"#!/usr/bin/env bash\n{content}\n");
+        ExternalProcess.Run("chmod", ["+x", _folder[name]]);
     }
 
     private (int ExitCode, string Output, string Error) Run(string[] words, params (string Name, string? Value)[] variables) => ExternalProcess.Run(

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using RegCache.Lab.Composition;
 using RegCache.Lab.Merging;
 using RegCache.Lab.Quantization.Ranges;
 using RegCache.Lab.Registers;
@@ -6,7 +7,7 @@ using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Tests.Cli;
 
-/// <summary>The commands `extract`, `study ranges` and `study merging-outliers`, on the demo model and a few generated images.</summary>
+/// <summary>The commands `extract`, `study ranges`, `study merging-outliers` and `study compose`, on the demo model and a few generated images.</summary>
 [Trait("Category", "Slow")]
 public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) : IClassFixture<StudyCommandTests.Extraction>
 {
@@ -77,6 +78,54 @@ public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) :
         Assert.All(treatments[..^1], treatment => Assert.True(Of(treatment, "W8A8").Top1 < Of("delete", "W8A8").Top1 - 10));
         Assert.Contains("<svg", File.ReadAllText(extraction.Folder["outliers", "outliers.svg"]), StringComparison.Ordinal);
         Assert.Equal(rows.Count, Result("outliers").GetArrayLength());
+    }
+
+    [Fact]
+    public void SystemsAreSwitchedOnAloneAndTogetherAndOffAgain()
+    {
+        string[] search = ["--train-sample", extraction.Folder["shapes", "validation"], "--throughput-batch", "4", "--throughput-runs", "4"];
+        var output = extraction.Run("study compose", "compose", [.. extraction.Setting, "--r", "4", "--merging", "tome", .. search]);
+        Assert.Contains("2 prefix tokens from block 2", output, StringComparison.Ordinal);
+        var rows = CsvTable.Read<CompositionRow>(extraction.Folder["compose", "compose.csv"]);
+        string[] systems = [.. ComposedSystems.All.Select(system => system.Name)];
+        Assert.Equal(
+            ["plain", .. systems, .. systems.Skip(1).Select(name => $"+ {name}"), .. systems.SkipLast(1).Select(name => $"- {name}")],
+            rows.Select(row => row.Step));
+        CompositionRow Of(string step) => rows.Single(row => row.Step == step);
+
+        // Deletion is what saves the quantized model.
+        Assert.InRange(Of("plain").Top1, 80, 100);
+        Assert.True(Of("quantizer").Top1 < Of("plain").Top1 - 10);
+        Assert.True(Of("- deletion").Top1 < Of("+ quantizer").Top1);
+
+        // What shortens the stream costs less, alone and together; a prefix costs a little, and the quantizer changes no count.
+        Assert.True(Of("registers").Gmacs > Of("plain").Gmacs);
+        Assert.All(["deletion", "merging", "late", "pooling", "memory"], name => Assert.True(Of(name).Gmacs < Of("plain").Gmacs));
+        Assert.All(["merging", "late", "pooling", "memory"], name => Assert.True(Of($"+ {name}").Gmacs < Of("+ deletion").Gmacs));
+        Assert.Equal(Of("+ memory").Gmacs, Of("+ quantizer").Gmacs);
+        Assert.Equal(65 - 7 - (6 * 4), Of("+ merging").FinalTokens);
+        Assert.Contains("<svg", File.ReadAllText(extraction.Folder["compose", "pareto.svg"]), StringComparison.Ordinal);
+
+        // The stored accuracy is taken again; two systems alone, in another order.
+        string[] two = ["--systems", "late,deletion", "--class-entry", "1"];
+        extraction.Run("study compose", "compose", [.. extraction.Setting, .. search, .. two]);
+        Assert.Equal(["plain", "late", "deletion", "+ deletion"], CsvTable.Read<CompositionRow>(extraction.Folder["compose", "compose.csv"]).Select(row => row.Step));
+    }
+
+    [Theory]
+    [InlineData("The system 'pruning' is unknown", "--systems", "pruning")]
+    [InlineData("the quantizer comes last", "--systems", "quantizer,late")]
+    [InlineData("cannot enter before block 6", "--systems", "late", "--class-entry", "6")]
+    [InlineData("has no memory layers", "--systems", "memory", "--memory-model", "DEMO")]
+    public void SystemsThatCannotBeComposedAreOneSentence(string expected, params string[] arguments)
+    {
+        var demo = extraction.Model[1];
+        var (code, _, error) = ExternalProcess.Run(
+            ExternalProcess.Regcache,
+            ["study", "compose", .. extraction.Model, "--train-sample", extraction.Folder["shapes", "validation"], "--run-dir", extraction.Folder["mistake"], .. extraction.Setting, .. arguments.Select(word => word == "DEMO" ? demo : word)]);
+        Assert.Equal(2, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.False(File.Exists(extraction.Folder["mistake", "compose.csv"]));
     }
 
     [Fact]

@@ -23,22 +23,24 @@ public sealed class JupyterClientTests
 
     [JupyterFact]
     [Trait("Category", "Slow")]
-    public void NbconvertExecutesAllLessons()
+    public void NbconvertExecutesLessons()
     {
+        // The kernel runs cells by the engine of the headless runner, which runs every lesson; these show outputs of all kinds.
+        Lesson[] lessons = [Lesson.Of("00"), Lesson.Of("02"), Lesson.Of("09")];
         using var folder = Installed();
         Directory.CreateDirectory(folder["notebooks"]);
         File.CreateSymbolicLink(folder["artifacts"], Path.Combine(Goldens.RepositoryRoot, "artifacts"));
-        foreach (var lesson in Lesson.All)
+        foreach (var lesson in lessons)
         {
             lesson.Small().Save(folder["notebooks", lesson.Name + ".ipynb"]);
         }
 
         var (exitCode, _, error) = ExternalProcess.Run(
             Tools.Python,
-            ["-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--ExecutePreprocessor.timeout=300", .. Lesson.All.Select(lesson => folder["notebooks", lesson.Name + ".ipynb"])],
+            ["-m", "nbconvert", "--to", "notebook", "--execute", "--inplace", "--ExecutePreprocessor.timeout=300", .. lessons.Select(lesson => folder["notebooks", lesson.Name + ".ipynb"])],
             ("JUPYTER_DATA_DIR", folder.Root));
         Assert.True(exitCode == 0, error);
-        foreach (var lesson in Lesson.All)
+        foreach (var lesson in lessons)
         {
             var done = NotebookDocument.Load(folder["notebooks", lesson.Name + ".ipynb"]);
             Assert.Equal(Lesson.Kinds(NotebookDocument.Load(lesson.File)), Lesson.Kinds(done));

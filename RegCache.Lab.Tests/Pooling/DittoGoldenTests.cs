@@ -104,6 +104,37 @@ public sealed class DittoGoldenTests
     }
 
     [Theory]
+    [InlineData("trail", BoundaryMode.Closes)]
+    [InlineData("lead", BoundaryMode.Opens)]
+    public void PooledRowsAreReadBack(string mode, BoundaryMode what)
+    {
+        var rule = what == BoundaryMode.Closes ? _ditto : _router;
+        var values = _golden.Leaf("up.boundaries");
+        var rows = _golden.Leaf($"up.{mode}.in");
+        var segments = Segments.Of(rule.Force(values.detach().greater(0.5)), what);
+        var read = SegmentPooling.UpForced(rows, rule.Force(values), segments);
+        _golden.AssertClose($"up.{mode}.out", read, PoolingGolden.Values);
+        (read * _golden[$"up.{mode}.R"]).sum().backward();
+        _golden.AssertGradient($"up.{mode}.g.in", rows);
+        _golden.AssertGradient($"up.{mode}.g.boundaries", values);
+    }
+
+    [Theory]
+    [InlineData("max")]
+    [InlineData("mean")]
+    public void GroupsOfPatchesAreScoredTogether(string how)
+    {
+        const int Group = 4;
+        var scores = BoundaryDecisions.OfGroups(_golden["mega.soft"], Group, how == "max");
+        _golden.AssertClose($"mega.{how}.scores", scores, PoolingGolden.Values);
+        foreach (var name in _golden.Names.Where(name => name.StartsWith($"mega.{how}.", StringComparison.Ordinal) && name.EndsWith(".boundaries", StringComparison.Ordinal)))
+        {
+            var rate = double.Parse(name[$"mega.{how}.".Length..^".boundaries".Length], CultureInfo.InvariantCulture);
+            _golden.AssertSame(name, _ditto.Force(BoundaryDecisions.TopK(scores, rate).Hard));
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Spreads))]
     public void FixedPositionsAreSpreadAsLinspaceDoes(string tag)
     {

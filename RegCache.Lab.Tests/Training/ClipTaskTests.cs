@@ -1,6 +1,7 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
 using RegCache.Lab.Tests.Data;
@@ -81,6 +82,23 @@ public sealed class ClipTaskTests : IDisposable
     }
 
     [Fact]
+    public void RatesMayBeSetOnceAnEpochAsInTrainingsOfClassifiers()
+    {
+        var config = _config with
+        {
+            BatchSize = 4, AccumFreq = 1, Epochs = 4, LrScheduler = ScheduleKind.EpochCosine, WarmupEpochs = 1, WarmupLr = 2e-4, MinLr = 1e-4,
+        };
+        using var model = new ClipModel(_tiny, ClipInitialization.Draw(_tiny, seed: 5));
+        using var task = new ClipTask(model, new NoisePairs(8, bad: []), null, new PreprocessOptions(64), ShapesClipArchitecture.Tokenizer, config);
+        var expected = new EpochCosineSchedule(1e-3, 1, 4, StepsPerEpoch: 2, 2e-4, 1e-4);
+        for (var step = 0; step < task.Steps; step++)
+        {
+            using var metrics = task.Step(step);
+            Assert.Equal(expected.At(step), metrics.LearningRate);
+        }
+    }
+
+    [Fact]
     public void AnEpochThatIsTooShortIsRefused()
     {
         var message = Assert.Throws<UserException>(() => Train(_config with { AccumFreq = 100 }, "short", stopAfter: null)).Message;
@@ -128,7 +146,7 @@ public sealed class ClipTaskTests : IDisposable
     public void OnlyPairsOfBatchesThatAreUsedAreNamed()
     {
         var unreadable = new UnreadablePairs(SilentProgress.Instance);
-        using var reader = new ClipBatchReader(Maker(new NoisePairs(8, bad: [0, 1, 2, 3, 4]), unreadable), batchSize: 4, seed: 0);
+        using var reader = new ClipBatchReader(Maker(new NoisePairs(8, bad: [0, 1, 2, 3, 4]), unreadable), batchSize: 4, seed: 0, SingleProcess.Instance);
         using var first = reader.Read(0);
         reader.Dispose();
         Assert.Equal(4 - first.Count, unreadable.Reasons.Count);

@@ -24,6 +24,7 @@ public sealed class ClipTrainingConfigTests : IDisposable
     [InlineData("\"batch_size\": 0", "batch_size", "at least 1")]
     [InlineData("\"lr_scheduler\": \"linear\"", "lr_scheduler", "wrong type")]
     [InlineData("\"lr_scheduler\": \"const_cooldown\"", "epochs_cooldown", "at least 1")]
+    [InlineData("\"warmup_epochs\": -1", "warmup_epochs", "0 or more")]
     [InlineData("\"crop_scale\": [1, 0.5]", "crop_scale", "ascending")]
     [InlineData("\"color_jitter\": [0.1, 0.1]", "color_jitter", "four numbers")]
     [InlineData("\"gray_scale_prob\": 2", "gray_scale_prob", "from 0 to 1")]

@@ -65,6 +65,10 @@ public sealed class LmConfigFileTests : IDisposable
     [InlineData("default:", "defaults:", "no block `default`")]
     [InlineData("batch_size: 8", "batch_size: 0", "`batch_size` is 0, but must be at least 1")]
     [InlineData("batch_size: 8", "batch_size: [8", "not valid YAML")]
+    [InlineData("weight_decay: 0", "opt: adam", "exactly one of adamw, lamb, sgd")]
+    [InlineData("weight_decay: 0", "ema_decay: 1", "`ema_decay` is 1")]
+    [InlineData("weight_decay: 0", "sam_rho: 0", "`sam_rho` is 0")]
+    [InlineData("weight_decay: 0", "sam_adaptive: true", "give `sam_rho`")]
     [InlineData("weight_decay: 0", "weight_decay: 0.1", "`weight_decay` is 0.1")]
     public void WhatIsWrongIsNamed(string right, string wrong, string expected)
     {

@@ -6,6 +6,8 @@ using RegCache.Lab.Training.Language;
 
 namespace RegCache.Lab.Tests.Training;
 
+// Dropout draws from the generator that the whole process shares.
+[Collection(ProcessWide.Name)]
 public sealed class LmTaskTests : IDisposable
 {
     private const string Sentence = "the small brown fox jumps over the lazy dog and sleeps ";
@@ -31,11 +33,15 @@ public sealed class LmTaskTests : IDisposable
     }
 
     [Theory]
-    [InlineData("gumbel")]
-    [InlineData("unigram")]
-    public void AnInterruptedTrainingEndsWithTheSameBits(string type)
+    [InlineData("gumbel", "adamw", null)]
+    [InlineData("gumbel", "lamb", 0.9)]
+    [InlineData("unigram", "adamw", null)]
+    public void AnInterruptedTrainingEndsWithTheSameBits(string type, string optimizer, double? average)
     {
-        var config = Config(type) with { MaxStep = 12, Dropout = 0.1, Dropatt = 0.1, BatchChunk = 2 };
+        var config = Config(type) with
+        {
+            MaxStep = 12, Dropout = 0.1, Dropatt = 0.1, BatchChunk = 2, Opt = optimizer, Wd = 0.01, EmaDecay = average, SamRho = average is null ? null : 0.05,
+        };
         using var unbroken = Task(config);
         Loop(unbroken, "a").Run();
         using var cancellation = new CancellationTokenSource();
@@ -63,6 +69,28 @@ public sealed class LmTaskTests : IDisposable
         using var second = parts.Step(0);
         Assert.Equal(first.Loss.ToDouble(), second.Loss.ToDouble(), 1e-5);
         Assert.Equal(first.GradientNorm!.ToDouble(), second.GradientNorm!.ToDouble(), 1e-4);
+    }
+
+    [Fact]
+    public void ATinyRadiusTrainsAsWithoutBecauseBothPassesDrawTheSame()
+    {
+        var config = Config("gumbel") with { MaxStep = 3, Dropout = 0.1, Dropatt = 0.1 };
+        using var plain = Task(config);
+        using var sharp = Task(config with { SamRho = 1e-9 });
+        Loop(plain, "plain").Run();
+        Loop(sharp, "sharp").Run();
+        Assert.All(plain.Model.Weights.Names, name => GoldenTensors.AssertClose(plain.Model.Weights[name], sharp.Model.Weights[name], 1e-6));
+    }
+
+    [Fact]
+    public void AFinishedTrainingHasTheAveragedWeights()
+    {
+        using var task = Task(Config("none") with { MaxStep = 3, EmaDecay = 0.5 });
+        Loop(task, "a").Run();
+        var name = task.Model.Weights.Names[0];
+        using var average = task.State.Single(pair => pair.Key == $"average.{name}").Value.clone();
+        task.Finish();
+        GoldenTensors.AssertIdentical(average, task.Model.Weights[name].detach());
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Memory;
 using RegCache.Lab.Reports;
@@ -252,7 +253,7 @@ public sealed class MemoryTaskTests : IDisposable
         using var validation = new ShapesImages(ShapesSet.Generate(ShapesSplit.Retrieval, 20));
         var tokenizer = ShapesClipArchitecture.Tokenizer;
         using var cache = config.CacheTeacher
-            ? TeacherFeatures.Open(Path.Combine(_folder, name, "features"), _teacher, "t", train, new(64), tokenizer, config.BatchSize, null, SilentProgress.Instance, default)
+            ? TeacherFeatures.Open(Path.Combine(_folder, name, "features"), _teacher, "t", train, new(64), tokenizer, config.BatchSize, null, SilentProgress.Instance, SingleProcess.Instance, default)
             : null;
         using var task = new DistillTask(_teacher, student ?? own!, train, validate ? validation : null, new(64), tokenizer, config, "t", cache);
         var seen = new List<IReadOnlyDictionary<string, double>>();

@@ -1,3 +1,4 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Training.ShapesClip;
 using TorchSharp;
@@ -18,7 +19,7 @@ public class RegisterLossTests
         using var marks = torch.tensor(values, [2, 1 + Patches]).requires_grad_();
         using var isLow = torch.ones(2, Patches);
         isLow[0, 7] = torch.tensor(0f);
-        using var loss = PlantedRegisters.Loss(_options, step: 10, Probe(marks), isLow);
+        using var loss = PlantedRegisters.Loss(_options, step: 10, Probe(marks), isLow, SingleProcess.Instance);
         loss.backward();
         var gradient = marks.grad!.data<float>().ToArray();
         Assert.True(gradient[1 + 3] < 0);
@@ -37,7 +38,7 @@ public class RegisterLossTests
         using var isLow = torch.ones(1, Patches);
         using var attention = torch.zeros(1, 2, 1 + Patches, 1 + Patches);
         attention.narrow(3, 1 + 3, 1).fill_(0.5);
-        using var loss = PlantedRegisters.Loss(_options, step: 500, Probe(marks, attention), isLow);
+        using var loss = PlantedRegisters.Loss(_options, step: 500, Probe(marks, attention), isLow, SingleProcess.Instance);
         Assert.Equal(0, loss.ToDouble(), 1e-6);
     }
 
@@ -49,7 +50,7 @@ public class RegisterLossTests
         using var marks = torch.tensor(values, [1, 1 + Patches]);
         using var isLow = torch.ones(1, Patches);
         using var attention = torch.zeros(1, 2, 1 + Patches, 1 + Patches);
-        using var loss = PlantedRegisters.Loss(_options, step: 500, Probe(marks, attention), isLow);
+        using var loss = PlantedRegisters.Loss(_options, step: 500, Probe(marks, attention), isLow, SingleProcess.Instance);
         Assert.Equal(_options.SinkShare * _options.SinkWeight, loss.ToDouble(), 1e-6);
     }
 

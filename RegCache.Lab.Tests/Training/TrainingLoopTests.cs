@@ -28,6 +28,14 @@ public sealed class TrainingLoopTests : IDisposable
         Assert.Equal(Lines("a"), Lines("b"));
     }
 
+    [Theory]
+    [InlineData(2.0625e-5, "2.06e-5")]
+    [InlineData(0.0015, "0.0015")]
+    [InlineData(86.40625, "86.4063")]
+    [InlineData(0, "0")]
+    [InlineData(double.NaN, "NaN")]
+    public void SmallNumbersKeepTheirDigits(double value, string expected) => Assert.Equal(expected, TrainingLoop.InWords(value));
+
     [Fact]
     public void ALossThatIsNotANumberNamesStepBatchAndCheckpoint()
     {

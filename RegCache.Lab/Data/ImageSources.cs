@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Data;
@@ -97,6 +98,12 @@ public sealed class ImageSubset : IImageSource
         Labels = all.Labels.Count == 0 ? [] : [.. _indices.Select(index => all.Labels[index])];
     }
 
+    private ImageSubset(IImageSource all, int[] indices)
+    {
+        (_all, _indices) = (all, indices);
+        Labels = all.Labels.Count == 0 ? [] : [.. indices.Select(index => all.Labels[index])];
+    }
+
     /// <inheritdoc />
     public int Count => _indices.Length;
 
@@ -115,6 +122,55 @@ public sealed class ImageSubset : IImageSource
 
     /// <inheritdoc />
     public Tensor Read(IReadOnlyList<int> indices) => _all.Read([.. indices.Select(index => _indices[index])]);
+
+    /// <summary>Given images of a set, in ascending order.</summary>
+    internal static ImageSubset Of(IImageSource all, int[] indices) =>
+        all is ImageSubset part ? new(part._all, [.. indices.Select(index => part._indices[index])]) : new(all, indices);
+}
+
+/// <summary>The images of a pass, shared by several processes: each takes every K-th batch, so that batches are those of one process.</summary>
+public static class ImageShares
+{
+    /// <summary>Reads this process's batches of a pass, one for each round of the processes.</summary>
+    /// <param name="images">The set.</param>
+    /// <param name="processes">The processes.</param>
+    /// <param name="batchSize">Images in a batch.</param>
+    /// <param name="firstBatch">Index of the batch that the pass begins with.</param>
+    /// <param name="cancellation">Stops the pass.</param>
+    /// <returns>
+    /// As many entries on every process: the batch, which the caller disposes, or null where there is none left, or none of it can be read.
+    /// </returns>
+    public static IEnumerable<ImageBatch?> ReadShare(
+        this IImageSource images, IProcessGroup processes, int batchSize, int firstBatch, CancellationToken cancellation)
+    {
+        if (processes.Size == 1)
+        {
+            foreach (var batch in images.ReadBatches(batchSize, firstBatch, cancellation))
+            {
+                yield return batch;
+            }
+
+            yield break;
+        }
+
+        var batches = (int)(((long)images.Count + batchSize - 1) / batchSize);
+        int[] own = [.. Enumerable.Range(firstBatch, Math.Max(0, batches - firstBatch)).Where(batch => (batch - firstBatch) % processes.Size == processes.Rank)];
+        int[] indices = [.. own.SelectMany(batch => Enumerable.Range(batch * batchSize, Math.Min(batchSize, images.Count - (batch * batchSize))))];
+        using var reading = (indices.Length == 0 ? [] : ImageSubset.Of(images, indices).ReadBatches(batchSize, 0, cancellation)).GetEnumerator();
+        ImageBatch? next = null;
+        for (var first = firstBatch; first < batches; first += processes.Size)
+        {
+            if (next is null && reading.MoveNext())
+            {
+                next = reading.Current with { Indices = [.. reading.Current.Indices.Select(index => indices[index])] };
+            }
+
+            // A batch that cannot be read at all is passed over by the source.
+            var isDue = next is not null && next.Indices[0] / batchSize == first + processes.Rank;
+            yield return isDue ? next : null;
+            next = isDue ? null : next;
+        }
+    }
 }
 
 /// <summary>Images that are already in memory as a normalised tensor.</summary>

@@ -1,6 +1,8 @@
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Memory;
 using RegCache.Lab.Placement;
+using RegCache.Lab.Pooling;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Encoders;
 
@@ -43,10 +45,11 @@ public sealed record ClipConfig
         var (height, width) = Vision.ImageSize;
         var vision = Vision.Stages is { } stages ? $"ResNet of {stages} blocks, width {Vision.Width}, heads {Vision.Heads}, image {height}x{width}"
             : $"{Vision.Layers} blocks, width {Vision.Width}, heads {Vision.Heads}, patch {Vision.PatchSize}, image {height}x{width}";
-        var text = Text is null ? "no text tower" : $"text {Text.Layers} blocks, width {Text.Width}, heads {Text.Heads}, context {Text.ContextLength}";
+        var text = Text is null ? "no text tower" : $"text {Text.Layers} blocks, width {Text.Width}, heads {Text.Heads}, context {Text.ContextLength}{(Text.Pooling is { } runs ? $", {runs.Describe()}" : "")}";
         var memory = Vision.Memory is { } layers ? $", memory of {layers.Slots} slots in blocks {layers.Blocks}" : "";
         var late = Vision.LateTokens is { } tokens ? $", {tokens.Describe()}" : "";
-        return $"vision {vision}{memory}{late}; {text}; "
+        var pooled = Vision.Pooling is { } pooling ? $", {pooling.Describe()}" : "";
+        return $"vision {vision}{memory}{late}{pooled}; {text}; "
             + $"features {EmbedDim}; {(QuickGelu ? "quick" : "exact")} GELU";
     }
 }
@@ -89,6 +92,9 @@ public sealed record VisionConfig
 
     /// <summary>Class and register tokens that enter between blocks; null where class tokens are there from the start.</summary>
     public LateTokens? LateTokens { get; init; }
+
+    /// <summary>Pooling of patches between blocks (<c>pooling_cfg</c>); null for none.</summary>
+    public TowerPooling? Pooling { get; init; }
 
     /// <summary>Pairs of attention and MLP that a block has side by side: 1, or 2 in the parallel kinds of block.</summary>
     public int Branches { get; init; } = 1;
@@ -224,6 +230,9 @@ public sealed record TextConfig
 
     /// <summary>False when the pooled vector is the feature as it is (<c>proj_type</c> "none").</summary>
     public bool HasProjection { get; init; } = true;
+
+    /// <summary>Pooling of tokens between blocks (<c>pooling_cfg</c>); null for none.</summary>
+    public TextTowerPooling? Pooling { get; init; }
 
     /// <summary>How the tokenizer cleans text (<c>tokenizer_kwargs.clean</c>).</summary>
     public TextCleaning Cleaning { get; init; } = TextCleaning.LowerCase;

@@ -7,7 +7,7 @@ using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Encoders;
 
-/// <summary>The image encoder of a CLIP model: a <see cref="VisionTower"/>, in which plans can act, or a <see cref="ModifiedResNet"/>.</summary>
+/// <summary>The image encoder of a CLIP model: a <see cref="VisionTower"/>, in which plans can act, or a tower without seams such as a <see cref="ModifiedResNet"/>.</summary>
 public interface IImageTower : IDisposable
 {
     /// <summary>The tower's architecture.</summary>
@@ -18,6 +18,13 @@ public interface IImageTower : IDisposable
 
     /// <summary>Blocks that plans can act in; 0 for a ResNet, which has the plain plan alone.</summary>
     int PlannedBlocks { get; }
+
+    /// <summary>What refuses to act in a tower without blocks for plans.</summary>
+    UserException NoPlans => new("The model's image encoder has no blocks that plans can act in: run it as it is.");
+
+    /// <summary>The tower as a transformer in which plans act.</summary>
+    /// <exception cref="UserException">It is none.</exception>
+    VisionTower RequireBlocks() => this as VisionTower ?? throw NoPlans;
 
     /// <summary>Device and number type that images must have.</summary>
     (torch.Device Device, torch.ScalarType Type) Placement { get; }
@@ -39,7 +46,12 @@ public sealed class ClipModel : IDisposable
     {
         Config = config;
         Weights = weights;
-        ImageTower = config.Vision.Stages is null ? new VisionTower(config, weights, backend) : new ModifiedResNet(config, weights);
+        ImageTower = config.Vision switch
+        {
+            { Stages: not null } => new ModifiedResNet(config, weights),
+            { Pooling: { } pooling } => pooling.Entry.Build(config, weights, backend),
+            _ => new VisionTower(config, weights, backend),
+        };
         Text = config.Text is null ? null : new(config, weights, backend);
     }
 
@@ -58,9 +70,9 @@ public sealed class ClipModel : IDisposable
     /// <summary>The image tower, of either kind.</summary>
     public IImageTower ImageTower { get; }
 
-    /// <summary>The image tower as a transformer.</summary>
-    /// <exception cref="UserException">It is a ResNet.</exception>
-    public VisionTower Vision => ImageTower as VisionTower ?? throw ModifiedResNet.HasNoTokens();
+    /// <summary>The image tower as a transformer in which plans act.</summary>
+    /// <exception cref="UserException">It is none.</exception>
+    public VisionTower Vision => ImageTower.RequireBlocks();
 
     /// <summary>The text tower; null in a vision-only checkpoint.</summary>
     public TextTower? Text { get; }

@@ -1,3 +1,5 @@
+using RegCache.Lab.Distributed;
+
 namespace RegCache.Lab.Encoders;
 
 /// <summary>
@@ -52,10 +54,16 @@ public sealed class ModifiedResNet : IImageTower
     public int PlannedBlocks => 0;
 
     /// <inheritdoc />
+    public UserException NoPlans => HasNoTokens();
+
+    /// <inheritdoc />
     public (torch.Device Device, torch.ScalarType Type) Placement => (_plain.Stem[0].Weight.device, _plain.Stem[0].Weight.dtype);
 
     /// <summary>Whether passes that train leave the running statistics of BatchNorm alone, as where one batch is seen a second time.</summary>
     public bool KeepsStatistics { get; set; }
+
+    /// <summary>The processes that train together: BatchNorm takes mean and variance of the batch of them all.</summary>
+    public IProcessGroup Processes { get; set; } = SingleProcess.Instance;
 
     /// <inheritdoc />
     public Tensor Encode(Tensor images) => TensorScope.Run(() => Running().Pool.Apply(Maps(images)));
@@ -87,7 +95,7 @@ public sealed class ModifiedResNet : IImageTower
     {
         // What was folded of the weights as they were is of no use afterwards.
         Dispose();
-        Pass Now() => new(IsTraining: true, torch.is_grad_enabled() && !KeepsStatistics, products);
+        Pass Now() => new(IsTraining: true, torch.is_grad_enabled() && !KeepsStatistics, products) { Processes = Processes };
         return
         [
             images =>
@@ -171,6 +179,9 @@ public sealed class ModifiedResNet : IImageTower
     internal readonly record struct Pass(bool IsTraining, bool MovesStatistics, torch.ScalarType? Products)
     {
         public static Pass Evaluation { get; }
+
+        /// <summary>The processes that share the batch; null for one.</summary>
+        public IProcessGroup? Processes { get; init; }
     }
 
     // Where a convolution and its BatchNorm are found.
@@ -325,10 +336,33 @@ internal sealed record BatchNorm(Tensor Weight, Tensor Bias, Tensor Mean, Tensor
             Batches.add_(1);
         }
 
+        if (pass is { IsTraining: true, Processes: { Size: > 1 } processes })
+        {
+            return AmongProcesses(maps.to(Weight.dtype), processes, isMoved).to(maps.dtype);
+        }
+
         var usesRunning = isMoved || !pass.IsTraining;
         return torch.nn.functional.batch_norm(
             maps.to(Weight.dtype), usesRunning ? Mean : null, usesRunning ? Variance : null, Weight, Bias, pass.IsTraining, Momentum, Epsilon).to(maps.dtype);
     });
+
+    private Tensor AmongProcesses(Tensor maps, IProcessGroup processes, bool movesStatistics)
+    {
+        long[] axes = [0, 2, 3];
+        var count = processes.SumCounts(maps.NumberOfElements / maps.shape[1])[0];
+        Tensor Across(Tensor channels) => channels.view(1, -1, 1, 1);
+        var mean = processes.SumWithGradient(maps.sum(axes)) / count;
+        var centred = maps - Across(mean);
+        var variance = processes.SumWithGradient(centred.square().sum(axes)) / count;
+        if (movesStatistics)
+        {
+            using var noGradient = torch.no_grad();
+            Mean.mul_(1 - Momentum).add_(mean.detach(), Momentum);
+            Variance.mul_(1 - Momentum).add_(variance.detach(), Momentum * count / (count - 1.0));
+        }
+
+        return (centred * Across((variance + Epsilon).rsqrt() * Weight)) + Across(Bias);
+    }
 
     /// <summary>What it does with the running statistics: a gain and an offset for each channel [C].</summary>
     public (Tensor Gain, Tensor Offset) AsGainAndOffset() => TensorScope.Run(() =>

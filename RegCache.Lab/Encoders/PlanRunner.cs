@@ -16,7 +16,7 @@ public sealed class PlanRunner : IDisposable
     private int _states;
 
     /// <summary>Creates a runner; it keeps the layers that transforms make (quantized weights) until disposed.</summary>
-    /// <param name="tower">The encoder; of a ResNet the plan without blocks can be run alone.</param>
+    /// <param name="tower">The encoder; of one without seams the plan without blocks can be run alone.</param>
     /// <param name="mostKeptBytes">
     /// Layers beyond this many bytes are made again for every batch, so that a search over many calibrations fits in memory.
     /// </param>
@@ -109,7 +109,7 @@ public sealed class PlanRunner : IDisposable
         _keptBytes = 0;
     }
 
-    private VisionTower Tower => _whole as VisionTower ?? throw ModifiedResNet.HasNoTokens();
+    private VisionTower Tower => _whole.RequireBlocks();
 
     private void RunWhole(Tensor images, PlanTree tree, Action<int, Tensor> consume, Func<int, bool>? isActive)
     {

@@ -34,6 +34,11 @@ public interface ITokenStage
     /// <param name="batch">The stream that arrives; only shapes and layout count.</param>
     /// <param name="context">What the block computed so far; only shapes count.</param>
     long Macs(TokenBatch batch, StageContext context) => 0;
+
+    /// <summary>
+    /// The stage that accounts run on random tokens: one that leaves as many tokens as this one is meant to, where that depends on what they hold.
+    /// </summary>
+    ITokenStage Expected => this;
 }
 
 /// <summary>What a token stage may look at besides the stream itself.</summary>

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using RegCache.Lab.Pooling;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Encoders;
 
@@ -10,6 +12,7 @@ public sealed class TextTower
     private readonly Tensor? _projection;
     private readonly Tensor? _projectionBias;
     private readonly Tensor? _causalMask;
+    private readonly TextPooler? _pooler;
 
     /// <summary>Builds the tower on its named tensors.</summary>
     /// <param name="config">The architecture.</param>
@@ -39,7 +42,10 @@ public sealed class TextTower
             _projectionBias = Config.ProjBias ? weights.Take($"{prefix}text_projection.bias", config.EmbedDim) : null;
         }
 
-        _causalMask = Config.NoCausalMask ? null : CausalMask(Config.ContextLength, _positionEmbedding);
+        _pooler = Config.Pooling is null ? null : new(Config, weights, prefix);
+
+        // Pooled tokens may be as many as tokens, and one more in front.
+        _causalMask = Config.NoCausalMask ? null : CausalMask(Config.ContextLength + (_pooler is null ? 0 : 1), _positionEmbedding);
     }
 
     /// <summary>The tower's architecture.</summary>
@@ -57,8 +63,8 @@ public sealed class TextTower
     /// <summary>`ln_final`.</summary>
     public LayerNorm FinalNorm { get; }
 
-    /// <summary>Added to the attention logits of every block [context,context]; null when every position sees all.</summary>
-    public Tensor? Mask => _causalMask;
+    /// <summary>Added to the attention logits of every block that runs on all positions [context,context]; null when every position sees all.</summary>
+    public Tensor? Mask => _causalMask is null ? null : MaskOf(Config.ContextLength);
 
     /// <summary>Turns token ids [B,context], int64, into the stream that enters block 0, [B,context,C].</summary>
     /// <exception cref="UserException">The rows are not of the model's context length.</exception>
@@ -73,7 +79,8 @@ public sealed class TextTower
         return TensorScope.Run(() =>
         {
             var words = _tokenEmbedding.index_select(0, ids.flatten()).view(ids.shape[0], ids.shape[1], -1);
-            return new TokenBatch(words + _positionEmbedding, new(0, 0, 1, Config.ContextLength));
+            var stream = new TokenBatch(words + _positionEmbedding, new(0, 0, 1, Config.ContextLength));
+            return _pooler is null ? stream : TextPooler.HidePadding(stream, FirstLargest(ids));
         });
     }
 
@@ -99,13 +106,36 @@ public sealed class TextTower
         var stream = Embed(ids);
         for (var block = 0; block < Blocks.Count; block++)
         {
-            var next = TransformerBlock.Forward(stream, block, Running[block], BlockPlan.Plain, _causalMask, probe);
+            var next = RunBlock(stream, block, Running[block], ids, probe: probe);
             stream.Tokens.Dispose();
             stream = next;
         }
 
         return Project(stream, ids);
     });
+
+    /// <summary>Runs a block with its pooling, if it has any.</summary>
+    /// <param name="stream">The stream that enters.</param>
+    /// <param name="block">The block, 0-based.</param>
+    /// <param name="layers">Its layers as they run.</param>
+    /// <param name="ids">The token ids that the stream came from.</param>
+    /// <param name="pass">The pass of a training, in which boundaries are drawn; null for evaluation.</param>
+    /// <param name="probe">Observer of the activations, or null.</param>
+    internal TokenBatch RunBlock(TokenBatch stream, int block, BlockLayers layers, Tensor ids, PoolingPass? pass = null, IActivationProbe? probe = null)
+    {
+        if (_pooler is null)
+        {
+            return TransformerBlock.Forward(stream, block, layers, BlockPlan.Plain, _causalMask, probe);
+        }
+
+        return TensorScope.Run(() =>
+        {
+            var arriving = _pooler.Before(block, ids, pass).Aggregate(stream, (batch, stage) => stage.Apply(batch, new(block)));
+            return TransformerBlock.Forward(arriving, block, layers, BlockPlan.Plain, MaskOf(arriving.Length), probe);
+        });
+    }
+
+    private Tensor? MaskOf(long length) => _causalMask is { } mask && mask.shape[0] != length ? mask.narrow(0, 0, length).narrow(1, 0, length) : _causalMask;
 
     private Tensor Pool(Tensor tokens, Tensor ids) => Config.PoolType switch
     {

@@ -5,8 +5,17 @@ namespace RegCache.Lab.Encoders;
 /// <param name="Layout">Where the class, register and patch tokens are.</param>
 public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHolder
 {
-    /// <summary>Number of patches that each token stands for [B,N,1], float32; null while every size is one.</summary>
+    /// <summary>
+    /// Number of patches that each token stands for [B,N,1], float32; null while every size is one. A size of 0 is padding behind the tokens of
+    /// an image that has fewer than others: see <see cref="HasPadding"/>.
+    /// </summary>
     public Tensor? Sizes { get; init; }
+
+    /// <summary>Whether some tokens are of size 0: attention hides them, means leave them out, and nothing may depend on what they hold.</summary>
+    public bool HasPadding { get; init; }
+
+    /// <summary>The finer stream that pooling has set aside and that is added back further on; null where there is none.</summary>
+    public SetAside? Aside { get; init; }
 
     /// <summary>Which original tokens each token is made of [B,N,N0], 0/1; null while nothing tracks it.</summary>
     public Tensor? Sources { get; init; }
@@ -16,6 +25,9 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
     /// all patches. Null while no stage has removed or reordered tokens, so that position n still holds token n.
     /// </summary>
     public Tensor? Positions { get; init; }
+
+    /// <summary>Which tokens are padding [B,N], bool; null where none is.</summary>
+    public Tensor? Padding => HasPadding ? TensorScope.Run(() => Sizes!.squeeze(2).eq(0)) : null;
 
     /// <summary>Number of images.</summary>
     public long Images => Tokens.shape[0];
@@ -49,8 +61,10 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
         Tensor Split(Tensor known, Tensor entering, long axis = 1) =>
             torch.cat([known.narrow(axis, 0, place), entering, known.narrow(axis, place, known.shape[axis] - place)], axis);
 
-        return TensorScope.Run(() => new TokenBatch(Split(Tokens, rows.to(Tokens.dtype, Tokens.device).expand(Images, -1, -1)), layout)
+        return TensorScope.Run(() => this with
         {
+            Tokens = Split(Tokens, rows.to(Tokens.dtype, Tokens.device).expand(Images, -1, -1)),
+            Layout = layout,
             Sizes = Sizes is null ? null : Split(Sizes, torch.ones_like(Sizes.narrow(1, 0, 1)).expand(-1, count, -1)),
             Sources = Sources is null ? null : WithOwn(Sources),
             Positions = Positions is null ? null : Split(
@@ -94,8 +108,23 @@ public sealed record TokenBatch(Tensor Tokens, TokenLayout Layout) : ITensorHold
                     yield return tensor;
                 }
             }
+
+            foreach (var tensor in Aside?.Tensors ?? [])
+            {
+                yield return tensor;
+            }
         }
     }
+}
+
+/// <summary>A stream that pooling has set aside, to be added to what its tokens read of the pooled ones.</summary>
+/// <param name="Stream">The stream as it entered pooling, without protected tokens.</param>
+/// <param name="Rows">For each of its tokens the pooled token that it reads [B,T], int64.</param>
+/// <param name="Length">Pooled tokens of an image; another number means that some were removed since.</param>
+public sealed record SetAside(TokenBatch Stream, Tensor Rows, long Length) : ITensorHolder
+{
+    /// <inheritdoc />
+    public IEnumerable<Tensor> Tensors => [.. Stream.Tensors, Rows];
 }
 
 /// <summary>
@@ -150,6 +179,14 @@ public static class TokenRows
 /// <summary>How much of an outlier a token is: the largest magnitude of its row, <c>max_c |x[n,c]|</c>.</summary>
 public static class OutlierScore
 {
+    /// <summary>The score of every token of a stream that may be removed [B,N-P]; that of padding is below all others.</summary>
+    public static Tensor OfFree(TokenBatch batch) => TensorScope.Run(() =>
+    {
+        var first = batch.Layout.ProtectedTokens;
+        var scores = Of(batch.Tokens.narrow(1, first, batch.Length - first));
+        return batch.Padding is { } padding ? scores.masked_fill(padding.narrow(1, first, scores.shape[1]), -1) : scores;
+    });
+
     /// <summary>The score of every row in float32, [B,N,C] to [B,N].</summary>
     public static Tensor Of(Tensor rows) => TensorScope.Run(() =>
     {

@@ -112,13 +112,14 @@ public static class TransformerBlock
 
     private static Tensor? AttentionBias(TokenBatch batch, BlockPlan plan, Tensor? mask)
     {
-        if (!plan.ProportionalAttention || batch.Sizes is not { } sizes)
+        if (batch.Sizes is not { } sizes || !(plan.ProportionalAttention || batch.HasPadding))
         {
             return mask;
         }
 
-        // [B,N,1] -> [B,1,1,N]: every query sees the size of the key's token.
-        var bias = sizes.log().to(batch.Tokens.dtype).transpose(1, 2).unsqueeze(1);
+        // [B,N,1] -> [B,1,1,N]: every query sees the size of the key's token. That of padding is 0, and its logarithm hides it.
+        var weights = plan.ProportionalAttention ? sizes : sizes.clamp(max: 1);
+        var bias = weights.log().to(batch.Tokens.dtype).transpose(1, 2).unsqueeze(1);
         return mask is null ? bias : bias + mask;
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RegCache.Lab.Memory;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Encoders;
 
@@ -156,10 +157,23 @@ public sealed class VisionTower : IImageTower
     {
         VisionPooling.ClassToken => FinalNorm.Apply(output.Tokens.narrow(1, 0, Config.ClassTokens)).flatten(1),
         VisionPooling.None => FinalNorm.Apply(output.Tokens),
+        VisionPooling.Average when Config.Pooling is { Entry.IsClip: false } pooling => AverageRows(output, FinalNorm.Apply(output.Tokens), pooling.MeanOverPadding),
         VisionPooling.Average when Config.FinalLnAfterPool => FinalNorm.Apply(Average(output, output.Tokens)),
         VisionPooling.Average => Average(output, FinalNorm.Apply(output.Tokens)),
         _ => throw new UnreachableException(),
     };
+
+    // DRIP's towers take every token for one, class tokens included.
+    private static Tensor AverageRows(TokenBatch output, Tensor tokens, bool withPadding)
+    {
+        if (withPadding || output.Padding is not { } padding)
+        {
+            return tokens.mean([1]);
+        }
+
+        var weights = padding.logical_not().unsqueeze(2).to(tokens.dtype);
+        return (tokens * weights).sum(1) / weights.sum(1);
+    }
 
     private static Tensor Average(TokenBatch output, Tensor tokens)
     {
@@ -215,7 +229,10 @@ public sealed record VisionParts(
                 vision.Heads,
                 vision.Epsilon,
                 activation,
-                memories.GetValueOrDefault(block))),
+                memories.GetValueOrDefault(block)) with
+            {
+                Before = PooledVit.BeforeOfClip(vision, weights, block),
+            }),
         ];
         var finalNorm = TowerWeights.LayerNorm(weights, "visual.ln_post", width, vision.Epsilon);
         var projection = vision.HasProjection ? weights.Take("visual.proj", width * vision.PooledTokens, config.EmbedDim) : null;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Quantization;
@@ -148,7 +149,7 @@ public sealed class Experiment : IDisposable
 
     /// <summary>How a pass over images is done.</summary>
     /// <param name="title">What a progress display calls it.</param>
-    public EvaluationRun Pass(string title) => new(title, Options.BatchSize) { Progress = Progress, Cancellation = Cancellation };
+    public EvaluationRun Pass(string title) => new(title, Options.BatchSize) { Progress = Progress, Cancellation = Cancellation, Processes = Processes.Current };
 
     /// <summary>
     /// The result of a pass over images that the run directory keeps: loaded when it is there with the same key, else computed
@@ -266,6 +267,10 @@ public sealed class Experiment : IDisposable
         if (options.Threads is { } threads)
         {
             torch.set_num_threads(threads);
+        }
+        else if (Processes.Launched > 1)
+        {
+            torch.set_num_threads(Processes.Cores);
         }
 
         torch.manual_seed(options.Seed);

@@ -33,7 +33,7 @@ internal sealed class ExperimentImages : IDisposable
         (_options, _progress, _cancellation) = (options, progress, cancellation);
         try
         {
-            _listedValidation = options.ValidationImages is { } last ? Open(last, DataVariable.ImageNetValidation) : null;
+            _listedValidation = options.ValidationImages is { } last ? Open(last, options.ValidationVariable) : null;
             _listedSearch = options.SearchImages is { } first ? Open(first, DataVariable.TrainSample) : _listedValidation;
             Assumption = _listedValidation is null ? null : _listedSearch!.RequireClasses(_listedValidation.ClassNames);
             _listedValidation ??= _listedSearch;
@@ -99,7 +99,7 @@ internal sealed class ExperimentImages : IDisposable
         var fingerprints = _added.ToDictionary(source => source.Inventory.Source, source => source.Fingerprint);
         if (_validation is not null)
         {
-            fingerprints[DataVariable.ImageNetValidation.Name] = _validation.Fingerprint;
+            fingerprints[_options.ValidationVariable?.Name ?? "images"] = _validation.Fingerprint;
         }
 
         if (_search is not null && _search != _validation)
@@ -135,7 +135,7 @@ internal sealed class ExperimentImages : IDisposable
             ? Source(new ShapesImages(ShapesSet.Generate(split, count ?? ShapesSet.DefaultCount(split), _options.ShapesSeed, cancellation: _cancellation)))
             : count is { } most ? new ImageSubset(Source(listed), most) : Source(listed);
 
-    private ImageSet Open(string address, DataVariable variable, bool needsLabels = true)
+    private ImageSet Open(string address, DataVariable? variable, bool needsLabels = true)
     {
         if (!_sets.TryGetValue(address, out var set))
         {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Quantization;
@@ -55,6 +56,9 @@ public sealed record ExperimentOptions
 
     /// <summary>Images of the final numbers (IMAGENET_VAL), as <see cref="ImageSetFormats"/> names sets; null: the same as <see cref="SearchImages"/>.</summary>
     public string? ValidationImages { get; init; }
+
+    /// <summary>What named <see cref="ValidationImages"/>, for messages and records; null: an option of the command's own.</summary>
+    public DataVariable? ValidationVariable { get; init; } = DataVariable.ImageNetValidation;
 
     /// <summary>Names the set of images that ranges are calibrated on (CALIB), when they are needed; null: the search images.</summary>
     public Func<string>? CalibrationImages { get; init; }
@@ -129,7 +133,7 @@ public enum ComputeDevice
     /// <summary>The processor.</summary>
     Cpu,
 
-    /// <summary>The first CUDA device.</summary>
+    /// <summary>The first CUDA device; of several processes on a machine each takes the one of its number.</summary>
     Cuda,
 }
 
@@ -151,7 +155,7 @@ public static class ComputeDevices
     public static torch.Device Find(this ComputeDevice device) => device switch
     {
         ComputeDevice.Cpu => torch.CPU,
-        ComputeDevice.Cuda when torch.cuda.is_available() => torch.CUDA,
+        ComputeDevice.Cuda when torch.cuda.is_available() => Processes.TakeGpu(),
         ComputeDevice.Cuda => throw new UserException(
             "--device cuda: this libtorch sees no CUDA device; `regcache doctor` tells which libtorch is used, and README.md, \"GPU\", how to have one with CUDA."),
         _ => throw new UnreachableException(),

@@ -27,7 +27,7 @@ public static class FeatureExtraction
     public static IReadOnlyList<NamedArray> OfImages(
         IImageTower tower, EncoderPlan plan, ImageBatchReader reader, FeatureRequest request, EvaluationRun run)
     {
-        var transformer = request.Blocks.Count == 0 ? null : tower as VisionTower ?? throw ModifiedResNet.HasNoTokens();
+        var transformer = request.Blocks.Count == 0 ? null : tower.RequireBlocks();
         var blocks = request.BlocksOf(tower.PlannedBlocks, "image encoder");
         var arrays = new ArrayCollector(reader.Items.Count);
         var (device, type) = tower.Placement;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Reports;
 
@@ -145,7 +146,7 @@ public sealed class FeatureStore(RunDirectory directory, TimeSpan? interval = nu
 
     private void RemoveParts(StageKey key)
     {
-        foreach (var file in Directory.GetFiles(_folder, Path.GetFileName(PathOf(key, ".part*"))))
+        foreach (var file in Processes.IsFirst ? Directory.GetFiles(_folder, Path.GetFileName(PathOf(key, ".part*"))) : [])
         {
             File.Delete(file);
         }

@@ -56,14 +56,18 @@ public sealed record MacsTable(ValueList<MacsRow> Rows, long FinalTokens)
 
     /// <summary>
     /// Accounts for a plan without running the model: only its token stages run, on random tokens of one image. Stages
-    /// that decide how many tokens stay by the tokens' content are counted for that image.
+    /// that decide how many tokens stay by the tokens' content are counted for that image, or for the number that they are meant to leave.
     /// </summary>
     /// <param name="config">The tower's architecture.</param>
     /// <param name="outputs">Channels of the feature, or classes of a classifier.</param>
     /// <param name="plan">The plan.</param>
     /// <exception cref="UserException">The plan does not fit the architecture.</exception>
     public static MacsTable Of(VisionConfig config, int outputs, EncoderPlan plan) => 
-        Of(config, outputs, plan, block => config.LateTokens?.Before(block, count => torch.zeros(count, config.Width)) ?? []);
+        Of(config, outputs, plan, block =>
+        [
+            .. config.LateTokens?.Before(block, count => torch.zeros(count, config.Width)) ?? [],
+            .. config.Pooling?.Stages(config, block) ?? [],
+        ]);
 
     /// <summary>The same of a tower, with the token stages that belong to its blocks.</summary>
     /// <param name="tower">The tower.</param>
@@ -130,7 +134,7 @@ internal sealed record TokenTrace(long Attention, long Mlp, long StageMacs)
             TokenBatch Run(TokenBatch batch, ITokenStage stage, StageContext context)
             {
                 macs += stage.Macs(batch, context);
-                return stage.Apply(batch, context);
+                return stage.Expected.Apply(batch, context);
             }
 
             stream = architecture(block).Concat(seams.Before).Aggregate(stream, (batch, stage) => Run(batch, stage, new(block)));

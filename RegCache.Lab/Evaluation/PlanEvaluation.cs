@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
 
@@ -34,18 +35,38 @@ public static class PlanEvaluation
     {
         RequireLabels(images, classifier);
         var (done, scores) = Resume(run, tree, confidence is null ? null : ClassificationCounts.None(classifier.Classes));
+        var top = Math.Min(TopClasses, classifier.Classes);
         using var runner = new PlanRunner(tower);
         using var progress = run.Progress.Start(run.Title, images.Count, "images", Math.Min(images.Count, done * run.BatchSize));
-        foreach (var batch in images.ReadBatches(run.BatchSize, done, run.Cancellation))
+        foreach (var batch in images.ReadShare(run.Processes, run.BatchSize, done, run.Cancellation))
+        {
+            using var owned = batch;
+            var first = run.Processes.Size == 1 ? batch!.Indices[0] : Math.Min(images.Count, done * run.BatchSize);
+            int[] active = Active(first, Enumerable.Range(0, scores.Length));
+            var own = batch is null ? BatchOutcome.Nothing : Encode(batch, active);
+            foreach (var outcome in own.Gather(run.Processes, active.Length, top, confidence is not null))
+            {
+                // A plan that one process would have dropped by now does not count, although others have run it.
+                var counted = run.Processes.Size == 1 ? active : Active(outcome.Indices[0], active);
+                AddScores(scores, outcome, active, [.. counted.Select(plan => Array.IndexOf(active, plan))], [.. outcome.Indices.Select(index => images.Labels[index])], top);
+                done++;
+                run.Checkpoint?.Offer(() => new(done, [.. scores]));
+                progress.Report(outcome.Indices[^1] + 1);
+            }
+        }
+
+        return scores;
+
+        // In the order of the plans; what none of the remaining images can make the best is dropped.
+        int[] Active(int firstImage, IEnumerable<int> plans) =>
+            [.. plans.Where(plan => pruning is null || plan == reference || !pruning(scores, plan, images.Count - firstImage))];
+
+        BatchOutcome Encode(ImageBatch batch, int[] active)
         {
             using var scope = torch.NewDisposeScope();
-            using var owned = batch;
-            var remaining = images.Count - batch.Indices[0];
-            var active = Enumerable.Range(0, scores.Length)
-                .Where(plan => pruning is null || plan == reference || !pruning(scores, plan, remaining))
-                .ToHashSet();
             var (features, lengths) = (new SortedDictionary<int, Tensor>(), new SortedDictionary<int, Tensor>());
             var (device, type) = tower.Placement;
+            var wanted = active.ToHashSet();
             runner.Run(
                 batch.Images.to(type, device),
                 tree,
@@ -57,17 +78,10 @@ public static class PlanEvaluation
                         lengths[plan] = TensorScope.Run(() => feature.to(torch.ScalarType.Float32).square().sum([1]).sqrt()).DetachFromDisposeScope();
                     }
                 },
-                active.Contains);
+                wanted.Contains);
             scope.Attach(features.Values.Concat(lengths.Values));
-            int[] labels = [.. batch.Indices.Select(index => images.Labels[index])];
-            AddScores(scores, features, lengths, classifier, labels, reference, confidence);
-
-            done++;
-            run.Checkpoint?.Offer(() => new(done, [.. scores]));
-            progress.Report(batch.End);
+            return BatchOutcome.Of(batch.Indices, features, lengths, classifier, reference, confidence);
         }
-
-        return scores;
     }
 
     private static (int Batches, PlanScore[] Scores) Resume(EvaluationRun run, PlanTree tree, ClassificationCounts? counts) =>
@@ -75,45 +89,29 @@ public static class PlanEvaluation
             ? (state.Batches, [.. state.Scores])
             : (0, [.. Enumerable.Repeat(PlanScore.None with { Counts = counts }, tree.Plans.Count)]);
 
-    // All plans together: one matrix product and one transfer from the device a batch.
-    private static void AddScores(
-        PlanScore[] scores,
-        SortedDictionary<int, Tensor> features,
-        SortedDictionary<int, Tensor> lengths,
-        ZeroShotClassifier classifier,
-        int[] labels,
-        int? reference,
-        ConfidenceRule? confidence)
+    // The plans of an outcome are those that were run; some of them count.
+    private static void AddScores(PlanScore[] scores, BatchOutcome outcome, int[] plans, int[] counted, int[] labels, int top)
     {
-        var stacked = torch.stack([.. features.Values]);
-        var similarities = stacked.matmul(classifier.Weights);
-        var count = Math.Min(TopClasses, classifier.Classes);
-        var top = similarities.topk(count, -1).indexes.cpu().data<long>().ToArray();
-        var errors = reference is { } index
-            ? (stacked - features[index]).square().mean([2], type: torch.ScalarType.Float64).sum(1).cpu().data<double>().ToArray()
-            : null;
-        // A search does without the exponentials of all classes.
-        var confidences = confidence?.Of(similarities, torch.stack([.. lengths.Values])).cpu().data<double>().ToArray();
-        foreach (var (position, plan) in features.Keys.Index())
+        foreach (var position in counted)
         {
             var first = position * labels.Length;
-            var classes = top.AsSpan(first * count, labels.Length * count);
+            var classes = outcome.Top.AsSpan(first * top, labels.Length * top);
             long correct = 0, correctTop5 = 0;
             for (var image = 0; image < labels.Length; image++)
             {
-                var likely = classes.Slice(image * count, count);
+                var likely = classes.Slice(image * top, top);
                 correct += likely[0] == labels[image] ? 1 : 0;
                 correctTop5 += likely.Contains(labels[image]) ? 1 : 0;
             }
 
-            var score = scores[plan];
-            scores[plan] = score with
+            var score = scores[plans[position]];
+            scores[plans[position]] = score with
             {
                 Images = score.Images + labels.Length,
                 Correct = score.Correct + correct,
                 CorrectTop5 = score.CorrectTop5 + correctTop5,
-                SquaredError = score.SquaredError + (errors?[position] ?? 0),
-                Counts = score.Counts?.Plus(labels, classes, confidences.AsSpan(first, labels.Length)),
+                SquaredError = score.SquaredError + (outcome.Errors is { } errors ? errors[position] : 0),
+                Counts = score.Counts?.Plus(labels, classes, outcome.Confidences.AsSpan(first, labels.Length)),
             };
         }
     }
@@ -133,6 +131,77 @@ public static class PlanEvaluation
     }
 }
 
+/// <summary>What some plans say of a batch of images.</summary>
+/// <param name="Indices">The images.</param>
+/// <param name="Top">The most likely classes, by plan, image and place.</param>
+/// <param name="Errors">By plan, the sum over images of the mean squared difference from the reference's feature; null without a reference.</param>
+/// <param name="Confidences">By plan and image; null where nobody asked.</param>
+internal sealed record BatchOutcome(IReadOnlyList<int> Indices, long[] Top, double[]? Errors, double[]? Confidences)
+{
+    /// <summary>That of no image.</summary>
+    public static BatchOutcome Nothing { get; } = new([], [], null, null);
+
+    /// <summary>Computes it for all plans together: one matrix product and one transfer from the device a batch.</summary>
+    public static BatchOutcome Of(
+        IReadOnlyList<int> indices,
+        SortedDictionary<int, Tensor> features,
+        SortedDictionary<int, Tensor> lengths,
+        ZeroShotClassifier classifier,
+        int? reference,
+        ConfidenceRule? confidence)
+    {
+        var stacked = torch.stack([.. features.Values]);
+        var similarities = stacked.matmul(classifier.Weights);
+        return new(
+            indices,
+            similarities.topk(Math.Min(PlanEvaluation.TopClasses, classifier.Classes), -1).indexes.cpu().data<long>().ToArray(),
+            reference is { } index
+                ? (stacked - features[index]).square().mean([2], type: torch.ScalarType.Float64).sum(1).cpu().data<double>().ToArray()
+                : null,
+            // A search does without the exponentials of all classes.
+            confidence?.Of(similarities, torch.stack([.. lengths.Values])).cpu().data<double>().ToArray());
+    }
+
+    /// <summary>Those of all processes in the set's order, without empty ones.</summary>
+    /// <param name="processes">The processes.</param>
+    /// <param name="plans">Number of plans P.</param>
+    /// <param name="top">Classes of an image and plan.</param>
+    /// <param name="hasConfidences">Whether they have confidences.</param>
+    public IEnumerable<BatchOutcome> Gather(IProcessGroup processes, int plans, int top, bool hasConfidences)
+    {
+        if (processes.Size == 1)
+        {
+            return [this];
+        }
+
+        using var scope = torch.NewDisposeScope();
+        int[] counts = [.. processes.GatherNumbers(Indices.Count, Errors is null ? 0 : 1).Select(numbers => (int)numbers[0])];
+        var indices = processes.Gather(torch.tensor(Indices.Select(index => (long)index).ToArray())).data<long>().ToArray();
+
+        // Images lead, because their number differs between processes.
+        T[] ByPlan<T>(Tensor ofProcess) where T : unmanaged => ofProcess.transpose(0, 1).contiguous().data<T>().ToArray();
+        var tops = processes.Gather(torch.tensor(Top, [plans, Indices.Count, top]).transpose(0, 1));
+        var errors = processes.Gather(torch.tensor(Errors ?? [], Errors is null ? [0, plans] : [1, plans]));
+        var confidences = hasConfidences
+            ? processes.Gather(torch.tensor(Confidences ?? [], [plans, Indices.Count]).transpose(0, 1))
+            : null;
+        var outcomes = new List<BatchOutcome>();
+        for (int rank = 0, first = 0; rank < processes.Size; first += counts[rank++])
+        {
+            if (counts[rank] > 0)
+            {
+                outcomes.Add(new(
+                    [.. indices[first..(first + counts[rank])].Select(index => (int)index)],
+                    ByPlan<long>(tops.narrow(0, first, counts[rank])),
+                    errors.shape[0] == 0 ? null : errors[outcomes.Count].data<double>().ToArray(),
+                    confidences is null ? null : ByPlan<double>(confidences.narrow(0, first, counts[rank]))));
+            }
+        }
+
+        return outcomes;
+    }
+}
+
 /// <summary>How a pass over a set of images is done.</summary>
 /// <param name="Title">What the progress display calls it.</param>
 /// <param name="BatchSize">Images in a batch.</param>
@@ -146,6 +215,9 @@ public sealed record EvaluationRun(string Title, int BatchSize)
 
     /// <summary>Stops the pass.</summary>
     public CancellationToken Cancellation { get; init; }
+
+    /// <summary>The processes that share the pass.</summary>
+    public IProcessGroup Processes { get; init; } = SingleProcess.Instance;
 }
 
 /// <summary>What one plan achieved on a set of images.</summary>

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using CsvHelper;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Retrieval;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
 
@@ -43,7 +44,7 @@ public static class RetrievalEvaluation
     /// <param name="experiment">The model, batch size, and what happens to unreadable images.</param>
     /// <param name="set">The images and captions.</param>
     /// <param name="plans">The plans.</param>
-    /// <param name="store">Where features are kept; null: nowhere.</param>
+    /// <param name="store">Where features are kept, which one process does alone; null: nowhere.</param>
     /// <returns>A result for each plan, in their order. Captions of images that were left out are left out, too.</returns>
     /// <exception cref="UserException">The model has no text tower, an image or caption cannot be read, or a feature is not finite.</exception>
     public static IReadOnlyList<RetrievalResult> Run(
@@ -90,7 +91,7 @@ public static class RetrievalEvaluation
         const string title = "captions";
         var key = StageKey.Of(new { Features = title, Model = experiment.ModelKey, Ids = tokens.Hash, experiment.Options.BatchSize });
         IEnumerable<FeatureBatch> Pass(int first) => Captions(experiment, tokens, title, first);
-        return store?.GetOrCompute([key], title, (_, first) => Pass(first)).Single() ?? Collect(Pass(0), 1).Single();
+        return Alone(store)?.GetOrCompute([key], title, (_, first) => Pass(first)).Single() ?? Collect(Pass(0), 1).Single();
     }
 
     private static IEnumerable<FeatureBatch> Captions(Experiment experiment, CaptionTokens tokens, string title, int first)
@@ -98,11 +99,21 @@ public static class RetrievalEvaluation
         var (tower, run) = (experiment.Model.Text!, experiment.Pass(title));
         using var noGradient = torch.no_grad();
         using var progress = run.Progress.Start(title, tokens.Count, "captions", first);
-        foreach (var rows in Enumerable.Range(first, tokens.Count - first).Chunk(run.BatchSize))
+        foreach (var batch in Together(run.Processes, Own(), 1, experiment.ImageTower.Features))
         {
-            run.Cancellation.ThrowIfCancellationRequested();
-            yield return new(rows, rows[^1] + 1, [Kept(() => tower.Encode(tokens.Take(rows[0], rows.Length).to(tower.Placement)))]);
-            progress.Report(rows[^1] + 1);
+            yield return batch;
+            progress.Report(batch.End);
+        }
+
+        IEnumerable<FeatureBatch?> Own()
+        {
+            foreach (var round in Enumerable.Range(first, tokens.Count - first).Chunk(run.BatchSize).Chunk(run.Processes.Size))
+            {
+                run.Cancellation.ThrowIfCancellationRequested();
+                yield return run.Processes.Rank < round.Length && round[run.Processes.Rank] is var rows
+                    ? new(rows, rows[^1] + 1, [Kept(() => tower.Encode(tokens.Take(rows[0], rows.Length).to(tower.Placement)))])
+                    : null;
+            }
         }
     }
 
@@ -112,7 +123,7 @@ public static class RetrievalEvaluation
         const string title = "images";
         IEnumerable<FeatureBatch> Pass(IReadOnlyList<int> wanted, int first) =>
             Images(experiment, images, new PlanTree([.. wanted.Select(plan => plans[plan].Plan)]), title, first);
-        if (store is null)
+        if (Alone(store) is null)
         {
             return Collect(Pass([.. Enumerable.Range(0, plans.Count)], 0), plans.Count);
         }
@@ -127,8 +138,11 @@ public static class RetrievalEvaluation
             experiment.Options.SkipBadImages,
             Plan = plan.Key,
         }));
-        return store.GetOrCompute([.. keys], title, Pass);
+        return store!.GetOrCompute([.. keys], title, Pass);
     }
+
+    // Several processes would have to agree about the parts that an earlier run has left.
+    private static FeatureStore? Alone(FeatureStore? store) => Processes.Launched == 1 ? store : null;
 
     private static IEnumerable<FeatureBatch> Images(Experiment experiment, ImageSetSource images, PlanTree tree, string title, int first)
     {
@@ -136,7 +150,16 @@ public static class RetrievalEvaluation
         var (device, type) = tower.Placement;
         using var runner = new PlanRunner(tower);
         using var progress = run.Progress.Start(title, images.Count, "images", Math.Min(first, images.Count));
-        foreach (var batch in images.ReadBatches(run.BatchSize, first / run.BatchSize, run.Cancellation))
+        foreach (var batch in Together(run.Processes, Own(), tree.Plans.Count, tower.Features))
+        {
+            yield return batch;
+            progress.Report(Math.Min(batch.End, images.Count));
+        }
+
+        IEnumerable<FeatureBatch?> Own() =>
+            images.ReadShare(run.Processes, run.BatchSize, first / run.BatchSize, run.Cancellation).Select(batch => batch is null ? null : Encode(batch));
+
+        FeatureBatch Encode(ImageBatch batch)
         {
             var features = new Tensor[tree.Plans.Count];
             using (var scope = torch.NewDisposeScope())
@@ -147,8 +170,36 @@ public static class RetrievalEvaluation
 
             // Images at the end of a batch may be unreadable; the next batch begins behind them all the same.
             var end = (batch.Indices[^1] / run.BatchSize + 1) * run.BatchSize;
-            yield return new(batch.Indices, end, features);
-            progress.Report(Math.Min(end, images.Count));
+            return new(batch.Indices, end, features);
+        }
+    }
+
+    // What the processes compute in a round, for all of them, in the order of one process.
+    private static IEnumerable<FeatureBatch> Together(IProcessGroup processes, IEnumerable<FeatureBatch?> own, int plans, long width)
+    {
+        foreach (var batch in own)
+        {
+            if (processes.Size == 1)
+            {
+                yield return batch!;
+                continue;
+            }
+
+            var sizes = processes.GatherNumbers(batch?.Rows.Count ?? 0, batch?.End ?? 0);
+            using var ownRows = torch.tensor((batch?.Rows ?? []).Select(row => (long)row).ToArray());
+            using var gathered = processes.Gather(ownRows);
+            var rows = gathered.data<long>().ToArray();
+            var features = Enumerable.Range(0, plans).Select(plan => processes.Gather(batch?.Features[plan] ?? torch.zeros(0, width)).DetachFromDisposeScope()).ToList();
+            batch?.Dispose();
+            var first = 0;
+            foreach (var (count, end) in sizes.Select(size => ((int)size[0], (int)size[1])).Where(size => size.Item1 > 0))
+            {
+                yield return new(
+                    [.. rows[first..(first + count)].Select(row => (int)row)], end, [.. features.Select(all => all.narrow(0, first, count).clone().DetachFromDisposeScope())]);
+                first += count;
+            }
+
+            features.ForEach(feature => feature.Dispose());
         }
     }
 

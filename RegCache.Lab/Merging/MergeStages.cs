@@ -135,7 +135,7 @@ public static class WindowGrid
         var free = (int)batch.Length - layout.ProtectedTokens;
         if (layout.Windows is null && batch.Sizes is not null)
         {
-            throw new UserException("Merging inside windows cannot follow merging of whole images: put the local blocks before the global ones.");
+            throw new UserException("Merging inside windows cannot follow pooling, or merging of whole images: put the local blocks before those.");
         }
 
         var noted = layout.Windows

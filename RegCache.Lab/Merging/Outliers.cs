@@ -40,8 +40,12 @@ public sealed record OutlierRule(OutlierHandling Handling, int Count)
     internal int Pairs(int tokens) =>
         Math.Max(0, (tokens / 2) - (float.IsInfinity(Price) ? Count : 0));
 
-    /// <summary>What to subtract from a pair's similarity for each of its tokens [B,N]; null for nothing.</summary>
-    internal Tensor? Penalty(TokenBatch batch)
+    /// <summary>What to subtract from a pair's similarity for each of its tokens [B,N]; null for nothing. Nobody wants padding.</summary>
+    internal Tensor? Penalty(TokenBatch batch) => TensorScope.Run(() => batch.Padding is { } padding
+        ? (OfOutliers(batch) ?? torch.zeros(padding.shape, device: padding.device)).masked_fill(padding, float.PositiveInfinity)
+        : OfOutliers(batch));
+
+    private Tensor? OfOutliers(TokenBatch batch)
     {
         var first = batch.Layout.ProtectedTokens;
         var count = (int)Math.Min(Count, batch.Length - first);
@@ -63,7 +67,7 @@ public sealed record OutlierRule(OutlierHandling Handling, int Count)
     internal static Tensor Largest(TokenBatch batch, int count)
     {
         var first = batch.Layout.ProtectedTokens;
-        var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, batch.Length - first));
+        var scores = OutlierScore.OfFree(batch);
         var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
         return order.narrow(1, 0, count) + first;
     }

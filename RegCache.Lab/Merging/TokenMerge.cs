@@ -28,16 +28,27 @@ public sealed record TokenMerge(Tensor Kept, Tensor Merged, Tensor Targets) : IT
         var total = Sum(sizes);
 
         // sum(s x) / sum(s) = x + sum(s_i / sum(s) (x_i - x)): touches only the rows that something joins.
-        var share = TokenRows.Take(sizes, Merged) / TokenRows.Take(total, Targets);
+        // Padding that joins padding has no share of anything.
+        var whole = TokenRows.Take(total, Targets);
+        var share = TokenRows.Take(sizes, Merged) / (batch.HasPadding ? whole.clamp(min: 1) : whole);
         var distance = TokenRows.Take(batch.Tokens, Merged) - TokenRows.Take(kept.Tokens, Targets);
-        return kept with
+        var merged = kept with
         {
             Tokens = TokenRows.AddTo(kept.Tokens, Targets, distance * share.to(distance.dtype)),
             Sizes = total,
             Sources = batch.Sources is { } sources ? Sum(sources) : null,
             Layout = batch.Layout with { Windows = null },
         };
+        return merged.Padding is { } padding ? merged.Select(PaddingLast(padding, merged.Layout.ProtectedTokens)) : merged;
     });
+
+    // Where padding stayed between tokens, the next step would split them otherwise than without it.
+    private static Tensor PaddingLast(Tensor padding, int first)
+    {
+        var (_, order) = padding.narrow(1, first, padding.shape[1] - first).to(torch.ScalarType.Int64).sort(dim: 1, stable: true);
+        var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: padding.device).expand(padding.shape[0], -1);
+        return torch.cat([leading, order + first], 1);
+    }
 
     /// <summary>The sum of every group's members, [B,N,C] to [B,M,C].</summary>
     public Tensor Sum(Tensor rows) => TensorScope.Run(() =>

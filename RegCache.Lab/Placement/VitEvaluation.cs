@@ -1,4 +1,5 @@
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 
@@ -34,21 +35,32 @@ public sealed record VitEvaluation(double Top1, double Top5, double Loss, int Im
 
         using var noGradient = torch.no_grad();
         using var progress = run.Progress.Start(run.Title, images.Count, "images");
-        var (first, deep, loss, count) = (0L, 0L, 0.0, 0);
-        foreach (var batch in images.ReadBatches(run.BatchSize, 0, run.Cancellation))
+        var (first, deep, loss, count) = (0.0, 0.0, 0.0, 0);
+        foreach (var batch in images.ReadShare(run.Processes, run.BatchSize, 0, run.Cancellation))
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
+
+            // Batch by batch in the set's order, so that the sums are the same bits for any number of processes.
+            foreach (var part in run.Processes.GatherNumbers(batch is null ? [0, 0, 0, 0] : Measure(batch)))
+            {
+                (first, deep, loss, count) = (first + part[0], deep + part[1], loss + part[2], count + (int)part[3]);
+            }
+
+            progress.Report(count);
+        }
+
+        return new(100.0 * first / count, 100.0 * deep / count, loss / count, count, classes);
+
+        double[] Measure(ImageBatch batch)
+        {
             var (device, type) = tower.Placement;
             long[] labels = [.. batch.Indices.Select(index => (long)images.Labels[index])];
             var target = torch.tensor(labels).to(device);
             var scores = tower.Encode(batch.Images.to(type, device)).to(torch.ScalarType.Float32);
-            loss += torch.nn.functional.cross_entropy(scores, target, reduction: torch.nn.Reduction.Sum).item<float>();
+            var batchLoss = torch.nn.functional.cross_entropy(scores, target, reduction: torch.nn.Reduction.Sum).item<float>();
             var hits = scores.topk(Math.Min(Deepest, classes), -1).indexes.eq(target.unsqueeze(1)).sum([0]).cpu().data<long>().ToArray();
-            (first, deep, count) = (first + hits[0], deep + hits.Sum(), count + labels.Length);
-            progress.Report(batch.End);
+            return [hits[0], hits.Sum(), batchLoss, labels.Length];
         }
-
-        return new(100.0 * first / count, 100.0 * deep / count, loss / count, count, classes);
     }
 }

@@ -56,21 +56,46 @@ public static class BoundaryDecisions
     /// <param name="probabilities">Probabilities [B,T].</param>
     /// <param name="rate">The wanted share of boundaries, above 0, at most 1.</param>
     /// <param name="exactBudget">Whether the last position counts.</param>
-    public static BoundaryDecision TopK(Tensor probabilities, double rate, bool exactBudget = false) => TensorScope.Run(() =>
-    {
-        var scores = probabilities.detach();
-        if (exactBudget)
-        {
-            scores = torch.cat([scores.narrow(1, 0, scores.shape[1] - 1), torch.full_like(scores.narrow(1, 0, 1), float.PositiveInfinity)], 1);
-        }
+    public static BoundaryDecision TopK(Tensor probabilities, double rate, bool exactBudget = false) => TopK(new BoundaryScores(probabilities, probabilities), rate, exactBudget);
 
+    /// <summary>The same where samples may have fewer positions than others: each has its own k.</summary>
+    /// <param name="of">The scores, of which the probabilities count.</param>
+    /// <param name="rate">The wanted share of boundaries, above 0, at most 1.</param>
+    /// <param name="exactBudget">Whether the last position counts.</param>
+    public static BoundaryDecision TopK(BoundaryScores of, double rate, bool exactBudget = false) => TensorScope.Run(() =>
+    {
+        var probabilities = of.Probabilities;
+        var scores = of.Valid is null ? probabilities.detach() : probabilities.detach().masked_fill(of.Valid.logical_not(), float.NegativeInfinity);
+        scores = exactBudget ? scores.masked_fill(Last(of), float.PositiveInfinity) : scores;
         var (_, order) = scores.sort(1, descending: true, stable: true);
-        var chosen = order.narrow(1, 0, Count(probabilities.shape[1], rate));
-        var marks = torch.zeros(probabilities.shape, torch.ScalarType.Bool, probabilities.device);
-        return new BoundaryDecision(probabilities, marks.scatter(1, chosen, torch.ones_like(chosen).to(torch.ScalarType.Bool)));
+        var counts = torch.tensor([.. of.Lengths().Select(length => Count(length, rate))], device: scores.device).unsqueeze(1);
+        var isChosen = torch.arange(scores.shape[1], device: scores.device).unsqueeze(0).less(counts);
+        return new BoundaryDecision(probabilities, torch.zeros_like(isChosen).scatter(1, order, isChosen));
     });
 
-    /// <summary>The number of boundaries that <see cref="TopK"/> takes of <paramref name="length"/> positions.</summary>
+    /// <summary>Marks the last position of every sample [B,T], bool.</summary>
+    internal static Tensor Last(BoundaryScores scores) => TensorScope.Run(() =>
+    {
+        var shape = scores.Probabilities.shape;
+        var valid = scores.Valid ?? torch.ones(shape, torch.ScalarType.Bool, scores.Probabilities.device);
+        var next = torch.cat([valid.narrow(1, 1, shape[1] - 1), torch.zeros([shape[0], 1], torch.ScalarType.Bool, valid.device)], 1);
+        return valid.logical_and(next.logical_not());
+    });
+
+    /// <summary>
+    /// Probabilities of groups of positions that become one token, such as the four patches that a vision-language model merges: their mean or their
+    /// largest, [B,T] to [B,T/n].
+    /// </summary>
+    /// <param name="probabilities">Probabilities [B,T].</param>
+    /// <param name="group">Positions n of a group, which divide T.</param>
+    /// <param name="largest">Whether the largest of a group counts; else their mean.</param>
+    public static Tensor OfGroups(Tensor probabilities, int group, bool largest)
+    {
+        var groups = probabilities.view(probabilities.shape[0], -1, group);
+        return largest ? groups.amax([2]) : groups.mean([2]);
+    }
+
+    /// <summary>The number of boundaries that <see cref="TopK(Tensor, double, bool)"/> takes of <paramref name="length"/> positions.</summary>
     public static long Count(long length, double rate) => Math.Clamp((long)Math.Round(length * rate, MidpointRounding.ToEven), 1, length);
 
     /// <summary>

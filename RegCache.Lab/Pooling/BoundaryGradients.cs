@@ -3,6 +3,16 @@ namespace RegCache.Lab.Pooling;
 /// <summary>The gradient of a pooled sequence with respect to the straight-through boundaries: [B,T], float32.</summary>
 public delegate Tensor BoundaryGradient(PooledGradient pooled);
 
+/// <summary>A rule by which boundaries get their gradient, by name.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="Help">What it is, in one line.</param>
+/// <param name="Of">The rule.</param>
+public sealed record ListedGradient(string Name, string Help, BoundaryGradient Of) : IListed
+{
+    /// <inheritdoc />
+    public IReadOnlyList<MethodOption> Options => [];
+}
+
 /// <summary>What a boundary's gradient is made of.</summary>
 /// <param name="Hidden">Tokens h [T,B,C], float32.</param>
 /// <param name="Boundaries">The boundaries b [B,T], bool.</param>
@@ -33,6 +43,13 @@ public sealed record PooledGradient(Tensor Hidden, Tensor Boundaries, BoundaryMo
 /// </summary>
 public static class BoundaryGradients
 {
+    /// <summary>All of them. A rule more is an entry more.</summary>
+    public static OpenList<ListedGradient> All { get; } = new(
+        "boundary gradient",
+        new("suffix", "The language model's: a boundary moves all later tokens.", Suffix),
+        new("left", "DITTO's: a boundary moves the token beside it back.", Left),
+        new("by_state", "The same, and where there is no boundary, its token would move on.", ByState));
+
     /// <summary>
     /// The language model's: a boundary moves all later tokens one row on, so <c>dL/db_j = sum_{t>j} a_t</c> with
     /// <c>a_t = G . (h_t - mean) / n</c> of the token's row.

@@ -12,27 +12,26 @@ public static class BoundaryLosses
     /// </summary>
     /// <param name="hard">Hard boundaries.</param>
     /// <param name="rate">The wanted rate alpha, between 0 and 1.</param>
-    public static Tensor Binomial(Tensor hard, double rate)
+    /// <param name="valid">Which positions there are [B,T], bool; null: all.</param>
+    public static Tensor Binomial(Tensor hard, double rate, Tensor? valid = null)
     {
         RequireRate(rate);
-        return Prior.apply(hard, rate);
+        using var lengths = valid?.sum(1).to(torch.ScalarType.Float64) ?? torch.full([hard.shape[0]], hard.shape[1], torch.ScalarType.Float64, hard.device);
+        return Prior.apply(hard, rate, lengths);
     }
 
     /// <summary>What a rate costs outside a band: <c>mean_b [max(r - high, 0) + max(low - r, 0)]</c>.</summary>
     /// <param name="hard">Hard boundaries.</param>
     /// <param name="low">Lowest rate that is free.</param>
     /// <param name="high">Highest one.</param>
+    /// <param name="valid">Which positions there are [B,T], bool; null: all.</param>
     /// <exception cref="UserException">The bounds are swapped or outside 0 and 1.</exception>
-    public static Tensor Range(Tensor hard, double low, double high)
+    public static Tensor Range(Tensor hard, double low, double high, Tensor? valid = null)
     {
-        if (!(low >= 0 && low <= high && high <= 1))
-        {
-            throw new UserException($"The band of boundary rates is {low} to {high}: the lower bound must come first, and both must be between 0 and 1.");
-        }
-
+        RequireBand(low, high);
         return TensorScope.Run(() =>
         {
-            var rates = hard.mean([1]);
+            var rates = valid is null ? hard.mean([1]) : hard.sum(1) / valid.sum(1);
             return Hinge(rates - high).add(Hinge(low - rates)).mean();
         });
     }
@@ -99,6 +98,16 @@ public static class BoundaryLosses
         }
     }
 
+    /// <summary>Refuses a band of rates that is none.</summary>
+    /// <exception cref="UserException">The bounds are swapped or outside 0 and 1.</exception>
+    public static void RequireBand(double low, double high)
+    {
+        if (!(low >= 0 && low <= high && high <= 1))
+        {
+            throw new UserException($"The band of boundary rates is {low} to {high}: the lower bound must come first, and both must be between 0 and 1.");
+        }
+    }
+
     private static Tensor Hinge(Tensor excess) => torch.nn.functional.relu(excess);
 
     /// <summary>The prior in float64, as the logarithms of factorials are large and nearly cancel.</summary>
@@ -109,26 +118,27 @@ public static class BoundaryLosses
         public override Tensor forward(torch.autograd.AutogradContext ctx, params object[] vars)
         {
             var (hard, rate) = ((Tensor)vars[0], (double)vars[1]);
-            ctx.save_for_backward([hard]);
+            var length = (Tensor)vars[2];
+            ctx.save_for_backward([hard, length]);
             ctx.save_data("rate", rate);
             using var scope = torch.NewDisposeScope();
-            var length = hard.shape[1];
             var marks = hard.sum([1], type: torch.ScalarType.Float64);
             var rest = length - marks;
-            var whole = torch.tensor(length + 1.0, torch.ScalarType.Float64, hard.device).lgamma();
+            var whole = (length + 1).lgamma();
             var logs = whole - (marks + 1).lgamma() - (rest + 1).lgamma() + (marks * Math.Log(rate)) + (rest * Math.Log(1 - rate));
-            return (-logs.mean() / length).to(torch.ScalarType.Float32).MoveToOuterDisposeScope();
+            return (-(logs / length).mean()).to(torch.ScalarType.Float32).MoveToOuterDisposeScope();
         }
 
         public override List<Tensor> backward(torch.autograd.AutogradContext ctx, Tensor grad_output)
         {
             using var scope = torch.NewDisposeScope();
-            var (hard, rate) = (ctx.get_saved_variables()[0], (double)ctx.get_data("rate"));
-            var (batch, length) = (hard.shape[0], hard.shape[1]);
+            var saved = ctx.get_saved_variables();
+            var (hard, length, rate) = (saved[0], saved[1], (double)ctx.get_data("rate"));
+            var batch = hard.shape[0];
             var marks = hard.sum([1], type: torch.ScalarType.Float64);
             var slope = (marks + 1).digamma() - (length - marks + 1).digamma() - Math.Log(rate / (1 - rate));
-            var gradient = (slope / (length * batch)).to(torch.ScalarType.Float32).unsqueeze(1).expand(batch, length) * grad_output;
-            return [gradient.to(hard.dtype).MoveToOuterDisposeScope(), null!];
+            var gradient = (slope / (length * batch)).to(torch.ScalarType.Float32).unsqueeze(1).expand(hard.shape) * grad_output;
+            return [gradient.to(hard.dtype).MoveToOuterDisposeScope(), null!, null!];
         }
     }
 }

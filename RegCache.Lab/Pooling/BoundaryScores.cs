@@ -7,8 +7,19 @@ namespace RegCache.Lab.Pooling;
 /// <param name="Probabilities">Probabilities [B,T], float32.</param>
 public sealed record BoundaryScores(Tensor Logits, Tensor Probabilities) : ITensorHolder
 {
+    /// <summary>Which positions hold a token [B,T], bool: the others are padding and are no boundaries. Null: all do.</summary>
+    public Tensor? Valid { get; init; }
+
     /// <inheritdoc />
-    public IEnumerable<Tensor> Tensors => [Logits, Probabilities];
+    public IEnumerable<Tensor> Tensors => Valid is null ? [Logits, Probabilities] : [Logits, Probabilities, Valid];
+
+    /// <summary>Positions with a token in every sample.</summary>
+    public long[] Lengths()
+    {
+        var (batch, length) = (Probabilities.shape[0], Probabilities.shape[1]);
+        using var counts = Valid?.sum(1).cpu();
+        return counts?.data<long>().ToArray() ?? [.. Enumerable.Repeat(length, (int)batch)];
+    }
 }
 
 /// <summary>How likely a boundary is at every position.</summary>
@@ -16,6 +27,26 @@ public interface IBoundaryPredictor
 {
     /// <summary>Scores tokens [T,B,C].</summary>
     BoundaryScores Score(Tensor hidden);
+
+    /// <summary>Multiply-accumulates of scoring a sample.</summary>
+    /// <param name="tokens">Its tokens T.</param>
+    /// <param name="width">Their channels C.</param>
+    long Macs(long tokens, long width);
+}
+
+/// <summary>Finds no position likelier than another: for boundaries that do not depend on tokens.</summary>
+/// <param name="PerToken">Multiply-accumulates that it stands for, for every token.</param>
+public sealed record NoBoundaryPredictor(long PerToken = 0) : IBoundaryPredictor
+{
+    /// <inheritdoc />
+    public BoundaryScores Score(Tensor hidden)
+    {
+        var none = torch.zeros([hidden.shape[1], hidden.shape[0]], torch.ScalarType.Float32, hidden.device);
+        return new(none, none);
+    }
+
+    /// <inheritdoc />
+    public long Macs(long tokens, long width) => tokens * PerToken;
 }
 
 /// <summary>
@@ -41,24 +72,28 @@ public sealed record MlpBoundaryPredictor(ILinear In, ILinear Out) : IBoundaryPr
         var logits = Out.Apply(torch.nn.functional.gelu(In.Apply(hidden))).squeeze(-1).transpose(0, 1).to(torch.ScalarType.Float32);
         return new BoundaryScores(logits, logits.sigmoid());
     });
+
+    /// <inheritdoc />
+    public long Macs(long tokens, long width) => PoolingMacs.Predictor(tokens, width, In.Weight.shape[0]);
 }
 
 /// <summary>
 /// How different neighbours are: <c>p = (1 - cos(Wq h_t, Wk h_{t+1})) / 2</c> (Hwang, Wang and Gu 2025, "H-Net", arXiv:2507.07955). The
 /// position without a neighbour is a boundary for certain.
 /// </summary>
-/// <param name="Query">Wq [C,C].</param>
-/// <param name="Key">Wk [C,C].</param>
+/// <param name="Query">Wq [C,C]; null: the identity, which needs no training.</param>
+/// <param name="Key">Wk [C,C]; null: the identity.</param>
 /// <param name="Mode">Whether p belongs to t, whose segment it closes, or to t + 1, which opens one.</param>
 /// <param name="NormEpsilon">Least norm that vectors are divided by.</param>
-public sealed record CosineBoundaryPredictor(ILinear Query, ILinear Key, BoundaryMode Mode, double NormEpsilon = 1e-6) : IBoundaryPredictor
+public sealed record CosineBoundaryPredictor(ILinear? Query, ILinear? Key, BoundaryMode Mode, double NormEpsilon = 1e-6) : IBoundaryPredictor
 {
     /// <inheritdoc />
     public BoundaryScores Score(Tensor hidden) => TensorScope.Run(() =>
     {
         var (tokens, batch) = (hidden.shape[0], hidden.shape[1]);
-        var query = Unit(Query.Apply(hidden.narrow(0, 0, tokens - 1)));
-        var key = Unit(Key.Apply(hidden.narrow(0, 1, tokens - 1)));
+        static Tensor Project(ILinear? layer, Tensor rows) => layer?.Apply(rows) ?? rows;
+        var query = Unit(Project(Query, hidden.narrow(0, 0, tokens - 1)));
+        var key = Unit(Project(Key, hidden.narrow(0, 1, tokens - 1)));
         var cosine = (query * key).sum(-1).clamp(-1, 1).transpose(0, 1);
         var change = ((1 - cosine) * 0.5).clamp(0, 1);
         var certain = torch.ones([batch, 1], torch.ScalarType.Float32, hidden.device);
@@ -66,6 +101,9 @@ public sealed record CosineBoundaryPredictor(ILinear Query, ILinear Key, Boundar
         var inside = probabilities.clamp(BoundaryDecisions.Epsilon, 1 - BoundaryDecisions.Epsilon);
         return new BoundaryScores(inside.log() - (1 - inside).log(), probabilities);
     });
+
+    /// <inheritdoc />
+    public long Macs(long tokens, long width) => (tokens - 1) * width * (1 + ((Query is null ? 0 : width) + (Key is null ? 0 : width)));
 
     private Tensor Unit(Tensor vectors)
     {

@@ -36,13 +36,15 @@ public sealed record Segments(Tensor Boundaries, BoundaryMode Mode, Tensor Index
     /// <summary>Finds the segments.</summary>
     /// <param name="boundaries">The boundaries [B,T], bool.</param>
     /// <param name="mode">What a boundary does. When it opens a segment the first position has to be one.</param>
-    public static Segments Of(Tensor boundaries, BoundaryMode mode = BoundaryMode.Closes) => TensorScope.Run(() =>
+    /// <param name="valid">Which positions hold a token [B,T], bool; the others belong to no row. Null: all do.</param>
+    public static Segments Of(Tensor boundaries, BoundaryMode mode = BoundaryMode.Closes, Tensor? valid = null) => TensorScope.Run(() =>
     {
         var marks = boundaries.to(torch.ScalarType.Int64);
         var running = marks.cumsum(1);
         var closed = running.select(1, -1);
         var length = closed.max().item<long>();
         var segment = mode == BoundaryMode.Closes ? running - marks : running - 1;
+        segment = valid is null ? segment : segment.masked_fill(valid.logical_not(), length);
         var index = segment.clamp(max: length).transpose(0, 1).contiguous();
         var batch = boundaries.shape[0];
         var sizes = torch.bincount(Flat(index, batch), minlength: (length + 1) * batch).view(length + 1, batch).narrow(0, 0, length);

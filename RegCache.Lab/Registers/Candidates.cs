@@ -1,4 +1,5 @@
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 
@@ -33,7 +34,7 @@ public static class CandidateExtraction
         var kind = tensor == ScoreTensor.BlockInput ? ActivationKind.BlockInput : ActivationKind.MlpHidden;
         using var noGradient = torch.no_grad();
         using var progress = run.Progress.Start(run.Title, images.Count, "images");
-        foreach (var batch in images.ReadBatches(run.BatchSize, 0, run.Cancellation))
+        foreach (var batch in images.ReadShare(run.Processes, run.BatchSize, 0, run.Cancellation).OfType<ImageBatch>())
         {
             using var scope = torch.NewDisposeScope();
             using var owned = batch;
@@ -44,7 +45,7 @@ public static class CandidateExtraction
             progress.Report(batch.End);
         }
 
-        return rankings.ToDictionary(pair => pair.Key, pair => pair.Value.Best);
+        return rankings.ToDictionary(pair => pair.Key, pair => pair.Value.Together(run.Processes));
     }
 
     private sealed class ScoreProbe(
@@ -90,6 +91,22 @@ internal sealed class OutlierRanking
 
     /// <summary>The kept tokens, best first.</summary>
     public ValueList<OutlierToken> Best => [.. _kept.UnorderedItems.Select(item => item.Element).Order(OutlierToken.BestFirst)];
+
+    /// <summary>The best ones of all processes.</summary>
+    public ValueList<OutlierToken> Together(IProcessGroup processes)
+    {
+        if (processes.Size == 1)
+        {
+            return Best;
+        }
+
+        using var scope = torch.NewDisposeScope();
+        var own = Best;
+        var all = processes.Gather(torch.tensor(own.SelectMany(token => new double[] { token.Score, token.Image, token.Token }).ToArray(), [own.Count, 3]));
+        var ranking = new OutlierRanking(_capacity);
+        ranking.AddAll(all.data<double>().ToArray().Chunk(3).Select(token => new OutlierToken((float)token[0], (int)token[1], (int)token[2])));
+        return ranking.Best;
+    }
 
     public void Add(OutlierToken token)
     {
@@ -138,7 +155,7 @@ public sealed record DeleteOutliers(int Count) : ITokenStage
 
         return TensorScope.Run(() =>
         {
-            var scores = OutlierScore.Of(batch.Tokens.narrow(1, first, candidates));
+            var scores = OutlierScore.OfFree(batch);
             var (_, order) = scores.sort(dim: 1, descending: true, stable: true);
             var (kept, _) = order.narrow(1, Count, candidates - Count).sort(dim: 1);
             var leading = torch.arange(first, dtype: torch.ScalarType.Int64, device: kept.device).unsqueeze(0);

@@ -72,6 +72,13 @@ public sealed class RegCachePipeline
         return Search(sensitive.Block, candidates, AveragePrefixes(candidates));
     }
 
+    /// <summary>Runs stages 1 to 5 and returns the setting that does best.</summary>
+    public RegCacheSetting Select()
+    {
+        var grid = Search();
+        return grid.SettingOf(grid.Best(_options.SearchMetric), _options.PrefixBlocks);
+    }
+
     // Stage 1: what quantizing one layer alone costs.
     private SensitivityTable MeasureSensitivity()
     {

@@ -1,11 +1,13 @@
 using System.Security;
 using System.Text;
+using RegCache.Lab.Distributed;
 
 namespace RegCache.Lab.Reports;
 
 /// <summary>
 /// Writes files so that a reader sees the old content or the new one, never a part: to a temporary name in the same folder,
-/// flushed to the disk, then renamed. A write that fails leaves nothing behind.
+/// flushed to the disk, then renamed. A write that fails leaves nothing behind. Of several processes of a job only the first writes; for the others
+/// these functions do nothing.
 /// </summary>
 public static class AtomicFile
 {
@@ -20,6 +22,11 @@ public static class AtomicFile
     public static void Write(string path, Action<Stream> write)
     {
         ArgumentNullException.ThrowIfNull(write);
+        if (!Processes.IsFirst)
+        {
+            return;
+        }
+
         try
         {
             Replace(Path.GetFullPath(path), write);
@@ -41,7 +48,7 @@ public static class AtomicFile
     /// <summary>Removes what killed runs left of <see cref="Write"/> in a folder. Only for a folder nobody else writes to now.</summary>
     internal static void RemoveLeftovers(string folder)
     {
-        foreach (var leftover in Directory.EnumerateFiles(folder, ".*" + TemporarySuffix))
+        foreach (var leftover in Processes.IsFirst ? Directory.EnumerateFiles(folder, ".*" + TemporarySuffix) : [])
         {
             File.Delete(leftover);
         }

@@ -1,25 +1,28 @@
 using System.Text;
+using RegCache.Lab.Distributed;
 
 namespace RegCache.Lab.Reports;
 
 /// <summary>
-/// The folder of one run, <c>runs/&lt;name&gt;</c>: <c>result.json</c>, tables, stage results and <c>run.log</c>. One process at a
-/// time: opening it locks it, disposing it (or the process's end, however it ends) unlocks it.
+/// The folder of one run, <c>runs/&lt;name&gt;</c>: <c>result.json</c>, tables, stage results and <c>run.log</c>. One job at a
+/// time: opening it locks it, disposing it (or the process's end, however it ends) unlocks it. Of several processes of a job the first one holds the
+/// folder and writes.
 /// </summary>
 public sealed class RunDirectory : IDisposable
 {
     private const string OwnerFile = ".model";
 
-    private readonly FileStream _lock;
-    private readonly RunLog _log;
+    private readonly FileStream? _lock;
+    private readonly RunLog? _log;
 
-    private RunDirectory(string path, FileStream held, bool force, IWorkProgress progress)
+    private RunDirectory(string path, FileStream? held, bool force, IWorkProgress progress)
     {
         Path = path;
         Force = force;
         _lock = held;
-        _log = new RunLog(PathOf("run.log"), progress);
-        Stages = new StageStore(path, force, _log);
+        _log = held is null ? null : new RunLog(PathOf("run.log"), progress);
+        Progress = _log ?? progress;
+        Stages = new StageStore(path, force, Progress);
     }
 
     /// <summary>The folder's full path.</summary>
@@ -32,7 +35,7 @@ public sealed class RunDirectory : IDisposable
     public StageStore Stages { get; }
 
     /// <summary>Use this instead of the progress given to <see cref="Open"/>: messages and finished work go to run.log, too.</summary>
-    public IWorkProgress Progress => _log;
+    public IWorkProgress Progress { get; }
 
     /// <summary>Creates the folder if it is missing, and locks it.</summary>
     /// <param name="path">The folder.</param>
@@ -43,6 +46,11 @@ public sealed class RunDirectory : IDisposable
     {
         var full = System.IO.Path.GetFullPath(path);
         FileStream? held = null;
+        if (!Processes.IsFirst)
+        {
+            return new RunDirectory(full, held, force, progress);
+        }
+
         try
         {
             Directory.CreateDirectory(full);
@@ -116,8 +124,8 @@ public sealed class RunDirectory : IDisposable
     /// <summary>Unlocks the folder.</summary>
     public void Dispose()
     {
-        _log.Dispose();
-        _lock.Dispose();
+        _log?.Dispose();
+        _lock?.Dispose();
     }
 
     // The file stays when the run ends: deleting it would race with the next run that opens it.

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text.Json;
+using RegCache.Lab.Distributed;
 
 namespace RegCache.Lab.Reports;
 
@@ -56,7 +57,7 @@ public sealed class StageStore
             return false;
         }
 
-        switch (StageFile.Read(PathOf(stage), stage, key, out payload))
+        switch (StageFile.ReadTogether(PathOf(stage), stage, key, out payload))
         {
             case StageFile.Outcome.Loaded:
                 _progress.Message($"{stage}: done before with the same inputs, skipped (--force computes it again).");
@@ -162,6 +163,27 @@ internal static class StageFile
         AtomicFile.Write(path, stream => JsonSerializer.Serialize(stream, envelope, ReportJson.Options));
     }
 
+    /// <summary>Reads; of several processes all get what the first one reads, so that they go on alike.</summary>
+    public static Outcome ReadTogether<T>(string path, string stage, StageKey key, out T? payload)
+        where T : notnull
+    {
+        var processes = Processes.Current;
+        payload = default;
+        var outcome = processes.Rank == 0 ? Read(path, stage, key, out payload) : Outcome.Absent;
+        if (processes.Size == 1)
+        {
+            return outcome;
+        }
+
+        outcome = (Outcome)(int)processes.FromFirst((int)outcome);
+        if (outcome == Outcome.Loaded)
+        {
+            payload = JsonSerializer.Deserialize<T>(processes.FromFirst(JsonSerializer.Serialize(payload, ReportJson.Options)), ReportJson.Options);
+        }
+
+        return outcome;
+    }
+
     public static Outcome Read<T>(string path, string stage, StageKey key, out T? payload)
         where T : notnull
     {
@@ -243,7 +265,7 @@ public sealed class StageCheckpoint<TState>
             return false;
         }
 
-        var outcome = StageFile.Read(_path, _stage, _key, out state);
+        var outcome = StageFile.ReadTogether(_path, _stage, _key, out state);
         if (outcome == StageFile.Outcome.Damaged)
         {
             _progress.Message($"{_stage}: the checkpoint {_path} is damaged; the stage starts from its beginning.");
@@ -278,6 +300,11 @@ public sealed class StageCheckpoint<TState>
     /// <summary>Deletes the checkpoint; the store does it when the stage's result is stored.</summary>
     internal void Remove()
     {
+        if (!Processes.IsFirst)
+        {
+            return;
+        }
+
         try
         {
             File.Delete(_path);

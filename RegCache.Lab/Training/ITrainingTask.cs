@@ -15,6 +15,7 @@ namespace RegCache.Lab.Training;
 /// <list type="number">
 /// <item>makes the batch of the step, with random numbers from <c>CounterRandom.Of(seed, purpose, step)</c> alone,</item>
 /// <item>forgets the old gradients (<see cref="Optimizer.ZeroGradients"/>), computes the loss and calls <c>backward()</c>,</item>
+/// <item>where several processes train, averages their gradients (<see cref="Optimizer.AverageGradients"/>),</item>
 /// <item>takes <see cref="Optimizer.GradientNorm"/> and hands it to <see cref="Optimizer.Step"/> with the learning rate of the step,</item>
 /// <item>updates the average, if there is one, and returns the detached loss in a <see cref="StepMetrics"/>.</item>
 /// </list>
@@ -72,9 +73,10 @@ public interface ITrainingTask
 /// <summary>
 /// What a step tells. Tensors stay on their device until somebody reads them, so that a step need not wait for the device.
 /// </summary>
+/// <remarks>Of several processes each tells its own; what is logged is the mean of their losses and other numbers.</remarks>
 /// <param name="Loss">The loss, detached, [].</param>
 /// <param name="LearningRate">The learning rate of the step.</param>
-/// <param name="Samples">Images that the step saw.</param>
+/// <param name="Samples">Images that this process saw in the step.</param>
 public sealed record StepMetrics(Tensor Loss, double LearningRate, int Samples) : ITensorHolder, IDisposable
 {
     /// <summary>Norm of the gradients before clipping, []; null when it was not computed.</summary>

@@ -61,6 +61,21 @@ public sealed record CaptionLoss(Tensor Total, IReadOnlyList<Tensor> Terms) : IT
         return new CaptionLoss(terms.Select((term, caption) => term * weights[caption]).Aggregate((sum, term) => sum + term), terms);
     });
 
+    /// <summary>The terms of one process among several, whose mean is that of the whole batch, see <see cref="RankLoss"/>.</summary>
+    /// <param name="texts">Text features of every process, for each caption [B,E].</param>
+    /// <param name="images">Image features of every process [B,E].</param>
+    /// <param name="rank">The process.</param>
+    /// <param name="scale">The logit scale, exponentiated.</param>
+    /// <param name="weights">A weight for each caption.</param>
+    /// <param name="share">What everything is multiplied by.</param>
+    public static CaptionLoss Of(
+        IReadOnlyList<Tensor[]> texts, IReadOnlyList<Tensor> images, int rank, Tensor scale, IReadOnlyList<double> weights, double share) => TensorScope.Run(() =>
+    {
+        var loss = new RankLoss(LocalLoss: true, GatherWithGradient: true);
+        Tensor[] terms = [.. weights.Select((_, caption) => loss.Of(images, [.. texts.Select(part => part[caption])], rank, scale) * share)];
+        return new CaptionLoss(terms.Select((term, caption) => term * weights[caption]).Aggregate((sum, term) => sum + term), terms);
+    });
+
     /// <summary>The sum of two losses of parts of a batch.</summary>
     public CaptionLoss Plus(CaptionLoss other) => new(Total + other.Total, [.. Terms.Zip(other.Terms, (a, b) => a + b)]);
 

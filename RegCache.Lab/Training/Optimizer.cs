@@ -1,3 +1,5 @@
+using RegCache.Lab.Distributed;
+
 namespace RegCache.Lab.Training;
 
 /// <summary>
@@ -42,6 +44,9 @@ public abstract class Optimizer : IDisposable
             slot.Parameter.Value.grad = null;
         }
     }
+
+    /// <summary>Every process's gradients become their mean over all processes.</summary>
+    public void AverageGradients(IProcessGroup processes) => processes.AverageGradients(_slots.Select(slot => slot.Parameter.Value));
 
     /// <summary>The L2 norm of all gradients together, a tensor [] on their device.</summary>
     public Tensor GradientNorm() => TensorScope.Run(() =>

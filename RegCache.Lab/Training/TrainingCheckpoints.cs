@@ -79,7 +79,7 @@ public sealed class TrainingCheckpoints(string folder, int keep)
         if (file.Metadata.GetValueOrDefault("training") != task.Fingerprint)
         {
             throw new UserException(
-                $"{path} belongs to a training with other options, data or model; choose another --run-dir or start over with --force.");
+                $"{path} belongs to a training with other options, data or model (`batch_size` counts times the processes); choose another --run-dir or start over with --force.");
         }
 
         var step = long.Parse(file.Metadata["step"], CultureInfo.InvariantCulture);

@@ -12,10 +12,14 @@ public sealed class TrainingTransformTests
     [InlineData(48, false, false)]
     [InlineData(48, true, false)]
     [InlineData(48, true, true)]
+    [InlineData(48, false, true)]
     public void AStreamDecidesEverything(int side, bool three, bool simple)
     {
         using var image = RandomImage(61, 47);
-        var transform = new TrainingTransform(new() { Side = side, RandAugment = three ? null : _policy, Erasing = new(), ThreeAugment = three, SimpleCrop = simple });
+        var transform = new TrainingTransform(new()
+        {
+            Side = side, RandAugment = three ? null : _policy, Erasing = new(), ThreeAugment = three, SimpleCrop = simple, Rotation = simple ? 15 : 0,
+        });
         var (first, again, other) = (Run(transform, image, 5), Run(transform, image, 5), Run(transform, image, 6));
         Assert.Equal(3 * side * side, first.Length);
         Assert.Equal(first, again);
@@ -43,6 +47,27 @@ public sealed class TrainingTransformTests
 
         Assert.Equal(300, moved);
         Assert.True(places.Count > 100, $"{places.Count} of 162 places");
+    }
+
+    [Fact]
+    public void ATurnedImageShowsTheMeanColourInItsCorners()
+    {
+        using var image = OneColour(255, 255, 255);
+        var transform = new TrainingTransform(new() { Side = 48, ColorJitter = 0, Rotation = 15 });
+        var angles = Enumerable.Range(0, 20).Select(index => Pixels(transform, image, index)).ToArray();
+        Assert.All(angles, pixels => Assert.Equal((255, 255, 255), pixels[(24 * 48) + 24]));
+        Assert.Contains(angles, pixels => pixels[0] == (124, 116, 104));
+    }
+
+    [Fact]
+    public void AChangedHueIsAsBrightAndAsPureAsBefore()
+    {
+        using var image = OneColour(255, 0, 0);
+        var transform = new TrainingTransform(new() { Side = 48, ColorJitter = 0, HueJitter = 0.1 });
+        var colours = Enumerable.Range(0, 20).Select(index => Pixels(transform, image, index)[0]).ToArray();
+        Assert.All(colours, colour => Assert.Equal((255, true), (colour.Red, colour.Green == 0 || colour.Blue == 0)));
+        Assert.True(colours.Distinct().Count() > 5);
+        Assert.All(colours, colour => Assert.InRange(Math.Max(colour.Green, colour.Blue), 0, 255 * 0.62));
     }
 
     [Fact]
@@ -123,6 +148,16 @@ public sealed class TrainingTransformTests
         transform.Apply(image, transform.NewPicture(), ref random, planes);
         return planes;
     }
+
+    private static (byte Red, byte Green, byte Blue)[] Pixels(TrainingTransform transform, DecodedImage image, int index)
+    {
+        var (picture, random) = (transform.NewPicture(), CounterRandom.Of(7, 8, index));
+        transform.ApplyToPixels(image, picture, ref random);
+        return [.. picture.Pixels.ToArray().Chunk(3).Select(pixel => (pixel[0], pixel[1], pixel[2]))];
+    }
+
+    private static DecodedImage OneColour(byte red, byte green, byte blue) =>
+        DecodedImage.FromPixels(48, 48, PixelLayout.Rgb, [.. Enumerable.Repeat(new[] { red, green, blue }, 48 * 48).SelectMany(pixel => pixel)]);
 
     // Where a picture shows the image, and whether it is flipped; null where it does not show it.
     private static (int Top, int Left, bool IsFlipped)? PlaceOf(DecodedImage image, Picture picture)

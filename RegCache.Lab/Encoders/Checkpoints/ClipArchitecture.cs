@@ -1,4 +1,5 @@
 using RegCache.Lab.Memory;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -115,7 +116,7 @@ public static class ClipArchitecture
         }
 
         var vision = config.Vision;
-        return vision.Stages is not null || state.Contains("visual.proj") || state.Unreadable.ContainsKey("visual.proj")
+        return vision.Stages is not null || vision.Pooling is { Entry.IsClip: false } || state.Contains("visual.proj") || state.Unreadable.ContainsKey("visual.proj")
             ? config with { Text = null }
             : config with { Text = null, EmbedDim = vision.Width * vision.PooledTokens, Vision = vision with { HasProjection = false } };
     }
@@ -207,10 +208,16 @@ public static class ClipParameters
             }
         }
 
-        list.AddRange(config.Vision.Stages is null ? VisionParameters(config.Vision, config.EmbedDim) : ModifiedResNet.Parameters(config.Vision, config.EmbedDim));
+        list.AddRange(config.Vision switch
+        {
+            { Stages: not null } vision => ModifiedResNet.Parameters(vision, config.EmbedDim),
+            { Pooling: { } pooling } vision => [.. pooling.Entry.IsClip ? VisionParameters(vision, config.EmbedDim) : [], .. pooling.Entry.Parameters(vision, config.EmbedDim)],
+            var vision => VisionParameters(vision, config.EmbedDim),
+        });
         if (config.Text is { } tower)
         {
             list.AddRange(Blocks(prefix + "transformer", tower.Layers, tower.Width, tower.MlpWidth, tower.LayerScaleInit));
+            list.AddRange(tower.Pooling?.Parameters(prefix, tower) ?? []);
             list.Add((prefix + "token_embedding.weight", [tower.VocabSize, tower.Width]));
             list.AddRange(Norm(prefix + "ln_final", tower.Width));
         }
@@ -234,8 +241,8 @@ public static class ClipParameters
                 .Select(parameter => $"{state[parameter.Name]} instead of {WeightEntry.Describe(parameter.Shape)}")]);
     }
 
-    /// <summary>Whether a tensor is a running statistic of a BatchNorm, which no gradient changes, by its name.</summary>
-    public static bool IsStatistic(string name) => BatchNorm.IsStatistic(name);
+    /// <summary>Whether a tensor is one that no gradient changes, by its name: a running statistic of a BatchNorm, or a table of a vocabulary.</summary>
+    public static bool IsStatistic(string name) => BatchNorm.IsStatistic(name) || TextPooler.IsTable(name);
 
     /// <summary>Whether a name, without the prefix of the custom text layout, belongs to the text tower.</summary>
     internal static bool IsOfTextTower(string name) =>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Memory;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Encoders.Checkpoints;
 
@@ -176,9 +177,12 @@ public static class ClipConfigJson
             Epsilon = Epsilon(fields) ?? defaults.Epsilon,
         };
         config = config with { Memory = fields.Object("memory_cfg") is { } memory ? MemoryConfig.Parse(memory, config) : null };
+        config = fields.Object("pooling_cfg") is { } pooling ? WithPooling(config, TowerPooling.Parse(pooling)) : config;
         fields.RefuseUnread("timm_", "attn_pooler_", "output_tokens");
         return config;
     }
+
+    private static VisionConfig WithPooling(VisionConfig config, TowerPooling pooling) => pooling.Entry.Shape(config with { Pooling = pooling });
 
     // What else OpenCLIP's files say holds for transformers alone.
     private static VisionConfig ParseResNet(JsonFields fields)
@@ -227,6 +231,7 @@ public static class ClipConfigJson
             HasProjection = fields.Choice("proj_type", true, Projections),
             Cleaning = fields.Object("tokenizer_kwargs")?.Choice("clean", defaults.Cleaning, Cleanings) ?? defaults.Cleaning,
             Epsilon = Epsilon(fields) ?? defaults.Epsilon,
+            Pooling = fields.Object("pooling_cfg") is { } pooling ? TextTowerPooling.Parse(pooling) : null,
         };
         fields.RefuseUnread("hf_", "output_tokens");
         return config;
@@ -291,6 +296,7 @@ public static class ClipConfigJson
         ["proj_type"] = WordOf(Projections, config.HasProjection),
         ["norm_kwargs"] = new JsonObject { ["eps"] = config.Epsilon },
         ["memory_cfg"] = config.Memory?.ToJson(),
+        ["pooling_cfg"] = config.Pooling?.ToJson(),
     };
 
     private static JsonObject AllFields(TextConfig config) => new()
@@ -308,6 +314,7 @@ public static class ClipConfigJson
         ["pool_type"] = WordOf(TextPoolings, config.PoolType),
         ["proj_bias"] = config.ProjBias,
         ["proj_type"] = WordOf(Projections, config.HasProjection),
+        ["pooling_cfg"] = config.Pooling?.ToJson(),
         ["tokenizer_kwargs"] = WordOf(Cleanings, config.Cleaning) is { } clean ? new JsonObject { ["clean"] = clean } : null,
         ["norm_kwargs"] = new JsonObject { ["eps"] = config.Epsilon },
     };

@@ -90,9 +90,11 @@ internal static class ClipConfigValidation
             source,
             "fixed position embeddings need a square image");
         vision.Memory?.Validated(vision, source);
+        vision.Pooling?.Validated(vision, source);
         if (config.Text is { } text)
         {
             Check(text.Width % text.Heads == 0, source, $"the text width {text.Width} must be a multiple of the number of heads {text.Heads}");
+            text.Pooling?.Validated(text, source);
             Check(text.MlpWidth > 0, source, $"the text MLP ratio {text.MlpRatio} leaves no hidden channels");
             Check(text.PadId < text.VocabSize, source, $"the pad id {text.PadId} is outside the vocabulary of {text.VocabSize}");
             Check(text.Epsilon > 0, source, $"the LayerNorm epsilon {text.Epsilon} must be positive");

@@ -11,6 +11,9 @@ public interface ITokenizer
     /// <summary>Texts as model input.</summary>
     /// <returns>The ids [B, <see cref="ContextLength"/>] in C order.</returns>
     long[] EncodeBatch(IReadOnlyList<string> texts);
+
+    /// <summary>Whether the token of an id is the last one of its word, or starts or ends a text.</summary>
+    bool EndsWord(int id) => true;
 }
 
 /// <summary>How <see cref="ClipTokenizer"/> treats text.</summary>
@@ -76,6 +79,10 @@ public sealed class ClipTokenizer : ITokenizer
 
     /// <inheritdoc />
     public int ContextLength => _options.ContextLength;
+
+    /// <inheritdoc />
+    public bool EndsWord(int id) =>
+        id >= Vocabulary.Count || id == Vocabulary.StartId || id == Vocabulary.EndId || Vocabulary.Tokens[id].EndsWith(Vocabulary.WordEnd, StringComparison.Ordinal);
 
     /// <summary>Reads the vocabulary of a file or folder (see <see cref="Text.Vocabulary.Load"/>) and creates a tokenizer.</summary>
     /// <exception cref="UserException">There is no vocabulary, it is damaged, or the options do not fit it.</exception>

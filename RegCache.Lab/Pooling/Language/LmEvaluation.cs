@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using CsvHelper;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Reports;
 
 namespace RegCache.Lab.Pooling.Language;
@@ -64,6 +65,9 @@ public sealed record LmEvaluation(int Length, int Total, int Batch, int? MostChu
     /// <summary>Seed by which boundaries are drawn; null: not drawn, as it should be. Only for comparisons with upstream, which draws them.</summary>
     public long? DrawingSeed { get; init; }
 
+    /// <summary>The processes that share the chunks; each has the text.</summary>
+    public IProcessGroup Processes { get; init; } = SingleProcess.Instance;
+
     /// <summary>Makes the streams of a text.</summary>
     /// <exception cref="UserException">The lengths are impossible, or the text is too short.</exception>
     public TextStreams Streams(byte[] text, TextBoundaries? boundaries, string what) => Length >= 1 && Total >= Length
@@ -83,30 +87,24 @@ public sealed record LmEvaluation(int Length, int Total, int Batch, int? MostChu
         using var handle = progress.Start("evaluation", chunks, "chunks");
         var (sum, characters, positions, boundaries, rows, seconds) = (0.0, 0L, 0L, 0L, 0L, 0.0);
         BoundaryMatch? match = null;
-        for (var index = 0; index < chunks; index++)
+        for (var index = 0; index < chunks; index += Processes.Size)
         {
             cancellation.ThrowIfCancellationRequested();
-            using var scope = torch.NewDisposeScope();
-            var chunk = streams.Chunk(index);
-            var started = Stopwatch.GetTimestamp();
-            var output = model.Forward(new(chunk.Data.to(device))
+
+            // Chunk by chunk in the text's order, so that the sums are the same bits for any number of processes.
+            var own = index + Processes.Rank < chunks ? Measure(index + Processes.Rank) : new double[10];
+            foreach (var part in Processes.GatherNumbers(own))
             {
-                Target = chunk.Target.to(device),
-                Boundaries = chunk.Boundaries?.to(device),
-                Noise = DrawingSeed is { } seed ? BoundaryNoise.Draw(seed + NoisePurpose, index, streams.Batch, chunk.Data.shape[0]).to(device) : null,
-            });
-            sum += output.Loss!.to(torch.ScalarType.Float64).sum().item<double>();
-            seconds += Stopwatch.GetElapsedTime(started).TotalSeconds;
-            characters += output.Loss.NumberOfElements;
-            if (output.Boundaries is { } marks)
-            {
-                positions += marks.NumberOfElements;
-                boundaries += marks.sum().item<long>();
-                rows += output.PooledLength;
-                match = output.Match() is { } more ? (match ?? BoundaryMatch.Empty).Plus(more) : null;
+                sum += part[0];
+                seconds += part[1];
+                characters += (long)part[2];
+                positions += (long)part[3];
+                boundaries += (long)part[4];
+                rows += (long)part[5];
+                match = part[6] > 0 ? (match ?? BoundaryMatch.Empty).Plus(new((long)part[6], (long)part[7], (long)part[8], (long)part[9])) : match;
             }
 
-            handle.Report(index + 1);
+            handle.Report(Math.Min(chunks, index + Processes.Size));
         }
 
         return new(
@@ -118,5 +116,26 @@ public sealed record LmEvaluation(int Length, int Total, int Batch, int? MostChu
             positions == 0 ? null : (double)rows / chunks,
             match,
             seconds);
+
+        double[] Measure(int index)
+        {
+            using var scope = torch.NewDisposeScope();
+            var chunk = streams.Chunk(index);
+            var started = Stopwatch.GetTimestamp();
+            var output = model.Forward(new(chunk.Data.to(device))
+            {
+                Target = chunk.Target.to(device),
+                Boundaries = chunk.Boundaries?.to(device),
+                Noise = DrawingSeed is { } seed ? BoundaryNoise.Draw(seed + NoisePurpose, index, streams.Batch, chunk.Data.shape[0]).to(device) : null,
+            });
+            var loss = output.Loss!.to(torch.ScalarType.Float64).sum().item<double>();
+            var time = Stopwatch.GetElapsedTime(started).TotalSeconds;
+            var compared = output.Match() ?? BoundaryMatch.Empty;
+            return
+            [
+                loss, time, output.Loss.NumberOfElements, output.Boundaries?.NumberOfElements ?? 0, output.Boundaries?.sum().item<long>() ?? 0,
+                output.Boundaries is null ? 0 : output.PooledLength, compared.Positions, compared.Found, compared.Wanted, compared.Common,
+            ];
+        }
     }
 }

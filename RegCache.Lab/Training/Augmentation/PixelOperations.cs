@@ -102,13 +102,17 @@ internal static class PixelOperations
     /// <summary>Blends with the grey image.</summary>
     public static void Saturation(Span<byte> rgb, double factor)
     {
-        var share = (float)factor;
-        for (var pixel = 0; pixel < rgb.Length; pixel += Channels)
+        // A stretch of pixels that stays in the first cache, so that grey values are blended as vectors.
+        Span<byte> greys = stackalloc byte[256 * Channels];
+        for (var first = 0; first < rgb.Length; first += greys.Length)
         {
-            var grey = GreyOf(rgb[pixel..]);
-            rgb[pixel] = Blend(grey, rgb[pixel], share);
-            rgb[pixel + 1] = Blend(grey, rgb[pixel + 1], share);
-            rgb[pixel + 2] = Blend(grey, rgb[pixel + 2], share);
+            var part = rgb.Slice(first, Math.Min(greys.Length, rgb.Length - first));
+            for (var pixel = 0; pixel < part.Length; pixel += Channels)
+            {
+                greys[pixel] = greys[pixel + 1] = greys[pixel + 2] = GreyOf(part[pixel..]);
+            }
+
+            BlendInto(greys[..part.Length], part, (float)factor);
         }
     }
 
@@ -161,24 +165,44 @@ internal static class PixelOperations
             return 1;
         }
 
-        Vector256<float> Load(ReadOnlySpan<byte> rows, int place)
-        {
-            var words = Vector128.WidenLower(Vector128.CreateScalarUnsafe(BitConverter.ToUInt64(rows[place..])).AsByte());
-            return Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32());
-        }
-
         Vector256<float> Weighted(ReadOnlySpan<byte> rows, int place, float middle) =>
             (Load(rows, place - Channels) * edge) + (Load(rows, place) * middle) + (Load(rows, place + Channels) * edge);
 
-        Vector256<int> Truncated(Vector256<float> values) =>
-            Vector256.ConvertToInt32(Vector256.Min(Vector256.Max(values, Vector256<float>.Zero), Vector256.Create(255f)));
-
         var smooth = Vector256.Create(0.5f) + Weighted(source, at + stride, edge) + Weighted(source, at, centre) + Weighted(source, at - stride, edge);
         var from = Vector256.ConvertToSingle(Truncated(smooth));
-        var blended = Truncated(from + ((Load(source, at) - from) * share)).AsUInt32();
-        var narrow = Vector128.Narrow(blended.GetLower(), blended.GetUpper());
-        BitConverter.TryWriteBytes(target[at..], Vector128.Narrow(narrow, narrow).AsUInt64()[0]);
+        Store(from + ((Load(source, at) - from) * share), target[at..]);
         return Lanes;
+    }
+
+    private static void BlendInto(ReadOnlySpan<byte> from, Span<byte> to, float share)
+    {
+        var at = 0;
+        for (; at <= to.Length - Lanes; at += Lanes)
+        {
+            var start = Load(from, at);
+            Store(start + ((Load(to, at) - start) * share), to[at..]);
+        }
+
+        for (; at < to.Length; at++)
+        {
+            to[at] = Blend(from[at], to[at], share);
+        }
+    }
+
+    private static Vector256<float> Load(ReadOnlySpan<byte> values, int at)
+    {
+        var words = Vector128.WidenLower(Vector128.CreateScalarUnsafe(BitConverter.ToUInt64(values[at..])).AsByte());
+        return Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32());
+    }
+
+    private static Vector256<int> Truncated(Vector256<float> values) =>
+        Vector256.ConvertToInt32(Vector256.Min(Vector256.Max(values, Vector256<float>.Zero), Vector256.Create(255f)));
+
+    private static void Store(Vector256<float> values, Span<byte> target)
+    {
+        var whole = Truncated(values).AsUInt32();
+        var narrow = Vector128.Narrow(whole.GetLower(), whole.GetUpper());
+        BitConverter.TryWriteBytes(target, Vector128.Narrow(narrow, narrow).AsUInt64()[0]);
     }
 
     private static void LookUp(Span<byte> rgb, Func<int, byte> of)

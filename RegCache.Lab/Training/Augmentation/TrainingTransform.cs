@@ -15,6 +15,12 @@ public sealed record TrainingTransformOptions
     /// <summary>Largest change of brightness, contrast and saturation; off where <see cref="RandAugment"/> is on.</summary>
     public double ColorJitter { get; init; } = 0.3;
 
+    /// <summary>Largest turn of the hue in full circles, with the other changes of colour; 0 leaves it alone.</summary>
+    public double HueJitter { get; init; }
+
+    /// <summary>Largest turn of the image in degrees, either way, behind the flip; 0 turns nothing.</summary>
+    public double Rotation { get; init; }
+
     /// <summary>The boxes that are filled in the end; null for none. Off with <see cref="ThreeAugment"/>.</summary>
     public RandomErasing? Erasing { get; init; }
 
@@ -24,7 +30,9 @@ public sealed record TrainingTransformOptions
     /// </summary>
     public bool ThreeAugment { get; init; }
 
-    /// <summary>With <see cref="ThreeAugment"/>: resize and a crop of the image with a reflected border, instead of a resized crop.</summary>
+    /// <summary>
+    /// Resize and a crop of the image with a border around it, instead of a resized crop: reflected with <see cref="ThreeAugment"/>, else black.
+    /// </summary>
     public bool SimpleCrop { get; init; }
 
     /// <summary>Subtracted from every channel.</summary>
@@ -59,8 +67,8 @@ public sealed class TrainingTransform
     {
         _options = options;
         _preprocessor = new(new PreprocessOptions(options.Side) { Mean = options.Mean, StandardDeviation = options.StandardDeviation });
-        var isJittered = options.ColorJitter > 0 && (options.ThreeAugment || options.RandAugment is null);
-        _jitter = isJittered ? new(options.ColorJitter, options.ColorJitter, options.ColorJitter, 0) : null;
+        var isJittered = (options.ColorJitter > 0 || options.HueJitter > 0) && (options.ThreeAugment || options.RandAugment is null);
+        _jitter = isJittered ? new(options.ColorJitter, options.ColorJitter, options.ColorJitter, options.HueJitter) : null;
     }
 
     /// <summary>Floats of an image's input: 3 H W.</summary>
@@ -91,6 +99,12 @@ public sealed class TrainingTransform
         if (random.NextBool(0.5))
         {
             Flip(picture);
+        }
+
+        if (_options.Rotation > 0)
+        {
+            var degrees = random.Next(-_options.Rotation, _options.Rotation);
+            AffineTransform.Rotate(degrees, picture.Width, picture.Height).Apply(picture);
         }
 
         if (_options.ThreeAugment)
@@ -140,10 +154,10 @@ public sealed class TrainingTransform
     private void Crop(DecodedImage image, Picture picture, ref CounterRandom random)
     {
         var side = _options.Side;
-        if (_options is { ThreeAugment: true, SimpleCrop: true })
+        if (_options.SimpleCrop)
         {
             using var resized = ResizedShorterSide(image, side);
-            CropPadded(resized.Pixels, resized.Width, resized.Height, picture, Reflected, ref random);
+            CropPadded(resized.Pixels, resized.Width, resized.Height, picture, _options.ThreeAugment ? Reflected : Black, ref random);
         }
         else if (side > SmallSide)
         {

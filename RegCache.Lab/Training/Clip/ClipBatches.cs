@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Reports;
 
@@ -92,10 +93,11 @@ internal sealed partial class ClipBatchMaker(
     /// be read, and empty where none can.
     /// </summary>
     /// <param name="indices">The pairs.</param>
-    /// <param name="stream">Pair i of the batch draws its changes from fork i.</param>
+    /// <param name="stream">Where the pairs draw their changes from, each from a fork of its own.</param>
     /// <param name="title">What the batch is called.</param>
+    /// <param name="firstRow">Where the pairs begin in the batch of all processes: pair i draws from fork firstRow + i.</param>
     /// <exception cref="UserException">A pair cannot be read and is not left out, or a decoder is missing.</exception>
-    public ClipBatch Make(int[] indices, CounterRandom stream, string title)
+    public ClipBatch Make(int[] indices, CounterRandom stream, string title, int firstRow = 0)
     {
         var length = _preprocessor.OutputLength;
         var values = new float[indices.Length * length];
@@ -112,7 +114,7 @@ internal sealed partial class ClipBatchMaker(
                 }
 
                 using var image = pairs.Load(indices[row]);
-                var random = stream.Fork(row);
+                var random = stream.Fork(firstRow + row);
                 Fill(image, ref random, values.AsSpan(row * length, length));
             }
             catch (UserException problem)
@@ -142,15 +144,19 @@ internal sealed partial class ClipBatchMaker(
         };
     }
 
-    /// <summary>All pairs in order, in batches that are disposed after their turn; pairs that cannot be read are left out and noted.</summary>
+    /// <summary>
+    /// This process's part of all pairs, in order, in batches that are disposed after their turn; pairs that cannot be read are left out and noted.
+    /// </summary>
     /// <param name="batchSize">Pairs in a batch.</param>
     /// <param name="title">What the pairs are called.</param>
+    /// <param name="processes">The processes, each with the pairs that follow those of the one before.</param>
     /// <exception cref="UserException">A pair cannot be read and is not left out, or none can.</exception>
-    public IEnumerable<ClipBatch> InOrder(int batchSize, string title)
+    public IEnumerable<ClipBatch> InOrder(int batchSize, string title, IProcessGroup processes)
     {
         var any = false;
         UserException? firstProblem = null;
-        foreach (var indices in Enumerable.Range(0, Count).Chunk(batchSize))
+        int Begin(int rank) => (int)((long)Count * rank / processes.Size);
+        foreach (var indices in Enumerable.Range(Begin(processes.Rank), Begin(processes.Rank + 1) - Begin(processes.Rank)).Chunk(batchSize))
         {
             using var batch = Make(indices, default, title);
             Note(batch);
@@ -162,9 +168,9 @@ internal sealed partial class ClipBatchMaker(
             }
         }
 
-        if (!any)
+        if (!processes.Any(any))
         {
-            throw NothingReadable(Count, title, firstProblem!);
+            throw NothingReadable(Count, title, firstProblem ?? new("None was there to read."));
         }
     }
 
@@ -226,25 +232,33 @@ internal sealed class ClipBatchReader : IDisposable
 {
     private readonly ClipBatchMaker _maker;
     private readonly int _batchSize;
+    private readonly int _share;
+    private readonly int _firstRow;
     private readonly long _seed;
     private (long Epoch, int[] Order) _epoch = (-1, []);
     private (long Number, Task<ClipBatch> Batch)? _ahead;
 
     /// <summary>Prepares the reading.</summary>
+    /// <param name="maker">Makes the micro-batches.</param>
+    /// <param name="batchSize">Pairs of a micro-batch of all processes together.</param>
+    /// <param name="seed">Decides everything random.</param>
+    /// <param name="processes">The processes, each with as many pairs of a micro-batch.</param>
     /// <exception cref="UserException">The set is smaller than a batch.</exception>
-    public ClipBatchReader(ClipBatchMaker maker, int batchSize, long seed)
+    public ClipBatchReader(ClipBatchMaker maker, int batchSize, long seed, IProcessGroup processes)
     {
-        (_maker, _batchSize, _seed) = (maker, batchSize, seed);
+        (_maker, _batchSize, _seed, _share) = (maker, batchSize, seed, batchSize / processes.Size);
+        _firstRow = processes.Rank * _share;
         if (maker.Count < batchSize)
         {
-            throw new UserException($"`batch_size` {batchSize}: the training set has only {maker.Count} pairs; choose a smaller batch.");
+            throw new UserException(
+                $"`batch_size` {_share}{(processes.Size > 1 ? $" times {processes.Size} processes" : "")}: the training set has only {maker.Count} pairs; choose a smaller batch.");
         }
     }
 
     /// <summary>Micro-batches of an epoch.</summary>
     public int BatchesPerEpoch => _maker.Count / _batchSize;
 
-    /// <summary>Reads a micro-batch, which the caller disposes.</summary>
+    /// <summary>Reads this process's part of a micro-batch, which the caller disposes.</summary>
     /// <param name="number">Its number, counted through all epochs.</param>
     /// <exception cref="UserException">A pair cannot be read and is not left out, or none of the micro-batch can.</exception>
     public ClipBatch Read(long number)
@@ -261,7 +275,7 @@ internal sealed class ClipBatchReader : IDisposable
         if (batch.Count == 0)
         {
             batch.Dispose();
-            throw ClipBatchMaker.NothingReadable(_batchSize, Title(number), batch.LeftOut[0].Problem);
+            throw ClipBatchMaker.NothingReadable(_share, Title(number), batch.LeftOut[0].Problem);
         }
 
         _ahead = (number + 1, Start(number + 1));
@@ -289,7 +303,7 @@ internal sealed class ClipBatchReader : IDisposable
             _epoch = (epoch, CounterRandom.Of(_seed, purpose: 400, epoch).NextPermutation(_maker.Count));
         }
 
-        var indices = _epoch.Order.AsSpan((int)position * _batchSize, _batchSize).ToArray();
-        return Task.Run(() => _maker.Make(indices, CounterRandom.Of(_seed, purpose: 401, number), Title(number)));
+        var indices = _epoch.Order.AsSpan(((int)position * _batchSize) + _firstRow, _share).ToArray();
+        return Task.Run(() => _maker.Make(indices, CounterRandom.Of(_seed, purpose: 401, number), Title(number), _firstRow));
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Memory;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -27,7 +28,11 @@ public static class ClipInitialization
     private static Tensor Draw(ClipConfig config, string name, long[] shape, CounterRandom random)
     {
         var values = new float[shape.Aggregate(1L, (product, size) => product * size)];
-        if (Constant(config, name) is { } constant)
+        if (PoolingInitialization.IsOfPooling(config, name))
+        {
+            PoolingInitialization.Fill(config, name, shape, values, random);
+        }
+        else if (Constant(config, name) is { } constant)
         {
             values.AsSpan().Fill((float)constant);
         }

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Text;
 
@@ -26,6 +27,7 @@ public sealed class ClipTask : PairTask
     /// <param name="tokenizer">The model's tokenizer.</param>
     /// <param name="config">The training, as its file says.</param>
     /// <param name="unreadable">Receives the pairs that cannot be read, which are then left out; null: such a pair ends the training.</param>
+    /// <param name="processes">The processes that train together, each with batches of the configuration's size; null for one.</param>
     /// <exception cref="UserException">The configuration does not fit the data or the model.</exception>
     public ClipTask(
         ClipModel model,
@@ -34,11 +36,16 @@ public sealed class ClipTask : PairTask
         PreprocessOptions preprocess,
         ITokenizer tokenizer,
         ClipTrainingConfig config,
-        UnreadablePairs? unreadable = null)
+        UnreadablePairs? unreadable = null,
+        IProcessGroup? processes = null)
         : base(
-            Chosen(model, config), new(train, preprocess, tokenizer, config.Augmentation, unreadable) { Captions = config.Captions }, config, train.Fingerprint)
+            Chosen(model, config),
+            new(train, preprocess, tokenizer, config.Augmentation, unreadable) { Captions = config.Captions },
+            Together(config, processes ?? SingleProcess.Instance),
+            train.Fingerprint,
+            processes ?? SingleProcess.Instance)
     {
-        _config = config;
+        _config = Together(config, Processes);
         _gradients = new(model, new()
         {
             Accumulation = config.Accumulation,
@@ -46,10 +53,11 @@ public sealed class ClipTask : PairTask
             PatchDropout = config.PatchDropout,
             Precision = Precision(config),
             CaptionWeights = config.CaptionWeights,
+            Processes = Processes,
         });
         _evaluation = validation is null
             ? null
-            : new(new(validation, preprocess, tokenizer, new(), unreadable) { Captions = config.Captions }, config.BatchSize, config.DatasetName);
+            : new(new(validation, preprocess, tokenizer, new(), unreadable) { Captions = config.Captions }, _config.BatchSize, config.DatasetName, Processes);
     }
 
     /// <summary>Keeps the logarithm of the logit scale between 0 and ln 100; every step ends with it.</summary>
@@ -63,9 +71,20 @@ public sealed class ClipTask : PairTask
     internal override (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Differentiate(ClipBatch[] batches, CounterRandom random)
     {
         var loss = _gradients.Accumulate(batches, random);
-        return (loss.Total, () =>
+        var total = _gradients.Boundaries.Loss is { } boundaries ? loss.Total + boundaries : loss.Total;
+        return (total, () =>
         {
             var others = new Dictionary<string, Tensor> { ["train/scale"] = Model.LogitScale!.detach().exp() };
+            foreach (var (name, value) in _gradients.Boundaries.Values)
+            {
+                others[name] = value.alias();
+            }
+
+            if (_gradients.Boundaries.Values.Count > 0 && _config.CaptionWeights.Count == 1)
+            {
+                others[_termNames[0]] = loss.Total;
+            }
+
             if (_config.CaptionWeights.Count > 1)
             {
                 foreach (var (name, term) in _termNames.Zip(loss.Terms))

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Memory;
@@ -29,6 +30,7 @@ public sealed class DistillTask : PairTask
     /// <param name="identity">Identifies the teacher's weights.</param>
     /// <param name="cache">The teacher's features of the training images; null computes them for every batch.</param>
     /// <param name="unreadable">Receives the pairs that cannot be read, which are then left out; null: such a pair ends the training.</param>
+    /// <param name="processes">The processes that train together, each with batches of the configuration's size; null for one.</param>
     /// <exception cref="UserException">Student, data or early stopping do not fit.</exception>
     public DistillTask(
         ClipModel teacher,
@@ -40,15 +42,20 @@ public sealed class DistillTask : PairTask
         DistillTrainingConfig config,
         string identity,
         TeacherFeatures? cache = null,
-        UnreadablePairs? unreadable = null)
+        UnreadablePairs? unreadable = null,
+        IProcessGroup? processes = null)
         : base(
-            Checked(teacher, student), new(train, preprocess, tokenizer, config.Augmentation, unreadable) { Captions = [] }, config, $"{train.Fingerprint} {identity}")
+            Checked(teacher, student),
+            new(train, preprocess, tokenizer, config.Augmentation, unreadable) { Captions = [] },
+            Together(config, processes ?? SingleProcess.Instance),
+            $"{train.Fingerprint} {identity}",
+            processes ?? SingleProcess.Instance)
     {
         (_config, _teacher, _cache) = (config, teacher, cache);
         _passes = new(student, Precision(config), config.PatchDropout);
         _evaluation = validation is null
             ? null
-            : new(teacher, new(validation, preprocess, tokenizer, new(), unreadable), config.BatchSize, config.DatasetName);
+            : new(teacher, new(validation, preprocess, tokenizer, new(), unreadable), Together(config, Processes).BatchSize, config.DatasetName, Processes);
         config.Stopping.Require(validation is null ? [] : DistillEvaluation.Metrics);
         Stopping = new(config.Stopping);
     }
@@ -62,11 +69,12 @@ public sealed class DistillTask : PairTask
         var loss = TensorScope.Run(() =>
         {
             Tensor? total = null;
-            double images = batches.Sum(batch => batch.Count);
+            var shares = BatchShare.Of(batches, Processes);
             foreach (var (index, batch) in batches.Index())
             {
-                var share = _config.SumGradients ? 1 : batch.Count / images;
-                using var pass = _passes.Images(batch.Images, random.Fork(index), _config.GradCheckpointing, normalize: false);
+                var share = _config.SumGradients ? shares[index].OfMicroBatch : shares[index].OfStep;
+                using var pass = _passes.Images(
+                    batch.Images, random.Fork(index), _config.GradCheckpointing, normalize: false, share, shares[index].First);
                 var features = pass.Features.detach().requires_grad_();
                 var part = _config.Objective.Of(TeacherOf(batch), features) * share;
                 part.backward();

@@ -54,6 +54,7 @@ public sealed record DistillTrainingConfig : ClipTrainingConfig
         Refuse(source, TrainOnlyMemory, "train_only_memory", false, "true: a distilled student keeps its teacher's other parameters");
         Refuse(source, !LockImage && !LockText, "lock_image", true, "false, as `lock_text`: distillation trains the memory layers alone");
         Refuse(source, Accumulation == AccumulationKind.CachedFeatures, "accumulation", "gradients", "left out: distillation averages micro-batches, or adds them (`sum_gradients`)");
+        Refuse(source, !Pools, "boundary_tower", BoundaryTower ?? "null", "left out, as `boundary_text`: distillation trains memory layers alone");
         Refuse(source, EarlyStopPatience >= 0, "early_stop_patience", EarlyStopPatience, "0 or more");
         Refuse(source, EarlyStopMinDelta >= 0, "early_stop_min_delta", EarlyStopMinDelta, "0 or more");
         Refuse(
@@ -108,6 +109,7 @@ public sealed record FinetuneTrainingConfig : ClipTrainingConfig
     public override void Validate(string source)
     {
         base.Validate(source);
+        Refuse(source, !Pools, "boundary_tower", BoundaryTower ?? "null", "left out, as `boundary_text`: finetuning goes on with the towers that there are");
         Refuse(source, LongWeight > 0, "long_weight", LongWeight, "above 0");
         Refuse(source, ShortWeight >= 0, "short_weight", ShortWeight, "0 or more");
         Refuse(source, UseMemory, "use_memory", false, "true: the student has memory layers");

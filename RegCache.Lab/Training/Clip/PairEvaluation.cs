@@ -1,3 +1,4 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 
@@ -10,7 +11,8 @@ namespace RegCache.Lab.Training.Clip;
 /// <param name="pairs">The pairs, without random crops.</param>
 /// <param name="batchSize">Pairs in a batch; the loss is the mean of the batches' losses, weighted by their size.</param>
 /// <param name="grouping">Which pairs show one image.</param>
-internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize, PairGrouping grouping)
+/// <param name="processes">The processes, each of which encodes a part of the pairs.</param>
+internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize, PairGrouping grouping, IProcessGroup processes)
 {
     private static readonly string[] _termNames = ["val/contrastive_loss", "val/contrastive_loss_short"];
 
@@ -24,19 +26,21 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize, PairGr
         var captions = pairs.Captions.Count;
         var features = new PairFeatures();
         var losses = new double[captions];
-        foreach (var batch in pairs.InOrder(batchSize, PairFeatures.Title))
+        foreach (var batch in pairs.InOrder(PairFeatures.ShareOf(batchSize, processes), PairFeatures.Title, processes))
         {
-            var (image, text, terms) = TensorScope.Run(() =>
-            {
-                var image = ZeroShotClassifier.Normalize(model.ImageTower.Encode(batch.Images.to(model.ImageTower.Placement.Device)));
-                var text = ZeroShotClassifier.Normalize(model.Text!.Encode(batch.TextIds.to(model.Text.Placement))).view(captions, batch.Count, -1);
-                var loss = CaptionLoss.Of(image, text, model.LogitScale!.exp(), [.. Enumerable.Repeat(1.0, captions)]);
-                return (image, text[0], torch.stack([.. loss.Terms]));
-            });
+            var (image, text) = TensorScope.Run(() => (
+                ZeroShotClassifier.Normalize(model.ImageTower.Encode(batch.Images.to(model.ImageTower.Placement.Device))),
+                ZeroShotClassifier.Normalize(model.Text!.Encode(batch.TextIds.to(model.Text.Placement))).view(captions, batch.Count, -1).transpose(0, 1)));
             features.Add(batch.Indices, image, text);
-            foreach (var (caption, term) in terms.to(torch.ScalarType.Float64).cpu().data<double>().ToArray().Index())
+        }
+
+        features.Gather(processes);
+        foreach (var (images, texts, count) in features.Batches(batchSize))
+        {
+            var loss = CaptionLoss.Of(images, texts.transpose(0, 1), model.LogitScale!.exp(), [.. Enumerable.Repeat(1.0, captions)]);
+            foreach (var (caption, term) in loss.Terms.Index())
             {
-                losses[caption] += term * batch.Count;
+                losses[caption] += term.ToDouble() * count;
             }
         }
 
@@ -63,7 +67,8 @@ internal sealed class PairEvaluation(ClipBatchMaker pairs, int batchSize, PairGr
 /// <param name="pairs">The pairs, without random crops.</param>
 /// <param name="batchSize">Pairs in a batch.</param>
 /// <param name="grouping">Which pairs show one image.</param>
-internal sealed class DistillEvaluation(ClipModel teacher, ClipBatchMaker pairs, int batchSize, PairGrouping grouping)
+/// <param name="processes">The processes, each of which encodes a part of the pairs.</param>
+internal sealed class DistillEvaluation(ClipModel teacher, ClipBatchMaker pairs, int batchSize, PairGrouping grouping, IProcessGroup processes)
 {
     private static readonly string[] _ranks =
         [.. from direction in new[] { "image_to_text", "text_to_image" } from measure in PairFeatures.Measures select $"{direction}_{measure}"];
@@ -80,24 +85,28 @@ internal sealed class DistillEvaluation(ClipModel teacher, ClipBatchMaker pairs,
         using var noGradient = torch.no_grad();
         using var scope = torch.NewDisposeScope();
         var (ofStudent, ofTeacher) = (new PairFeatures(), new PairFeatures());
-        var (similarities, loss) = (new List<Tensor>(), 0.0);
-        foreach (var batch in pairs.InOrder(batchSize, PairFeatures.Title))
+        var loss = 0.0;
+        foreach (var batch in pairs.InOrder(PairFeatures.ShareOf(batchSize, processes), PairFeatures.Title, processes))
         {
-            var (image, wanted, text, similarity, term) = TensorScope.Run(() =>
+            var (image, wanted, text) = TensorScope.Run(() =>
             {
                 var images = batch.Images.to(student.Vision.Placement.Device);
                 var image = ZeroShotClassifier.Normalize(student.Vision.Encode(images));
                 var wanted = ZeroShotClassifier.Normalize(teacher.Vision.Encode(images));
-                var text = ZeroShotClassifier.Normalize(teacher.Text!.Encode(batch.TextIds.to(teacher.Text.Placement)));
-                return (image, wanted, text, (image * wanted).sum([1]), ContrastiveLoss.Of(image, text, teacher.LogitScale!.exp()));
+                return (image, wanted, ZeroShotClassifier.Normalize(teacher.Text!.Encode(batch.TextIds.to(teacher.Text.Placement))).unsqueeze(1));
             });
             ofStudent.Add(batch.Indices, image, text);
             ofTeacher.Add(batch.Indices, wanted, text);
-            similarities.Add(similarity);
-            loss += term.ToDouble() * batch.Count;
         }
 
-        var (mean, median) = Similarity(torch.cat(similarities, 0));
+        ofStudent.Gather(processes);
+        ofTeacher.Gather(processes);
+        foreach (var (images, texts, count) in ofStudent.Batches(batchSize))
+        {
+            loss += ContrastiveLoss.Of(images, texts.select(1, 0), teacher.LogitScale!.exp()).ToDouble() * count;
+        }
+
+        var (mean, median) = Similarity((ofStudent.Images * ofTeacher.Images).sum([1]));
         var metrics = new OrderedDictionary<string, double>
         {
             ["val/clip_val_loss"] = loss / ofStudent.Count,
@@ -123,8 +132,8 @@ internal sealed class PairFeatures
 
     private static readonly int[] _depths = [1, 5, 10];
 
-    private readonly List<Tensor> _images = [], _texts = [];
-    private readonly List<int> _indices = [];
+    private List<Tensor> _images = [], _texts = [];
+    private List<int> _indices = [];
 
     /// <summary>The names of the measures of one direction.</summary>
     public static IReadOnlyList<string> Measures { get; } = ["mean_rank", "median_rank", .. _depths.Select(depth => $"R@{depth}")];
@@ -135,12 +144,48 @@ internal sealed class PairFeatures
     /// <summary>Adds some pairs.</summary>
     /// <param name="indices">Which they are.</param>
     /// <param name="images">Image features [B,E] of unit length.</param>
-    /// <param name="texts">Text features [B,E] of unit length.</param>
+    /// <param name="texts">Text features [B,T,E] of unit length, of T captions each.</param>
     public void Add(IReadOnlyList<int> indices, Tensor images, Tensor texts)
     {
         _indices.AddRange(indices);
         _images.Add(images);
         _texts.Add(texts);
+    }
+
+    /// <summary>Image features of all pairs [N,E].</summary>
+    public Tensor Images => torch.cat(_images, 0);
+
+    /// <summary>How many pairs a process encodes at once, so that all together have as many as one process.</summary>
+    public static int ShareOf(int batchSize, IProcessGroup processes) => Math.Max(1, batchSize / processes.Size);
+
+    /// <summary>Adds the pairs of all other processes; all have been added by theirs, in the order of the processes.</summary>
+    public void Gather(IProcessGroup processes)
+    {
+        if (processes.Size == 1)
+        {
+            return;
+        }
+
+        var width = processes.GatherNumbers(_images.Count == 0 ? [0, 0] : [_texts[0].shape[1], _texts[0].shape[2]]).First(numbers => numbers[1] > 0);
+        var (captions, features) = ((long)width[0], (long)width[1]);
+        using var indices = torch.tensor(_indices.Select(index => (long)index).ToArray());
+        using var all = processes.Gather(indices);
+        _images = [processes.Gather(_images.Count == 0 ? torch.zeros(0, features) : torch.cat(_images, 0))];
+        _texts = [processes.Gather(_texts.Count == 0 ? torch.zeros(0, captions, features) : torch.cat(_texts, 0))];
+        _indices = [.. all.data<long>().ToArray().Select(index => (int)index)];
+    }
+
+    /// <summary>The pairs again in batches of the set's order, which lack those that could not be read.</summary>
+    /// <param name="batchSize">Pairs in a batch.</param>
+    public IEnumerable<(Tensor Images, Tensor Texts, int Count)> Batches(int batchSize)
+    {
+        var (images, texts, first) = (Images, torch.cat(_texts, 0), 0);
+        foreach (var batch in _indices.GroupBy(index => index / batchSize))
+        {
+            var count = batch.Count();
+            yield return (images.narrow(0, first, count), texts.narrow(0, first, count), count);
+            first += count;
+        }
     }
 
     /// <summary>Ranks both directions.</summary>
@@ -152,8 +197,8 @@ internal sealed class PairFeatures
     {
         int[] imageOf = grouping == PairGrouping.Sharegpt4v ? [.. Enumerable.Range(0, Count)] : ImagesOf(pairs);
         int[] first = [.. imageOf.Index().GroupBy(pair => pair.Item).OrderBy(group => group.Key).Select(group => group.First().Index)];
-        var texts = torch.cat(_texts, 0);
-        var images = torch.cat(_images, 0).index_select(0, torch.tensor(first.Select(index => (long)index).ToArray(), device: texts.device));
+        var texts = torch.cat(_texts, 0).select(1, 0);
+        var images = Images.index_select(0, torch.tensor(first.Select(index => (long)index).ToArray(), device: texts.device));
         foreach (var (name, value) in RanksOf(images, texts, imageOf, prefix))
         {
             metrics[name] = value;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Memory;
 using RegCache.Lab.Reports;
@@ -22,13 +23,19 @@ public abstract class PairTask : ITrainingTask, IDisposable
     /// <summary>Prepares a training of the tensors that require gradients.</summary>
     /// <param name="model">The model that is trained.</param>
     /// <param name="pairs">Makes the micro-batches.</param>
-    /// <param name="config">The training.</param>
+    /// <param name="config">The training, with the batch of all processes, see <see cref="Together"/>.</param>
     /// <param name="fingerprint">What the training depends on besides its configuration and the architecture.</param>
+    /// <param name="processes">The processes that train together.</param>
     /// <exception cref="UserException">The configuration does not fit the data.</exception>
-    private protected PairTask(ClipModel model, ClipBatchMaker pairs, ClipTrainingConfig config, string fingerprint)
+    private protected PairTask(ClipModel model, ClipBatchMaker pairs, ClipTrainingConfig config, string fingerprint, IProcessGroup processes)
     {
-        (Model, _config) = (model, config);
-        _reader = new(pairs, config.BatchSize, config.Seed);
+        (Model, _config, Processes) = (model, config, processes);
+        if (model.ImageTower is ModifiedResNet network)
+        {
+            network.Processes = processes;
+        }
+
+        _reader = new(pairs, config.BatchSize, config.Seed, processes);
         StepsPerEpoch = _reader.BatchesPerEpoch / config.AccumFreq;
         if (StepsPerEpoch == 0)
         {
@@ -49,6 +56,9 @@ public abstract class PairTask : ITrainingTask, IDisposable
 
     /// <summary>The model that is trained.</summary>
     public ClipModel Model { get; }
+
+    /// <summary>The processes that train together.</summary>
+    public IProcessGroup Processes { get; }
 
     /// <summary>Measures zero-shot accuracy with every evaluation; null: nothing does.</summary>
     public ZeroShotEvaluation? ZeroShot { get; set; }
@@ -91,6 +101,7 @@ public abstract class PairTask : ITrainingTask, IDisposable
         {
             _optimizer.ZeroGradients();
             var (loss, others) = Climb(batches, step);
+            _optimizer.AverageGradients(Processes);
             var norm = _config.GradClipNorm is null ? null : _optimizer.GradientNorm();
             var rate = _schedule.At(step);
             _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
@@ -138,6 +149,13 @@ public abstract class PairTask : ITrainingTask, IDisposable
         Stopping?.Dispose();
     }
 
+    /// <summary>
+    /// The configuration with the batch of all processes in place of one's: everything but who computes what follows from it, and so it
+    /// is what a checkpoint belongs to.
+    /// </summary>
+    private protected static T Together<T>(T config, IProcessGroup processes)
+        where T : ClipTrainingConfig => (T)((ClipTrainingConfig)config with { BatchSize = config.BatchSize * processes.Size });
+
     /// <summary>How the layers of a training run.</summary>
     internal static ILayerTransform? Precision(ClipTrainingConfig config) => config.Precision switch
     {
@@ -163,7 +181,8 @@ public abstract class PairTask : ITrainingTask, IDisposable
     // A training that has taken no step here was at its end already.
     private double Epochs => (_taken ?? Steps) / (double)StepsPerEpoch;
 
-    // With sharpness-aware minimisation the gradient is that of a second pass, uphill, with the same patches dropped.
+    // With sharpness-aware minimisation the gradient is that of a second pass, uphill, with the same patches dropped. Each of several processes
+    // climbs by its own gradient (Foret et al. 2021, "m-sharpness"); the second gradients are averaged.
     private (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Climb(ClipBatch[] batches, long step)
     {
         (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Pass() =>
@@ -203,6 +222,8 @@ public abstract class PairTask : ITrainingTask, IDisposable
         ScheduleKind.Const => new ConstantSchedule(config.Lr, config.Warmup),
         ScheduleKind.ConstCooldown => new CooldownSchedule(
             config.Lr, config.Warmup, Steps, (long)config.EpochsCooldown * StepsPerEpoch, config.LrCooldownPower, config.LrCooldownEnd),
+        ScheduleKind.EpochCosine => new EpochCosineSchedule(
+            config.Lr, config.WarmupEpochs, config.Epochs, StepsPerEpoch, config.WarmupLr, config.MinLr),
         _ => throw new UnreachableException(),
     };
 }

@@ -1,5 +1,6 @@
 using RegCache.Lab.Data;
 using RegCache.Lab.Data.Images;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Encoders.Text;
@@ -30,6 +31,7 @@ public sealed class TeacherFeatures : IDisposable
     /// <param name="batchSize">Images in a batch.</param>
     /// <param name="unreadable">Receives the images that cannot be read; null: such an image is refused.</param>
     /// <param name="progress">Told of the images done.</param>
+    /// <param name="group">The processes that share the images.</param>
     /// <param name="cancellation">Stops between batches; nothing is written then.</param>
     /// <exception cref="UserException">An image cannot be read, or the file cannot be written.</exception>
     public static TeacherFeatures Open(
@@ -42,23 +44,23 @@ public sealed class TeacherFeatures : IDisposable
         int batchSize,
         UnreadablePairs? unreadable,
         IWorkProgress progress,
+        IProcessGroup group,
         CancellationToken cancellation)
     {
         var key = ContentHash.OfValue(new { identity, pairs.Fingerprint, preprocess = preprocess.ToString(), batchSize });
-        if (File.Exists(path))
+        using var kept = group.Rank == 0 ? Read(path, key) : null;
+        if (group.Any(kept is not null))
         {
-            using var file = WeightFile.Open(path);
-            if (file.Metadata.GetValueOrDefault(Key) == key)
-            {
-                return new(file[Name].ToTensor());
-            }
+            var known = kept ?? torch.zeros([pairs.Count, teacher.Config.EmbedDim]);
+            group.Broadcast(known);
+            return new(known.alias());
         }
 
         using var noGradient = torch.no_grad();
         using var handle = progress.Start("the teacher's features", pairs.Count, "images");
         var maker = new ClipBatchMaker(pairs, preprocess, tokenizer, new(), unreadable) { Captions = [] };
         var rows = torch.zeros([pairs.Count, teacher.Config.EmbedDim]);
-        foreach (var indices in Enumerable.Range(0, pairs.Count).Chunk(batchSize))
+        foreach (var indices in Enumerable.Range(0, pairs.Count).Chunk(batchSize).Where((_, index) => index % group.Size == group.Rank))
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = torch.NewDisposeScope();
@@ -73,8 +75,21 @@ public sealed class TeacherFeatures : IDisposable
             handle.Report(indices[^1] + 1);
         }
 
+        // Rows that others have computed are zeros here.
+        group.Sum(rows);
         SafetensorsWriter.Write(path, [WeightEntry.FromTensor(Name, rows)], new Dictionary<string, string> { [Key] = key });
         return new(rows);
+    }
+
+    private static Tensor? Read(string path, string key)
+    {
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        using var file = WeightFile.Open(path);
+        return file.Metadata.GetValueOrDefault(Key) == key ? file[Name].ToTensor() : null;
     }
 
     /// <summary>The features of some images [B,E], on the CPU; those that could not be read are zeros.</summary>

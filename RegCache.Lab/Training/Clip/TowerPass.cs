@@ -1,3 +1,5 @@
+using RegCache.Lab.Pooling;
+
 namespace RegCache.Lab.Training.Clip;
 
 /// <summary>
@@ -11,15 +13,15 @@ internal sealed class TowerPass : IDisposable
     private readonly int _firstTrained;
     private readonly List<Tensor> _boundaries = [];
     private readonly Tensor? _graph;
-    private readonly Tensor? _owned;
+    private readonly IReadOnlyList<IDisposable> _owned;
 
     /// <summary>Runs the tower.</summary>
     /// <param name="input">What enters the first segment; it needs no gradient.</param>
     /// <param name="segments">The tower; each segment's result is in the caller's dispose scope.</param>
     /// <param name="checkpointing">Whether activations inside segments are forgotten.</param>
     /// <param name="firstTrained">The first segment with a parameter that is trained; the number of segments where there is none.</param>
-    /// <param name="owned">A tensor that the segments use; disposed with the pass. Null for none.</param>
-    public TowerPass(Tensor input, IReadOnlyList<Func<Tensor, Tensor>> segments, bool checkpointing, int firstTrained = 0, Tensor? owned = null)
+    /// <param name="owned">What the segments use; disposed of with the pass.</param>
+    public TowerPass(Tensor input, IReadOnlyList<Func<Tensor, Tensor>> segments, bool checkpointing, int firstTrained = 0, params IReadOnlyList<IDisposable> owned)
     {
         (_segments, _firstTrained, _owned) = (segments, firstTrained, owned);
         using var scope = torch.NewDisposeScope();
@@ -41,6 +43,9 @@ internal sealed class TowerPass : IDisposable
 
     /// <summary>The features [B,E], without their history.</summary>
     public Tensor Features { get; }
+
+    /// <summary>What the tower's poolings reported; null without pooling, or where the tower is not trained.</summary>
+    public PoolingPass? Pooling { get; init; }
 
     /// <summary>Adds to the parameters' gradients; does nothing where no parameter is trained.</summary>
     /// <param name="gradient">Gradient of the loss with respect to <see cref="Features"/>.</param>
@@ -73,7 +78,12 @@ internal sealed class TowerPass : IDisposable
     {
         Features.Dispose();
         _graph?.Dispose();
-        _owned?.Dispose();
+        Pooling?.Dispose();
+        foreach (var owned in _owned)
+        {
+            owned.Dispose();
+        }
+
         _boundaries.ForEach(boundary => boundary.Dispose());
     }
 }
@@ -88,9 +98,10 @@ internal static class PatchDropout
     /// <param name="images">Number of images.</param>
     /// <param name="patches">Patches of an image.</param>
     /// <param name="probability">Share that is dropped.</param>
-    /// <param name="random">The stream; image i uses its fork i.</param>
+    /// <param name="random">The stream; each image uses a fork of its own.</param>
+    /// <param name="firstImage">Where the images begin in the batch of all processes: image i uses fork firstImage + i.</param>
     /// <returns>Token indices with the class token 0 in front [B,1+M], int64; null when nothing is dropped.</returns>
-    public static Tensor? Draw(int images, int patches, double probability, CounterRandom random)
+    public static Tensor? Draw(int images, int patches, double probability, CounterRandom random, int firstImage = 0)
     {
         if (probability <= 0)
         {
@@ -101,7 +112,7 @@ internal static class PatchDropout
         var kept = new long[images * (1 + count)];
         for (var image = 0; image < images; image++)
         {
-            var order = random.Fork(image).NextPermutation(patches);
+            var order = random.Fork(firstImage + image).NextPermutation(patches);
             for (var position = 0; position < count; position++)
             {
                 kept[(image * (1 + count)) + 1 + position] = 1 + order[position];

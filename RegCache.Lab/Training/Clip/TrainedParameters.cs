@@ -1,5 +1,6 @@
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Memory;
+using RegCache.Lab.Pooling.Towers;
 
 namespace RegCache.Lab.Training.Clip;
 
@@ -7,17 +8,17 @@ namespace RegCache.Lab.Training.Clip;
 internal static class TrainedParameters
 {
     /// <summary>Sets which tensors require gradients.</summary>
-    /// <exception cref="UserException">Nothing is left to train, patches of a ResNet are to be dropped, or a tower has fewer groups than are to be unlocked.</exception>
+    /// <exception cref="UserException">Nothing is left to train, patches of a tower without them are to be dropped, or a tower has fewer groups than are to be unlocked.</exception>
     public static void Choose(ClipModel model, ClipTrainingConfig config)
     {
         if (model.ImageTower is not VisionTower && config.PatchDropout > 0)
         {
-            throw new UserException($"`patch_dropout` is {config.PatchDropout}, but the image encoder is a ResNet, which has no patches to drop; set it to 0.");
+            throw new UserException($"`patch_dropout` is {config.PatchDropout}, but the image encoder is a ResNet or a DRIP tower, which drops no patches; set it to 0.");
         }
 
         foreach (var (name, tensor) in model.Weights.Parameters)
         {
-            tensor.requires_grad = !BatchNorm.IsStatistic(name);
+            tensor.requires_grad = !BatchNorm.IsStatistic(name) && !TextPooler.IsTable(name);
         }
 
         if (model.Config.Vision.Memory is not null && config.TrainOnlyMemory)
@@ -27,7 +28,7 @@ internal static class TrainedParameters
 
         if (config.LockImage)
         {
-            Lock(model, VisionGroups(model.Config.Vision), name => name.StartsWith("visual.", StringComparison.Ordinal), config.LockImageUnlockedGroups, "lock_image_unlocked_groups");
+            Lock(model, VisionGroups(model.Config.Vision), name => name.StartsWith("visual.", StringComparison.Ordinal) && !TowerPredictors.IsPredictor(name), config.LockImageUnlockedGroups, "lock_image_unlocked_groups");
         }
 
         if (config.LockText)
@@ -47,8 +48,8 @@ internal static class TrainedParameters
         }
     }
 
-    // A ResNet is locked as a whole, its running statistics included.
-    private static string[][] VisionGroups(VisionConfig vision) => vision.Stages is null ? TransformerGroups(vision) : [];
+    // A ResNet is locked as a whole, its running statistics included; so is a DRIP tower.
+    private static string[][] VisionGroups(VisionConfig vision) => vision.Stages is null && vision.Pooling is null or { Entry.IsClip: true } ? TransformerGroups(vision) : [];
 
     // OpenCLIP's groups, from the input on: embeddings, blocks, the last block with the final norm, the projection.
     private static string[][] TransformerGroups(VisionConfig vision) =>
@@ -65,7 +66,7 @@ internal static class TrainedParameters
         if (unlocked > groups.Length)
         {
             throw new UserException(groups.Length == 0
-                ? $"`{field}` is {unlocked}, but a ResNet can be locked as a whole alone; set it to 0."
+                ? $"`{field}` is {unlocked}, but such a tower can be locked as a whole alone; set it to 0."
                 : $"`{field}` is {unlocked}, but the tower has {groups.Length} groups; lower it.");
         }
 

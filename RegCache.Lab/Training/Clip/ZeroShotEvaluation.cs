@@ -1,5 +1,6 @@
 using System.Globalization;
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Text;
 using RegCache.Lab.Evaluation;
@@ -25,6 +26,9 @@ public sealed class ZeroShotEvaluation(
 
     /// <summary>The name of the top-5 accuracy, a share from 0 to 1.</summary>
     public const string Top5 = "imagenet-zeroshot-val-top5";
+
+    /// <summary>The processes that share the images.</summary>
+    public IProcessGroup Processes { get; init; } = SingleProcess.Instance;
 
     /// <summary>The prompts of a set: those of a file, or the set's own names and templates where there is none.</summary>
     /// <param name="set">The labelled images.</param>
@@ -63,7 +67,7 @@ public sealed class ZeroShotEvaluation(
             classifier,
             images,
             new([EncoderPlan.Plain(model.ImageTower.PlannedBlocks)]),
-            new("zero-shot", batchSize) { Progress = progress, Cancellation = cancellation })[0];
+            new("zero-shot", batchSize) { Progress = progress, Cancellation = cancellation, Processes = Processes })[0];
         var (top1, top5) = (score.Accuracy / 100, score.AccuracyTop5 / 100);
         progress.Message(string.Create(CultureInfo.InvariantCulture, $"Eval Epoch: {epoch:0.##} {Top1}: {top1:0.0000} {Top5}: {top5:0.0000}"));
         return new OrderedDictionary<string, double> { [$"val/{Top1}"] = top1, [$"val/{Top5}"] = top5 };

@@ -24,9 +24,9 @@ public static class LmConfigFile
         ["nw"] = (null, "boundaries are found in this process"),
         ["pre_lnorm"] = (["false"], "layers have their norm behind the residual sum: leave it out"),
         ["activation_function"] = (["gelu"], "the activation is gelu: leave it out"),
-        ["optim"] = (["adam"], "the optimiser is adam: leave it out"),
+        ["optim"] = (["adam"], "the optimiser is adam: leave it out, or choose one by opt"),
         ["scheduler"] = (["cosine"], "the schedule is cosine: leave it out"),
-        ["weight_decay"] = (["0", "0.0"], "weights do not decay: leave it out"),
+        ["weight_decay"] = (["0", "0.0"], "leave it out, or use wd, which is decoupled from the gradient"),
     };
 
     /// <summary>The fields that there are, by their names in the file, with their types.</summary>

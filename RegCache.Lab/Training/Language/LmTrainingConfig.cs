@@ -124,12 +124,34 @@ public sealed partial record LmTrainingConfig
     /// <summary>Whether the first step has the full learning rate, as upstream's has.</summary>
     public bool LegacyFirstStep { get; init; }
 
+    /// <summary>The optimiser: <c>adamw</c>, which is upstream's Adam while <see cref="Wd"/> is 0, <c>lamb</c> or <c>sgd</c>.</summary>
+    public string Opt { get; init; } = "adamw";
+
+    /// <summary>Momentum of <c>sgd</c>.</summary>
+    public double Momentum { get; init; } = 0.9;
+
+    /// <summary>Weight decay of matrices.</summary>
+    public double Wd { get; init; }
+
+    /// <summary>Radius of sharpness-aware minimisation; null trains the ordinary way.</summary>
+    public double? SamRho { get; init; }
+
+    /// <summary>Whether every parameter climbs in proportion to its own magnitude.</summary>
+    public bool SamAdaptive { get; init; }
+
+    /// <summary>Decay of the moving average of the weights, which is then evaluated and saved; null keeps none.</summary>
+    public double? EmaDecay { get; init; }
+
     /// <summary>Seed of weights, noise and order.</summary>
     public long Seed { get; init; } = 1111;
 
     /// <summary>The evaluation.</summary>
     [JsonIgnore]
     public LmEvaluation Evaluation => new(EvalTgtLen, EvalTotalLen, EvalBatchSize ?? BatchSize, EvalMaxSteps) { DrawingSeed = SampleInEval ? Seed : null };
+
+    /// <summary>Sharpness-aware minimisation; null trains the ordinary way.</summary>
+    [JsonIgnore]
+    public SamOptions? Sharpness => SamRho is { } radius ? new(radius, SamAdaptive) : null;
 
     /// <summary>The learning rate.</summary>
     [JsonIgnore]
@@ -172,22 +194,29 @@ public sealed partial record LmTrainingConfig
             ("max_step", MaxStep, 1), ("tgt_len", TgtLen, 1), ("batch_size", BatchSize, 1), ("batch_chunk", BatchChunk, 1), ("warmup_step", WarmupStep, 0),
             ("eval_tgt_len", EvalTgtLen, 1), ("eval_total_len", EvalTotalLen, EvalTgtLen), ("eval_max_steps", EvalMaxSteps, 1), ("log_interval", LogInterval, 1),
             ("eval_interval", EvalInterval, 0), ("save_interval", SaveInterval, 0), ("eval_batch_size", EvalBatchSize ?? 1, 1), ("unigram_size", UnigramSize, 2),
+            ("wd", Wd, 0),
         };
         foreach (var (name, value, minimum) in least.Where(field => field.Value < field.Least))
         {
             throw new UserException($"`{name}` is {value}, but must be at least {minimum}.");
         }
 
-        var positive = new (string Name, double Value)[] { ("lr", Lr), ("clip", Clip), ("adam_eps", AdamEps) };
+        var positive = new (string Name, double Value)[] { ("lr", Lr), ("clip", Clip), ("adam_eps", AdamEps), ("sam_rho", SamRho ?? 1) };
         foreach (var (name, value) in positive.Where(field => !(field.Value > 0 && double.IsFinite(field.Value))))
         {
             throw new UserException($"`{name}` is {value}, but must be a number above 0.");
         }
 
-        var shares = new (string Name, double Value)[] { ("dropout", Dropout), ("dropatt", Dropatt), ("adam_b1", AdamB1), ("adam_b2", AdamB2) };
+        var shares = new (string Name, double Value)[] { ("dropout", Dropout), ("dropatt", Dropatt), ("adam_b1", AdamB1), ("adam_b2", AdamB2), ("momentum", Momentum), ("ema_decay", EmaDecay ?? 0) };
         foreach (var (name, value) in shares.Where(field => !(field.Value >= 0 && field.Value < 1)))
         {
             throw new UserException($"`{name}` is {value}, but must be at least 0 and below 1.");
+        }
+
+        _ = Optimizers.All.Find(Opt);
+        if (SamAdaptive && SamRho is null)
+        {
+            throw new UserException("`sam_adaptive` is true, which needs a radius: give `sam_rho`, too.");
         }
 
         return BatchSize % BatchChunk == 0

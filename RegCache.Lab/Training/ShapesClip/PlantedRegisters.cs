@@ -1,3 +1,4 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Training.ShapesClip;
@@ -89,18 +90,22 @@ internal sealed class PlantedRegisters(WeightTable weights)
     /// <param name="step">The step within the phase.</param>
     /// <param name="probe">What the forward pass showed.</param>
     /// <param name="isLowInformation">1 for patches that may be marked [B,N]; all patches are there.</param>
-    /// <returns>The weighted sum [].</returns>
-    public static Tensor Loss(RegisterLossOptions options, long step, RegisterProbe probe, Tensor isLowInformation) => TensorScope.Run(() =>
+    /// <param name="processes">The processes that share the batch.</param>
+    /// <returns>The weighted sum [] of this process's images; the mean over all processes is that of the batch.</returns>
+    public static Tensor Loss(
+        RegisterLossOptions options, long step, RegisterProbe probe, Tensor isLowInformation, IProcessGroup processes) => TensorScope.Run(() =>
     {
         var patches = probe.Marks.shape[1] - 1;
         var (classMarks, marks) = (probe.Marks.narrow(1, 0, 1), probe.Marks.narrow(1, 1, patches));
 
         // The positions organise themselves: those that the batch marks most are encouraged, all others are not.
-        var (_, positions) = marks.detach().mean([0]).topk(options.Positions, 0);
+        var (_, positions) = processes.MeanForAll(marks.detach().mean([0])).topk(options.Positions, 0);
         var isPosition = torch.zeros(patches).index_fill(0, positions, 1);
         var isMarked = isLowInformation * isPosition;
         var level = options.MarkedLevel * Math.Min(1.0, (double)step / options.RampSteps);
-        var shortfall = ((level - marks).relu() * isMarked).sum() / isMarked.sum().clamp_min(1);
+        var marked = isMarked.sum();
+        processes.Sum(marked);
+        var shortfall = ((level - marks).relu() * isMarked).sum() * processes.Size / marked.clamp_min(1);
         var excess = (marks - options.UnmarkedLevel).relu() * (1 - isPosition);
         var classExcess = (classMarks - options.UnmarkedLevel).relu().mean();
         var loss = (shortfall * options.MarkedWeight)
@@ -110,7 +115,7 @@ internal sealed class PlantedRegisters(WeightTable weights)
         {
             // Over all queries, the share of the marked tokens in each image and head [B,H].
             var share = (attention.mean([2]).narrow(2, 1, patches) * isMarked.unsqueeze(1)).sum(-1);
-            loss = loss + ((options.SinkShare - share.mean([0])).relu().mean() * options.SinkWeight);
+            loss = loss + ((options.SinkShare - processes.MeanForAll(share.mean([0]))).relu().mean() * options.SinkWeight);
         }
 
         return loss;

@@ -32,8 +32,13 @@ internal sealed class ShapesClipSampler
         _singles = [.. _everything.Where(index => set.Samples[index].Label >= 0)];
     }
 
-    /// <summary>Makes the batch of a step.</summary>
-    public ShapesClipBatch Make(ShapesClipPhase phase, int phaseIndex, long step)
+    /// <summary>Makes the batch of a step, or the part of it that one of several processes has.</summary>
+    /// <param name="phase">The phase.</param>
+    /// <param name="phaseIndex">Its number.</param>
+    /// <param name="step">The step within the phase.</param>
+    /// <param name="rank">The process.</param>
+    /// <param name="processes">How many processes share the batch evenly.</param>
+    public ShapesClipBatch Make(ShapesClipPhase phase, int phaseIndex, long step, int rank = 0, int processes = 1)
     {
         var random = CounterRandom.Of(_seed, 200 + phaseIndex, step);
         var from = step < phase.SingleObjectSteps ? _singles : _everything;
@@ -42,8 +47,10 @@ internal sealed class ShapesClipSampler
             ? phase.MinTokens + random.NextIndex(phase.MaxTokens - phase.MinTokens + 1)
             : _patches;
         var (ids, captionOf) = Captions(indices, ref random);
-        var (kept, isLow) = ChoosePatches(indices, tokens, random.Fork(1));
-        return new(_images.Read(indices), ids, captionOf, tokens < _patches ? kept : null, isLow);
+        var (share, first) = (indices.Length / processes, indices.Length / processes * rank);
+        var own = indices[first..(first + share)];
+        var (kept, isLow) = ChoosePatches(own, tokens, random.Fork(1), first);
+        return new(_images.Read(own), ids, captionOf, first, tokens < _patches ? kept : null, isLow);
     }
 
     // Epochs are random orders of the images; a batch may reach from one epoch into the next.
@@ -108,13 +115,13 @@ internal sealed class ShapesClipSampler
     }
 
     // The most telling patches stay, and random others up to the wanted number.
-    private (Tensor Kept, Tensor IsLow) ChoosePatches(int[] indices, int tokens, CounterRandom stream)
+    private (Tensor Kept, Tensor IsLow) ChoosePatches(int[] indices, int tokens, CounterRandom stream, int first)
     {
         var kept = new long[indices.Length * (1 + tokens)];
         var isLow = new float[indices.Length * tokens];
         Parallel.For(0, indices.Length, (int row) =>
         {
-            var random = stream.Fork(row);
+            var random = stream.Fork(first + row);
             var scores = new float[_patches];
             PatchInformation.Score(_set.Image(indices[row]), _patchSize, scores);
             int[] order = [.. Enumerable.Range(0, _patches)];
@@ -142,13 +149,14 @@ internal sealed class ShapesClipSampler
     }
 }
 
-/// <summary>What one training step of the demo model sees.</summary>
+/// <summary>What one process sees in one training step of the demo model.</summary>
 /// <param name="Images">Normalised images [B,3,H,W].</param>
-/// <param name="TextIds">The distinct captions of the batch [C,context], int64.</param>
-/// <param name="CaptionOf">Which of them belongs to each image [B], int64.</param>
+/// <param name="TextIds">The distinct captions of the batch of all processes [C,context], int64.</param>
+/// <param name="CaptionOf">Which of them belongs to each image of that batch [KB], int64.</param>
+/// <param name="First">Where in that batch the images begin.</param>
 /// <param name="Kept">The patches that stay, as token indices with the class token 0 in front [B,1+T], int64; null keeps all.</param>
 /// <param name="IsLowInformation">1 where a kept patch scores no higher than the median kept patch of its image [B,T].</param>
-internal sealed record ShapesClipBatch(Tensor Images, Tensor TextIds, Tensor CaptionOf, Tensor? Kept, Tensor IsLowInformation);
+internal sealed record ShapesClipBatch(Tensor Images, Tensor TextIds, Tensor CaptionOf, int First, Tensor? Kept, Tensor IsLowInformation);
 
 /// <summary>
 /// How much a patch tells: the mean absolute difference between its pixels and the image's median colour. Objects score

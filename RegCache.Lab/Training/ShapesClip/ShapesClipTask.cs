@@ -1,4 +1,5 @@
 using RegCache.Lab.Data.Shapes;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Reports;
@@ -17,13 +18,23 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     private readonly ShapesClipEvaluation _evaluation;
     private readonly PlantedRegisters _registers;
     private readonly SamTraining? _sharpness;
+    private readonly IProcessGroup _processes;
     private AdamW? _optimizer;
     private int _phase = -1;
 
     /// <summary>Makes the images and the initial weights.</summary>
-    public ShapesClipTask(ShapesClipOptions options)
+    /// <param name="options">The recipe.</param>
+    /// <param name="processes">The processes that share the recipe's batches; null for one.</param>
+    /// <exception cref="UserException">The processes cannot share a batch evenly.</exception>
+    public ShapesClipTask(ShapesClipOptions options, IProcessGroup? processes = null)
     {
-        _options = options;
+        (_options, _processes) = (options, processes ?? SingleProcess.Instance);
+        if (options.Phases.FirstOrDefault(phase => phase.BatchSize % _processes.Size != 0) is { } uneven)
+        {
+            throw new UserException(
+                $"The demo model is trained with batches of {uneven.BatchSize} images, which {_processes.Size} processes cannot share evenly; start a number that divides {uneven.BatchSize}.");
+        }
+
         Model = new(ShapesClipArchitecture.Config, ShapesClipArchitecture.Initialize(options.Seed));
         _registers = new(Model.Weights);
         foreach (var name in Model.Weights.Names)
@@ -79,7 +90,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     {
         var (index, local) = PhaseOf(step);
         var phase = _options.Phases[index];
-        var batch = _sampler.Make(phase, index, local);
+        var batch = _sampler.Make(phase, index, local, _processes.Rank, _processes.Size);
         var registerLoss = phase.Registers is { } registers && local < registers.Steps ? registers : null;
         _optimizer!.ZeroGradients();
         var (contrastive, loss) = Differentiate(batch, registerLoss, local);
@@ -90,6 +101,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         }
 
         var schedule = new CosineSchedule(phase.LearningRate, phase.WarmupSteps, phase.Steps, phase.LearningRate * phase.EndShare);
+        _optimizer.AverageGradients(_processes);
         var norm = _optimizer.GradientNorm();
         _optimizer.Step(schedule.At(local), norm, _options.MaxGradientNorm);
         ClipTask.ClampLogitScale(Model);
@@ -103,7 +115,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
             PhaseEnded?.Invoke(index, Model);
         }
 
-        return new StepMetrics(contrastive, schedule.At(local), phase.BatchSize)
+        return new StepMetrics(contrastive, schedule.At(local), phase.BatchSize / _processes.Size)
         {
             GradientNorm = norm,
             Others = new Dictionary<string, Tensor>
@@ -116,7 +128,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     });
 
     /// <inheritdoc />
-    public IReadOnlyDictionary<string, double> Evaluate() => _evaluation.Run(Model);
+    public IReadOnlyDictionary<string, double> Evaluate() => _evaluation.Run(Model, _processes);
 
     /// <inheritdoc />
     public void Dispose()
@@ -141,19 +153,42 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         var probe = registers is null ? null : new RegisterProbe();
         var images = ZeroShotClassifier.Normalize(EncodeImages(batch, probe));
         probe?.AttachToScope();
-        var texts = ZeroShotClassifier.Normalize(Model.Text!.Encode(batch.TextIds));
-        var contrastive = Loss(images, texts, batch.CaptionOf);
-        var whole = registers is null ? contrastive : contrastive + PlantedRegisters.Loss(registers, local, probe!, batch.IsLowInformation);
-        whole.backward();
-        return (contrastive.detach(), whole.detach());
+        var (contrastive, driving) = Loss(images, TextsOf(batch), batch.CaptionOf);
+        var extra = registers is null ? null : PlantedRegisters.Loss(registers, local, probe!, batch.IsLowInformation, _processes);
+        (extra is null ? driving : driving + extra).backward();
+        return (contrastive, extra is null ? contrastive.alias() : contrastive + extra.detach());
     });
 
-    // Images of one caption are all positives of it.
-    private Tensor Loss(Tensor images, Tensor texts, Tensor captionOf) => TensorScope.Run(() =>
+    // The features of the caption of every image of this process; each caption is encoded once.
+    private Tensor TextsOf(ShapesClipBatch batch) => TensorScope.Run(() =>
     {
-        var rows = texts.index_select(0, captionOf);
+        var captions = batch.CaptionOf.narrow(0, batch.First, batch.Images.shape[0]);
+        if (_processes.Size == 1)
+        {
+            return ZeroShotClassifier.Normalize(Model.Text!.Encode(batch.TextIds)).index_select(0, captions);
+        }
+
+        var (own, place, _) = captions.unique(sorted: true, return_inverse: true);
+        return ZeroShotClassifier.Normalize(Model.Text!.Encode(batch.TextIds.index_select(0, own))).index_select(0, place!);
+    });
+
+    // The loss, detached, and what drives the gradients. Images of one caption are all positives of it. Every one of several processes computes the
+    // loss of the whole batch, and drives its own features by their gradients.
+    private (Tensor Loss, Tensor Driving) Loss(Tensor images, Tensor texts, Tensor captionOf) => TensorScope.Run(() =>
+    {
         var isSame = (captionOf.unsqueeze(0) == captionOf.unsqueeze(1)).to(torch.ScalarType.Float32);
-        return ContrastiveLoss.Of(images, rows, Model.LogitScale!.exp(), isSame);
+        if (_processes.Size == 1)
+        {
+            var alone = ContrastiveLoss.Of(images, texts, Model.LogitScale!.exp(), isSame);
+            return (alone.detach(), alone);
+        }
+
+        var (allImages, allTexts) = (_processes.Gather(images).requires_grad_(), _processes.Gather(texts).requires_grad_());
+        var loss = ContrastiveLoss.Of(allImages, allTexts, Model.LogitScale!.exp(), isSame);
+        loss.backward();
+        Tensor Drive(Tensor own, Tensor all) =>
+            (own * all.grad!.narrow(0, own.shape[0] * _processes.Rank, own.shape[0])).sum() * _processes.Size;
+        return (loss.detach(), Drive(images, allImages) + Drive(texts, allTexts));
     });
 
     private Tensor EncodeImages(ShapesClipBatch batch, RegisterProbe? probe) => TensorScope.Run(() =>
@@ -200,13 +235,15 @@ public sealed class ShapesClipEvaluation(ShapesSet images)
     }
 
     /// <summary>Measures <c>val/top1</c> and <c>val/top5</c>, in percent.</summary>
-    public IReadOnlyDictionary<string, double> Run(ClipModel model)
+    /// <param name="model">The model.</param>
+    /// <param name="processes">The processes that share the images.</param>
+    public IReadOnlyDictionary<string, double> Run(ClipModel model, IProcessGroup processes)
     {
         using var noGradient = torch.no_grad();
         using var classifier = Classifier(model);
         var tree = new PlanTree([EncoderPlan.Plain(model.Vision.Blocks.Count)]);
         var score = PlanEvaluation.Run(
-            model.Vision, classifier, new ShapesImageSource(images), tree, new("validation", BatchSize))[0];
+            model.Vision, classifier, new ShapesImageSource(images), tree, new("validation", BatchSize) { Processes = processes })[0];
         return new Dictionary<string, double> { ["val/top1"] = score.Accuracy, ["val/top5"] = score.AccuracyTop5 };
     }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Placement;
 using RegCache.Lab.Reports;
@@ -28,6 +29,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
     private readonly ILayerTransform? _precision;
     private readonly EarlyStoppingState _best;
     private readonly IWorkProgress _progress;
+    private readonly IProcessGroup _processes;
 
     // Sum of the losses of the epoch's steps so far, and their number: in the checkpoint, so that a killed epoch has its mean.
     private readonly Tensor _epochLoss;
@@ -40,6 +42,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
     /// <param name="origins">Identifies what the training begins with besides: hashes of weights, by role.</param>
     /// <param name="workers">Threads that make batches; 0: as many as there are cores.</param>
     /// <param name="progress">Told of evaluations; null for nobody.</param>
+    /// <param name="processes">The processes that train together, each with batches of the configuration's size; null for one.</param>
     /// <exception cref="UserException">The configuration does not fit the data, the model or the teacher.</exception>
     public VitTask(
         DynamicVit model,
@@ -48,12 +51,16 @@ public sealed class VitTask : ITrainingTask, IDisposable
         DynamicVit? teacher = null,
         IReadOnlyDictionary<string, string>? origins = null,
         int workers = 0,
-        IWorkProgress? progress = null)
+        IWorkProgress? progress = null,
+        IProcessGroup? processes = null)
     {
+        // All but who computes what, the learning rate too, follows from the batch of all processes.
+        _processes = processes ?? SingleProcess.Instance;
+        config = config with { BatchSize = config.BatchSize * _processes.Size };
         (Model, _config, _teacher, _progress) = (model, config, teacher, progress ?? SilentProgress.Instance);
         _classes = data.ClassNames.Count;
         CheckDistillation();
-        _batches = new(data.Train, config.Transform, config.BatchSize, config.Seed, workers);
+        _batches = new(data.Train, config.Transform, config.BatchSize, config.Seed, workers, _processes, config.RepeatedAug);
         _test = new(data.Test, new(EvaluationTransform.Of(model.Config.ImageSize, config.EvalCropRatio)));
         foreach (var (name, tensor) in model.Weights.Parameters)
         {
@@ -81,6 +88,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
             test = _test.Fingerprint,
             architecture = model.Config.ToJson(),
             origins = origins ?? new Dictionary<string, string>(),
+            repeats = config.RepeatedAug && _processes.Size > 1,
         });
     }
 
@@ -140,12 +148,14 @@ public sealed class VitTask : ITrainingTask, IDisposable
             Differentiate(loss).Dispose();
         }
 
+        _optimizer.AverageGradients(_processes);
         var norm = _config.ClipGrad is null ? null : _optimizer.GradientNorm();
         var rate = _schedule.At(step);
         _optimizer.Step(rate, norm, _config.ClipGrad ?? double.PositiveInfinity);
         _average?.Update();
+        _processes.Mean(value);
         Remember(step, value);
-        return new StepMetrics(value, rate, _config.BatchSize) { GradientNorm = norm, Batch = batch.Name };
+        return new StepMetrics(value, rate, _config.BatchSize / _processes.Size) { GradientNorm = norm, Batch = batch.Name };
     });
 
     /// <inheritdoc />
@@ -172,7 +182,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
     }
 
     private VitEvaluation Measure() =>
-        VitEvaluation.Run(Model.Tower, _test, new("evaluating", Math.Max(1, _config.BatchSize * 3 / 2)) { Progress = _progress });
+        VitEvaluation.Run(Model.Tower, _test, new("evaluating", Math.Max(1, _config.BatchSize / _processes.Size * 3 / 2)) { Progress = _progress, Processes = _processes });
 
     /// <inheritdoc />
     public void Improved(long done)
@@ -206,8 +216,15 @@ public sealed class VitTask : ITrainingTask, IDisposable
     // The loss of a batch, to be computed once or, with sharpness-aware minimisation, twice: mixing and dropped branches stay the same.
     private Func<Tensor> Loss(Tensor images, Tensor labels, CounterRandom random)
     {
-        var (mixing, dropping) = (random.Fork(0), random.Fork(1));
-        Mix[] mixes = _config.Mixing.IsOn ? _config.Mixing.Draw(ref mixing, (int)images.shape[0], (int)images.shape[2], (int)images.shape[3]) : [Mix.Nothing];
+        // What is dropped is drawn by each process for its own images; what is mixed, for the whole batch.
+        var (mixing, dropping) = (random.Fork(0), random.Fork(1 + _processes.Rank));
+        Mix[] mixes = [Mix.Nothing];
+        if (_config.Mixing.IsOn)
+        {
+            var all = _config.Mixing.Draw(ref mixing, _config.BatchSize, (int)images.shape[2], (int)images.shape[3]);
+            mixes = [.. _batches.Rows.Select(row => all[row])];
+        }
+
         var seen = _config.Mixing.IsOn ? Mixing.Apply(images, mixes) : images;
         var criterion = Criterion(labels, mixes);
         if (_config.Cosub)

@@ -161,10 +161,16 @@ public sealed record VitTrainingConfig : ITrainingConfig
     /// <summary>Largest change of brightness, contrast and saturation, where there is no policy; 0 changes nothing.</summary>
     public double ColorJitter { get; init; } = 0.3;
 
+    /// <summary>Largest turn of the hue in full circles, at most 0.5, with <see cref="ColorJitter"/>; 0 leaves it alone.</summary>
+    public double HueJitter { get; init; }
+
+    /// <summary>Largest turn of an image in degrees, either way; 0 turns nothing.</summary>
+    public double Rotation { get; init; }
+
     /// <summary>Whether grey, solarised or blurred, then the colours, replace policy and erasing (DeiT III).</summary>
     public bool ThreeAugment { get; init; }
 
-    /// <summary>With <see cref="ThreeAugment"/>: a crop that keeps the image's scale.</summary>
+    /// <summary>Whether the crop keeps the image's scale, with 4 pixels around it: reflected with <see cref="ThreeAugment"/>, else black.</summary>
     public bool Src { get; init; }
 
     /// <summary>Share of the images that lose a box.</summary>
@@ -237,6 +243,8 @@ public sealed record VitTrainingConfig : ITrainingConfig
         Side = InputSize,
         RandAugment = Policy is null ? null : RandAugment.Parse(Policy),
         ColorJitter = ColorJitter,
+        HueJitter = HueJitter,
+        Rotation = Rotation,
         Erasing = Reprob > 0 ? new(Reprob, Remode, Recount) : null,
         ThreeAugment = ThreeAugment,
         SimpleCrop = Src,
@@ -313,7 +321,9 @@ public sealed record VitTrainingConfig : ITrainingConfig
         Require(!SamAdaptive || SamRho is not null, "sam_adaptive", SamAdaptive, "false without `sam_rho`");
         Require(ModelEmaDecay is null or (> 0 and < 1), "model_ema_decay", ModelEmaDecay, "between 0 and 1, or null");
         Require(ColorJitter >= 0, "color_jitter", ColorJitter, "0 or more");
-        Require(!Src || ThreeAugment, "src", Src, "false without `three_augment`");
+        Require(HueJitter is >= 0 and <= 0.5, "hue_jitter", HueJitter, "from 0 to 0.5");
+        Require(HueJitter == 0 || ThreeAugment || Policy is null, "hue_jitter", HueJitter, "0 with a policy (`aa`), which replaces the changes of colour");
+        Require(Rotation is >= 0 and <= 180, "rotation", Rotation, "from 0 to 180");
         Require(Reprob is >= 0 and <= 1, "reprob", Reprob, "from 0 to 1");
         Require(Recount >= 1, "recount", Recount, "at least 1");
         Require(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "from 0 up to, not including, 1");

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace RegCache.Lab.Merging;
+namespace RegCache.Lab.Reports;
 
 /// <summary>One point of a <see cref="ParetoPlot"/>.</summary>
 /// <param name="Cost">Where it is along the horizontal axis, in the panel's unit.</param>

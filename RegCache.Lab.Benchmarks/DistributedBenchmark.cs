@@ -1,0 +1,174 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using RegCache.Lab.Distributed;
+using RegCache.Lab.Encoders;
+using RegCache.Lab.Training;
+using RegCache.Lab.Training.Clip;
+using RegCache.Lab.Training.ShapesClip;
+using TorchSharp;
+
+namespace RegCache.Lab.Benchmarks;
+
+/// <summary>
+/// What it costs to train in several processes: the interface with one process, two processes with one thread each against one with two, and the
+/// bytes that really go from process to process.
+/// </summary>
+internal static class DistributedBenchmark
+{
+    /// <summary>The word that makes the program one process of a run.</summary>
+    public const string Child = "distributed-worker";
+
+    private const int WarmUp = 3;
+
+    /// <summary>Runs the measurements.</summary>
+    /// <param name="steps">Training steps of a run.</param>
+    /// <param name="pairs">Pairs of runs.</param>
+    public static void Run(int steps, int pairs)
+    {
+        MeasureInterface(steps, Math.Max(pairs, 7));
+        if (MpiGroup.Version is not { } version)
+        {
+            Console.WriteLine("MPI is not built in, so several processes are not measured (./lab setup).");
+            return;
+        }
+
+        var (alone, together) = (new List<Measured>(), new List<Measured>());
+        for (var pair = 0; pair < pairs; pair++)
+        {
+            alone.Add(Launch(processes: 1, threads: 2, steps));
+            together.Add(Launch(processes: 2, threads: 1, steps));
+        }
+
+        var ratio = alone.Zip(together, (one, two) => one.Seconds / two.Seconds).Order().ElementAt(pairs / 2);
+        var (first, second) = (Middle(alone), Middle(together));
+        Console.WriteLine($"demo training, 128 images a step, {steps} steps, {pairs} pairs, {version}");
+        Console.WriteLine($"  1 process, 2 threads      {first.Seconds * 1000,8:0.0} ms a step");
+        Console.WriteLine($"  2 processes, 1 thread     {second.Seconds * 1000,8:0.0} ms a step: {second.Computing * 1000:0.0} computing, {(second.Seconds - second.Computing) * 1000:0.0} in operations and waiting");
+        Console.WriteLine($"  ratio of speeds           {ratio,8:0.00}");
+        foreach (var processes in new[] { 2, 4 })
+        {
+            var sent = BytesSent(processes, steps, out var measured);
+            var least = measured.ModelBytes * 2.0 * (processes - 1) / processes;
+            Console.WriteLine(
+                $"  {processes} processes send         {sent / 1e6,8:0.00} MB each a step; a model of {measured.ModelBytes / 1e6:0.00} MB x 2 (K - 1) / K is {least / 1e6:0.00} MB");
+        }
+    }
+
+    /// <summary>One process of a run that <see cref="Run"/> has started: trains, and the first one writes what it measured.</summary>
+    public static void Work(int steps, int threads)
+    {
+        torch.set_num_threads(threads);
+        var group = Processes.Current;
+        using var task = new ShapesClipTask(
+            new() { TrainImages = 2000, ValidationImages = 48, Phases = [new() { Steps = WarmUp + steps, FullTokenSteps = 1, MinTokens = 34, MaxTokens = 34 }] }, group);
+        var (started, waited) = (0L, TimeSpan.Zero);
+        for (var step = 0; step < WarmUp + steps; step++)
+        {
+            if (step == WarmUp)
+            {
+                (started, waited) = (Stopwatch.GetTimestamp(), group.Waited);
+            }
+
+            task.Prepare(step);
+            task.Step(step).Dispose();
+        }
+
+        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / steps;
+        var computing = seconds - ((group.Waited - waited).TotalSeconds / steps);
+        var model = task.Model.Weights.Names.Sum(name => task.Model.Weights[name].NumberOfElements * task.Model.Weights[name].ElementSize);
+        var all = group.GatherNumbers(computing);
+        if (group.Rank == 0)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(new Measured(seconds, all.Average(process => process[0]), model)));
+        }
+
+        Processes.End();
+    }
+
+    // The steps of a training without the interface's calls, and with them.
+    private static void MeasureInterface(int steps, int pairs)
+    {
+        torch.set_num_threads(Environment.ProcessorCount);
+        var config = ShapesClipArchitecture.Config;
+        using var model = new ClipModel(config, ClipInitialization.Draw(config, seed: 0));
+        foreach (var name in model.Weights.Names)
+        {
+            model.Weights[name].requires_grad = true;
+        }
+
+        var gradients = new ClipGradients(model, new() { PatchDropout = 0.45 });
+        using var optimizer = new AdamW(ParameterGroups.Of(model.Weights, 0), new(Epsilon: 1e-8));
+        using var data = new ClipBatch(
+            torch.randn(128, 3, config.Vision.ImageSize.Height, config.Vision.ImageSize.Width),
+            torch.randint(1, config.Text!.VocabSize - 1, [128, config.Text.ContextLength], torch.ScalarType.Int64),
+            "random");
+        IProcessGroup alone = SingleProcess.Instance;
+        var timing = PairedTiming.Measure(pairs, () => Steps(throughInterface: true), () => Steps(throughInterface: false));
+        Console.WriteLine($"one process, {steps} steps, {pairs} pairs: {timing.FirstMedian / steps * 1000:0.00} ms a step through the interface, {timing.SecondMedian / steps * 1000:0.00} ms without, ratio {timing.Ratio:0.000}");
+
+        double Steps(bool throughInterface) => PairedTiming.Seconds(() =>
+        {
+            for (var step = 0; step < steps; step++)
+            {
+                using var scope = torch.NewDisposeScope();
+                optimizer.ZeroGradients();
+                gradients.Accumulate([data], CounterRandom.Of(0, 0, step));
+                if (throughInterface)
+                {
+                    optimizer.AverageGradients(alone);
+                    _ = alone.Any(false);
+                    _ = alone.GatherNumbers(1, 2, 3);
+                }
+
+                optimizer.Step(1e-4, optimizer.GradientNorm(), 1);
+                ClipTask.ClampLogitScale(model);
+            }
+        });
+    }
+
+    private static Measured Middle(List<Measured> runs) => runs.OrderBy(run => run.Seconds).ElementAt(runs.Count / 2);
+
+    private static Measured Launch(int processes, int threads, int steps, params string[] options)
+    {
+        string[] work = [Environment.ProcessPath!, Child, $"{steps}", $"{threads}"];
+        var start = processes == 1
+            ? new ProcessStartInfo(work[0], work[1..])
+            : new ProcessStartInfo("mpirun", ["--oversubscribe", "--bind-to", "none", "-np", $"{processes}", .. options, .. work]);
+        start.RedirectStandardOutput = true;
+        (start.Environment["OMPI_ALLOW_RUN_AS_ROOT"], start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"]) = ("1", "1");
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0
+            ? JsonSerializer.Deserialize<Measured>(output.Split('\n').First(line => line.StartsWith('{')))!
+            : throw new UserException($"{start.FileName} ended with {process.ExitCode}.");
+    }
+
+    // Open MPI counts what leaves a process; the mean over processes, less what they send before the first step.
+    private static double BytesSent(int processes, int steps, out Measured measured)
+    {
+        double Sent(int count, out Measured result)
+        {
+            var folder = Directory.CreateTempSubdirectory("regcache-sent-");
+            try
+            {
+                result = Launch(
+                    processes, 1, count, "--mca", "pml_monitoring_enable", "2", "--mca", "pml_monitoring_enable_output", "3", "--mca", "pml_monitoring_filename",
+                    Path.Combine(folder.FullName, "sent"));
+                return folder.GetFiles("*.prof").SelectMany(file => File.ReadLines(file.FullName))
+                    .Select(line => line.Split('\t')).Where(cells => cells[0] is "I" or "E" && cells.Length > 3)
+                    .Sum(cells => double.Parse(cells[3].Split(' ')[0], CultureInfo.InvariantCulture)) / processes;
+            }
+            finally
+            {
+                folder.Delete(recursive: true);
+            }
+        }
+
+        var fewer = Sent(steps, out _);
+        return (Sent(2 * steps, out measured) - fewer) / steps;
+    }
+
+    private sealed record Measured(double Seconds, double Computing, long ModelBytes);
+}
