@@ -56,12 +56,13 @@ public static class BoundaryPicture
         var rows = maps.Soft.Count / maps.Columns;
         var fine = torch.nn.functional.interpolate(
             torch.tensor(maps.Soft.ToArray(), [1, 1, rows, maps.Columns]), [height, width], mode: torch.InterpolationMode.Bilinear, align_corners: false);
+        (float From, float To)[] ramps = [(0, 0.375f), (0.375f, 0.75f), (0.75f, 1)];
         var picture = new byte[width * height * 3];
         foreach (var (pixel, value) in fine.data<float>().ToArray().Index())
         {
-            for (var channel = 0; channel < 3; channel++)
+            foreach (var (channel, (from, to)) in ramps.Index())
             {
-                picture[(pixel * 3) + channel] = (byte)(255 * Math.Clamp((value * 8 / 3) - channel, 0, channel == 2 ? (8.0 / 3) - 2 : 1) / (channel == 2 ? (8.0 / 3) - 2 : 1));
+                picture[(pixel * 3) + channel] = (byte)(255 * Math.Clamp((value - from) / (to - from), 0, 1));
             }
         }
 

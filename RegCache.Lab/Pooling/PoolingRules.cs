@@ -76,7 +76,7 @@ public sealed record PoolingRule(string Name, string Help, BoundaryMode Mode) : 
     /// <summary>Whether the loss counts the forced boundary as one.</summary>
     public bool CountsForced { get; init; } = true;
 
-    /// <summary>Whether evenly spread boundaries need no predictor.</summary>
+    /// <summary>Whether a predictor says where boundaries are; evenly spread ones need none.</summary>
     public bool NeedsPredictor { get; init; } = true;
 
     /// <summary>Whether its predictor compares neighbours; otherwise it is an MLP on the token.</summary>
