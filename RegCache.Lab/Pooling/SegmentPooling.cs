@@ -49,7 +49,7 @@ public static class SegmentPooling
     {
         var (batch, tokens) = (pooled.shape[1], segments.Index.shape[0]);
         var newest = segments.Boundaries.to(torch.ScalarType.Int64).cumsum(1).transpose(0, 1);
-        return pooled.flatten(0, 1).index_select(0, Segments.Flat(newest, batch)).view(tokens, batch, -1);
+        return pooled.flatten(0, 1).gather(0, Wide(Segments.Flat(newest, batch), pooled.shape[2])).view(tokens, batch, -1);
     });
 
     /// <summary>
@@ -86,6 +86,9 @@ public static class SegmentPooling
             .index_add(0, Segments.Flat(segments.Index, batch), values.reshape(-1, width), 1)
             .narrow(0, 0, segments.Length * batch).view(segments.Length, batch, width);
     });
+
+    // One row number for all channels, without copies. libtorch sums and gathers rows with such numbers on all threads; index_add takes one row at a time.
+    private static Tensor Wide(Tensor rows, long width) => rows.unsqueeze(1).expand(-1, width);
 
     /// <summary>Reads rows, with an explicit backward pass; the row behind the last one is nothing.</summary>
     private sealed class SegmentRead : torch.autograd.SingleTensorFunction<SegmentRead>
@@ -141,7 +144,7 @@ public static class SegmentPooling
 
             // The row behind the last one takes the tokens that belong to none. Low precision is summed in float32 and rounded once.
             var sums = torch.zeros([(segments.Length + 1) * batch, width], torch.ScalarType.Float32, hidden.device)
-                .index_add_(0, rows, hidden.reshape(-1, width).to(torch.ScalarType.Float32), 1);
+                .scatter_add_(0, Wide(rows, width), hidden.reshape(-1, width).to(torch.ScalarType.Float32));
             return sums.narrow(0, 0, segments.Length * batch).view(segments.Length, batch, width).div_(sizes.unsqueeze(2)).to(hidden.dtype)
                 .MoveToOuterDisposeScope();
         }
@@ -152,11 +155,12 @@ public static class SegmentPooling
             var saved = ctx.get_saved_variables();
             var (hidden, boundaries, index, rows, sizes) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
             var (tokens, batch, width) = (hidden.shape[0], hidden.shape[1], hidden.shape[2]);
-            var shares = (grad_output.to(torch.ScalarType.Float32) / sizes.unsqueeze(2)).reshape(-1, width);
-            var padded = torch.cat([shares, torch.zeros([batch, width], torch.ScalarType.Float32, hidden.device)], 0);
-            var byHidden = padded.index_select(0, rows).view(tokens, batch, width);
+            var padded = torch.zeros([sizes.shape[0] + 1, batch, width], torch.ScalarType.Float32, hidden.device);
+            padded.narrow(0, 0, sizes.shape[0]).copy_(grad_output).div_(sizes.unsqueeze(2));
+            var shares = padded.flatten(0, 1);
+            var byHidden = shares.gather(0, Wide(rows, width)).view(tokens, batch, width);
             var byBoundaries = ctx.get_data("gradient") is BoundaryGradient gradient
-                ? gradient(new(hidden.to(torch.ScalarType.Float32), boundaries, (BoundaryMode)ctx.get_data("mode"), index, sizes, padded, byHidden))
+                ? gradient(new(hidden.to(torch.ScalarType.Float32), boundaries, (BoundaryMode)ctx.get_data("mode"), index, sizes, shares, byHidden))
                 : null;
             return [byHidden.to(hidden.dtype).MoveToOuterDisposeScope(), byBoundaries?.MoveToOuterDisposeScope()!, null!, null!, null!, null!];
         }
