@@ -137,6 +137,9 @@ internal static class DistributedBenchmark
             : new ProcessStartInfo("mpirun", ["--oversubscribe", "--bind-to", "none", "-np", $"{processes}", .. options, .. work]);
         start.RedirectStandardOutput = true;
         (start.Environment["OMPI_ALLOW_RUN_AS_ROOT"], start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"]) = ("1", "1");
+
+        // What mpirun gives its processes looks like a terminal, to which the runtime writes its codes.
+        start.Environment["TERM"] = "dumb";
         using var process = Process.Start(start)!;
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
