@@ -28,6 +28,8 @@ internal sealed partial class Lesson
         ["10-memory"] = "steps=2 testCount=48 mostDeleted=1",
         ["11-late-tokens"] = "trainCount=240 testCount=48 epochs=1",
         ["12-dynamic-pooling-text"] = "steps=4",
+        ["13-pooled-clip"] = "testCount=48 steps=2",
+        ["14-five-systems-one-encoder"] = "searchCount=48 testCount=48 maxDelete=1 speedRuns=4",
     };
 
     private static readonly ConcurrentDictionary<string, Lazy<Task<NotebookDocument>>> Runs = [];

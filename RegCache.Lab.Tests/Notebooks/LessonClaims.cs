@@ -168,9 +168,36 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
                 row.Number("MmacsPerCharacter") / none.Number("MmacsPerCharacter") is > 0.55 and < 0.67
                 && row.Number("BitsPerCharacter") < none.Number("BitsPerCharacter") + 0.04
                 && row.Number("CharactersPerSecond") > none.Number("CharactersPerSecond"))),
+
+        new("13", "Down to three quarters of the tokens hardly anything is lost.", shown =>
+            shown.Table("untrained.Zip") is var rows && rows.Where(row => row["Setting"] == "rate 0.75").All(row => row.Number("Top1") > rows[0].Number("Top1") - 3)),
+        new("13", "`cosine` keeps more than `every`", shown =>
+            new[] { "rate 0.5", "rate 0.25" }.All(rate => Untrained(shown, "cosine", rate).Number("Top1") > Untrained(shown, "every", rate).Number("Top1"))),
+        new("13", "at the same cost the learned boundaries of `ditto` do better than evenly spread ones", shown =>
+            Trained(shown, "ditto").Number("After") > Trained(shown, "fixed").Number("After") && Trained(shown, "ditto")["Mmacs"] == Trained(shown, "fixed")["Mmacs"]),
+        new("13", "is another number of runs without noise", shown => Math.Abs(Trained(shown, "drip").Number("Runs") - (64 * Trained(shown, "drip").Number("Boundaries"))) > 8),
+        new("13", "its rate has not arrived yet", shown => Trained(shown, "h-net").Number("Boundaries") < 0.2),
+        new("13", "no tower reaches merging without training at the same cost", shown =>
+            Untrained(shown, "tome", "r 12") is var merged
+            && shown.Table("run.Before, run.After").Skip(1).All(row => row.Number("After") < merged.Number("Top1") && row.Number("Mmacs") > merged.Number("Mmacs"))),
+
+        new("14", "the stream shrinks to half of its tokens and the model to two thirds of its multiply-accumulates, at two or three points of accuracy", shown =>
+            Step(shown, "+ quantizer") is var all && Step(shown, "plain") is var plain && all.Number("FinalTokens") < 0.55 * plain.Number("FinalTokens")
+            && all.Number("Mmacs") < 0.67 * plain.Number("Mmacs") && plain.Number("Top1") - all.Number("Top1") is > 1 and < 4),
+        new("14", "Alone, the quantizer costs more than twenty points; on top of the others it costs next to nothing", shown =>
+            Step(shown, "plain").Number("Top1") - Step(shown, "quantizer").Number("Top1") > 20 && Step(shown, "+ memory").Number("Top1") - Step(shown, "+ quantizer").Number("Top1") < 2),
+        new("14", "alone it loses a point, but on top of the others it gives several", shown =>
+            Step(shown, "plain").Number("Top1") - Step(shown, "deletion").Number("Top1") is > 0 and < 2.5 && Step(shown, "+ quantizer").Number("Top1") - Step(shown, "- deletion").Number("Top1") > 2),
     ];
 
     public override string ToString() => $"{Lesson}: {Quote}";
+
+    private static TableRow Untrained(LessonOutputs shown, string method, string setting) =>
+        shown.Table("untrained.Zip").Single(row => row["Method"] == method && row["Setting"] == setting);
+
+    private static TableRow Trained(LessonOutputs shown, string rule) => shown.Table("run.Before, run.After").Single(row => row["Rule"] == rule);
+
+    private static TableRow Step(LessonOutputs shown, string step) => shown.Table("CompositionStudy.Measure").Single(row => row["Step"] == step);
 
     private static TableRow Norms(LessonOutputs shown, string place) => shown.Table("norms.ToDataFrame").Single(row => row["Place"] == place);
 
