@@ -71,6 +71,9 @@ switch (args.FirstOrDefault())
     case "pooling-towers":
         PooledTowerBenchmark.Run(Number(1, 16), Number(2, 5), Number(3, Environment.ProcessorCount));
         return 0;
+    case "pooled-clip":
+        PooledClipBenchmark.Run(Number(1, 300), Number(2, 2), Number(3, Environment.ProcessorCount));
+        return 0;
     case "pooling":
         PoolingBenchmark.Run(Number(1, 512), Number(2, 16), Number(3, 5), Number(4, Environment.ProcessorCount));
         return 0;
@@ -98,6 +101,7 @@ switch (args.FirstOrDefault())
             distillation [BATCH] [STEPS] [THREADS]  seconds and peak memory of a step, with checkpointing and cached features
             placement [BATCH] [PAIRS] [THREADS] [REGISTERS]  late tokens against early ones, and a PDF of attention maps
             pooling [LENGTH] [BATCH] [PAIRS] [THREADS]  dynamic pooling against a layer, pooled against plain training steps, and PyTorch's
+            pooled-clip [STEPS] [SEEDS] [THREADS]  the demo model with pooling by several rules, finetuned: accuracy, retrieval, speed
             pooling-towers [BATCH] [PAIRS] [THREADS]  pooled image towers against plain ones, beside what multiply-accumulates predict
             merging [BATCH] [PAIRS] [THREADS]     cost of matching and merging, speed-up over r = 0 beside PyTorch's
             """);
