@@ -28,6 +28,14 @@ public sealed class TrainingLoopTests : IDisposable
         Assert.Equal(Lines("a"), Lines("b"));
     }
 
+    [Fact]
+    public void ClearingAFolderThatIsNotThereDoesNothing()
+    {
+        var folder = Path.Combine(_folder, "fresh", "checkpoints");
+        new TrainingCheckpoints(folder, keep: 2).Clear();
+        Assert.False(Directory.Exists(folder));
+    }
+
     [Theory]
     [InlineData(2.0625e-5, "2.06e-5")]
     [InlineData(0.0015, "0.0015")]

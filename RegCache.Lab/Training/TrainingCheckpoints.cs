@@ -60,7 +60,11 @@ public sealed class TrainingCheckpoints(string folder, int keep)
             File.Delete(path);
         }
 
-        File.Delete(Path.Combine(folder, Best));
+        // In a folder that is not there yet there is nothing to delete either.
+        if (Directory.Exists(folder))
+        {
+            File.Delete(Path.Combine(folder, Best));
+        }
     }
 
     private static void Write(string path, ITrainingTask task, long step)
