@@ -44,7 +44,9 @@ internal static class DistributedBenchmark
         var (first, second) = (Middle(alone), Middle(together));
         Console.WriteLine($"demo training, 128 images a step, {steps} steps, {pairs} pairs, {version}");
         Console.WriteLine($"  1 process, 2 threads      {first.Seconds * 1000,8:0.0} ms a step");
-        Console.WriteLine($"  2 processes, 1 thread     {second.Seconds * 1000,8:0.0} ms a step: {second.Computing * 1000:0.0} computing, {(second.Seconds - second.Computing) * 1000:0.0} in operations and waiting");
+        Console.WriteLine(
+            $"  2 processes, 1 thread     {second.Seconds * 1000,8:0.0} ms a step: {second.Computing * 1000:0.0} computing, "
+            + $"{(second.Seconds - second.Computing) * 1000:0.0} in operations and waiting");
         Console.WriteLine($"  ratio of speeds           {ratio,8:0.00}");
         foreach (var processes in new[] { 2, 4 })
         {
@@ -105,7 +107,9 @@ internal static class DistributedBenchmark
             "random");
         IProcessGroup alone = SingleProcess.Instance;
         var timing = PairedTiming.Measure(pairs, () => Steps(throughInterface: true), () => Steps(throughInterface: false));
-        Console.WriteLine($"one process, {steps} steps, {pairs} pairs: {timing.FirstMedian / steps * 1000:0.00} ms a step through the interface, {timing.SecondMedian / steps * 1000:0.00} ms without, ratio {timing.Ratio:0.000}");
+        Console.WriteLine(
+            $"one process, {steps} steps, {pairs} pairs: {timing.FirstMedian / steps * 1000:0.00} ms a step through the interface, "
+            + $"{timing.SecondMedian / steps * 1000:0.00} ms without, ratio {timing.Ratio:0.000}");
 
         double Steps(bool throughInterface) => PairedTiming.Seconds(() =>
         {

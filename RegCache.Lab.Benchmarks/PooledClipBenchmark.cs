@@ -22,7 +22,7 @@ internal static class PooledClipBenchmark
     // At which block and to how many tokens: about a half and a quarter of the multiply-accumulates.
     private static readonly (string Cost, int Block, double Rate)[] _costs = [("1/2", 2, 0.25), ("1/4", 1, 0.0625)];
 
-    private static readonly string?[] _rules = ["fixed", "drip", "ditto", "h-net"];
+    private static readonly string[] _rules = ["fixed", "drip", "ditto", "h-net"];
 
     /// <summary>Trains and measures.</summary>
     public static void Run(int steps, int seeds, int threads)
@@ -43,7 +43,8 @@ internal static class PooledClipBenchmark
                 {
                     foreach (var rule in _rules)
                     {
-                        variants.Add(new(rule!, cost, Train(experiment, pairs, rule, block, rate, seed, steps, Path.Combine(folder, $"{rule}-{block}-{seed}")), plain, seed));
+                        var pooled = Train(experiment, pairs, rule, block, rate, seed, steps, Path.Combine(folder, $"{rule}-{block}-{seed}"));
+                        variants.Add(new(rule, cost, pooled, plain, seed));
                     }
 
                     variants.Add(new("ToMe, not trained for it", cost, trained, Merged(trained.Tower, variants[^1].Macs), seed));
@@ -68,7 +69,10 @@ internal static class PooledClipBenchmark
             GradClipNorm = 1, CropScale = null, Seed = seed,
         };
         var layers = experiment.Tower.Blocks.Count;
-        training = rule is null ? training : training with { BoundaryTower = "vit", BoundaryRule = rule, BoundaryRate = [rate], BoundaryLayers = $"{block},{layers - block}" };
+        training = rule is null ? training : training with
+        {
+            BoundaryTower = "vit", BoundaryRule = rule, BoundaryRate = [rate], BoundaryLayers = $"{block},{layers - block}",
+        };
         using var model = PooledModels.Of(
             experiment.Model, training.WithPooling(experiment.Model.Config, keepDepth: true), architecture => ClipInitialization.Draw(architecture, seed));
         using var task = new ClipTask(model, pairs, null, experiment.Preprocess, experiment.Clip.RequireTokenizer(), training);
@@ -85,7 +89,8 @@ internal static class PooledClipBenchmark
     // The fewest merged tokens that cost no more, or as many as can merge.
     private static EncoderPlan Merged(VisionTower tower, long macs)
     {
-        EncoderPlan[] plans = [.. Enumerable.Range(1, tower.Config.Patches).Select(count => MergingSetting.ToMe(count).ApplyTo(EncoderPlan.Plain(tower.Blocks.Count)))];
+        var plain = EncoderPlan.Plain(tower.Blocks.Count);
+        EncoderPlan[] plans = [.. Enumerable.Range(1, tower.Config.Patches).Select(count => MergingSetting.ToMe(count).ApplyTo(plain))];
         return plans.FirstOrDefault(plan => MacsTable.Of(tower, plan).Total <= macs) ?? plans[^1];
     }
 
@@ -105,9 +110,10 @@ internal static class PooledClipBenchmark
         foreach (var (index, variant) in first.Index())
         {
             var seeds = results.Where(result => (result.Name, result.Cost) == (variant.Name, variant.Cost)).ToList();
-            string Each(Func<(string Name, string Cost, double Top1, RetrievalResult Retrieval), double> value) => string.Join(", ", seeds.Select(seed => $"{value(seed):0.0}"));
+            string Each(IEnumerable<double> values) => string.Join(", ", values.Select(value => $"{value:0.0}"));
+            var (toText, toImage) = (seeds.Select(seed => seed.Retrieval.ImageToText.RecallAt1), seeds.Select(seed => seed.Retrieval.TextToImage.RecallAt1));
             Console.WriteLine(
-                $"| {variant.Name} | {variant.Cost} | {Each(seed => seed.Top1)} | {Each(seed => seed.Retrieval.ImageToText.RecallAt1)} | {Each(seed => seed.Retrieval.TextToImage.RecallAt1)} "
+                $"| {variant.Name} | {variant.Cost} | {Each(seeds.Select(seed => seed.Top1))} | {Each(toText)} | {Each(toImage)} "
                 + $"| {variant.Macs / 1e6:0.0} | {speeds[index].Ratio:0.00} | {(double)first[0].Macs / variant.Macs:0.00} |");
         }
     }

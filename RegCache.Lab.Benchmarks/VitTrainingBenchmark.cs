@@ -80,7 +80,9 @@ internal static class VitTrainingBenchmark
             });
         }
 
-        Console.WriteLine($"training step on augmented images, {Environment.ProcessorCount} workers beside it: {all / steps * 1000:0} ms, of which {waiting / steps * 1000:0.0} ms are waiting for images");
+        Console.WriteLine(
+            $"training step on augmented images, {Environment.ProcessorCount} workers beside it: {all / steps * 1000:0} ms, "
+            + $"of which {waiting / steps * 1000:0.0} ms are waiting for images");
     }
 
     private static void MeasureAugmentation(int pairs, int count)
@@ -116,7 +118,11 @@ internal static class VitTrainingBenchmark
     private static void MeasureOperators(int pairs, PyTorchPeer peer)
     {
         const int times = 20;
-        string[] shared = ["AutoContrast", "Equalize", "Invert", "Rotate", "PosterizeIncreasing", "SolarizeIncreasing", "ColorIncreasing", "ContrastIncreasing", "BrightnessIncreasing", "SharpnessIncreasing", "ShearX", "TranslateXRel"];
+        string[] shared =
+        [
+            "AutoContrast", "Equalize", "Invert", "Rotate", "PosterizeIncreasing", "SolarizeIncreasing", "ColorIncreasing", "ContrastIncreasing",
+            "BrightnessIncreasing", "SharpnessIncreasing", "ShearX", "TranslateXRel",
+        ];
         foreach (var name in shared)
         {
             var change = AugmentOperator.All.Find(name);

@@ -25,7 +25,8 @@ internal sealed class StudyComposeCommand : KitCommand
 
     /// <inheritdoc/>
     public override string Description =>
-        "Switches registers, deletion, merging, late tokens, pooling, memory and a quantizer on, alone and together: accuracy, multiply-accumulates, images per second.";
+        "Switches registers, deletion, merging, late tokens, pooling, memory and a quantizer on, alone and together: "
+        + "accuracy, multiply-accumulates, images per second.";
 
     /// <inheritdoc/>
     public override void Declare(Command command)
@@ -54,9 +55,11 @@ internal sealed class StudyComposeCommand : KitCommand
         CsvTable.Write(experiment.Directory.PathOf("compose.csv"), rows);
         AtomicFile.WriteText(experiment.Directory.PathOf("pareto.svg"), CompositionStudy.Plot(rows).ToSvg());
         experiment.TellRemarks();
-        experiment.WriteResult(context.CommandLine, string.Join("; ", systems.Select(system => $"{system}: {system.Describe(settings)}")), rows);
+        var set = string.Join("; ", systems.Select(system => $"{system}: {system.Describe(settings)}"));
+        experiment.WriteResult(context.CommandLine, set, rows);
         Print(context.Console, rows);
-        context.Output.WriteLine($"Ratios are to the plain model: of speed as measured, and as multiply-accumulates predict it. Table and plot: {experiment.Directory.Path}");
+        context.Output.WriteLine("Ratios are to the plain model: of speed as measured, and as multiply-accumulates predict it.");
+        context.Output.WriteLine($"table and plot: {experiment.Directory.Path}");
         return ExitCode.Success;
     }
 
@@ -115,11 +118,13 @@ internal sealed class ComposeOptions
 
     private readonly MergingOptions _merging = new();
 
-    private readonly Option<int?> _classBlock = OptionOf.OptionalNumber("--class-entry", "The class token enters before this block. [default: after a third of the blocks]", 1, 4096);
+    private readonly Option<int?> _classBlock = OptionOf.OptionalNumber(
+        "--class-entry", "The class token enters before this block. [default: after a third of the blocks]", 1, 4096);
 
     private readonly Option<string?> _student = new("--memory-model")
     {
-        Description = "A student of the model with memory layers: what `train distill` or `train finetune` wrote. [default: the folder beside the model's with -memory at its end, if there is one]",
+        Description = "A student of the model with memory layers: what `train distill` or `train finetune` wrote. "
+            + "[default: the folder beside the model's with -memory at its end, if there is one]",
         HelpName = "PATH",
     };
 
@@ -167,7 +172,8 @@ internal sealed class ComposeOptions
     {
         var path = StudentPath(arguments, teacher.Options.Model)
             ?? throw new UserException("Memory needs a student of the model; name it with --memory-model PATH, or leave memory out of --systems.");
-        var student = Experiment.Open(MemoryStudy.StudentOptions(path, teacher.Options) with { RunDirectory = null, DefaultRunDirectory = null }, teacher.Progress, teacher.Cancellation);
+        var options = MemoryStudy.StudentOptions(path, teacher.Options) with { RunDirectory = null, DefaultRunDirectory = null };
+        var student = Experiment.Open(options, teacher.Progress, teacher.Cancellation);
         if (student.Model.Config.Vision.Memory is not null)
         {
             return student;

@@ -33,14 +33,17 @@ internal static class DistributedProbe
         var latency = Fastest(group, 8);
         var (small, large) = (Rate(group, ShortBytes), Rate(group, LongBytes));
         var skew = Skew(group);
+        var counts = machines.CountBy(name => name).ToList();
+        var isUnlike = versions.Distinct().Count() > 1;
+        var slow = large < LeastGigabytes ? ": the network is slow, check which interface MPI uses (--mca btl_tcp_if_include)" : "";
         return
         [
-            new("processes", string.Join(", ", machines.CountBy(name => name).Select(machine => $"{machine.Value} on {machine.Key}")), machines.CountBy(name => name).Select(machine => machine.Value).Distinct().Count() > 1),
-            new("by", versions.Distinct().Count() == 1 ? versions[0] : $"unlike: {string.Join("; ", versions.Distinct())}: install the same on all machines", versions.Distinct().Count() > 1),
+            new("processes", string.Join(", ", counts.Select(one => $"{one.Value} on {one.Key}")), counts.Select(one => one.Value).Distinct().Count() > 1),
+            new("by", isUnlike ? $"unlike: {string.Join("; ", versions.Distinct())}: install the same on all machines" : versions[0], isUnlike),
             .. Enumerable.Range(0, group.Size).Select(rank => new DiagnosisLine(
                 $"process {rank}", Invariant($"{machines[rank]}, {devices[rank]}, {cores[rank][0]:0} of {cores[rank][1]:0} cores that it may use"))),
             new("latency", Invariant($"{latency * 1e6:0.0} microseconds for the sum of one number")),
-            new("all-reduce", Invariant($"{small:0.00} GB/s with 1 MiB, {large:0.00} GB/s with 64 MiB{(large < LeastGigabytes ? ": the network is slow, check which interface MPI uses (--mca btl_tcp_if_include)" : "")}"), large < LeastGigabytes),
+            new("all-reduce", Invariant($"{small:0.00} GB/s with 1 MiB, {large:0.00} GB/s with 64 MiB{slow}"), large < LeastGigabytes),
             new("clocks", Invariant($"{skew * 1000:0.0} ms apart at most{(skew > MostSkewSeconds ? ": set them by NTP, or logs and file times mislead" : "")}"), skew > MostSkewSeconds),
         ];
     }

@@ -120,9 +120,10 @@ public sealed class StudyCommandTests(StudyCommandTests.Extraction extraction) :
     public void SystemsThatCannotBeComposedAreOneSentence(string expected, params string[] arguments)
     {
         var demo = extraction.Model[1];
+        string[] images = ["--train-sample", extraction.Folder["shapes", "validation"], "--run-dir", extraction.Folder["mistake"]];
         var (code, _, error) = ExternalProcess.Run(
             ExternalProcess.Regcache,
-            ["study", "compose", .. extraction.Model, "--train-sample", extraction.Folder["shapes", "validation"], "--run-dir", extraction.Folder["mistake"], .. extraction.Setting, .. arguments.Select(word => word == "DEMO" ? demo : word)]);
+            ["study", "compose", .. extraction.Model, .. images, .. extraction.Setting, .. arguments.Select(word => word == "DEMO" ? demo : word)]);
         Assert.Equal(2, code);
         Assert.Contains(expected, error, StringComparison.Ordinal);
         Assert.False(File.Exists(extraction.Folder["mistake", "compose.csv"]));

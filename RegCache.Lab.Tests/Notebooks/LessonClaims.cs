@@ -185,9 +185,9 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
             Step(shown, "+ quantizer") is var all && Step(shown, "plain") is var plain && all.Number("FinalTokens") < 0.55 * plain.Number("FinalTokens")
             && all.Number("Mmacs") < 0.67 * plain.Number("Mmacs") && plain.Number("Top1") - all.Number("Top1") is > 1 and < 4),
         new("14", "Alone, the quantizer costs more than twenty points; on top of the others it costs next to nothing", shown =>
-            Step(shown, "plain").Number("Top1") - Step(shown, "quantizer").Number("Top1") > 20 && Step(shown, "+ memory").Number("Top1") - Step(shown, "+ quantizer").Number("Top1") < 2),
+            Lost(shown, "plain", "quantizer") > 20 && Lost(shown, "+ memory", "+ quantizer") < 2),
         new("14", "alone it loses a point, but on top of the others it gives several", shown =>
-            Step(shown, "plain").Number("Top1") - Step(shown, "deletion").Number("Top1") is > 0 and < 2.5 && Step(shown, "+ quantizer").Number("Top1") - Step(shown, "- deletion").Number("Top1") > 2),
+            Lost(shown, "plain", "deletion") is > 0 and < 2.5 && Lost(shown, "+ quantizer", "- deletion") > 2),
     ];
 
     public override string ToString() => $"{Lesson}: {Quote}";
@@ -198,6 +198,8 @@ internal sealed record LessonClaim(string Lesson, string Quote, Func<LessonOutpu
     private static TableRow Trained(LessonOutputs shown, string rule) => shown.Table("run.Before, run.After").Single(row => row["Rule"] == rule);
 
     private static TableRow Step(LessonOutputs shown, string step) => shown.Table("CompositionStudy.Measure").Single(row => row["Step"] == step);
+
+    private static double Lost(LessonOutputs shown, string from, string to) => Step(shown, from).Number("Top1") - Step(shown, to).Number("Top1");
 
     private static TableRow Norms(LessonOutputs shown, string place) => shown.Table("norms.ToDataFrame").Single(row => row["Place"] == place);
 

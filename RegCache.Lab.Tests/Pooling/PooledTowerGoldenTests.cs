@@ -38,9 +38,7 @@ public sealed class PooledTowerGoldenTests : IDisposable
         using var model = new ClipModel(config, weights);
         using var pass = Pass(golden);
         using var passed = Train(model, golden, pass);
-        golden.AssertClose("out.embedding", passed.Features, PoolingGolden.Values);
-        golden.AssertClose("out.boundary_loss", pass.Loss!, PoolingGolden.Losses);
-        golden.AssertClose("out.boundary_ratio", pass.Rate!, PoolingGolden.Losses);
+        AssertOutputs(golden, passed.Features, pass);
         golden.AssertClose("out.avg_boundaries", pass.Rate! * config.Vision.Patches, PoolingGolden.Values);
         golden.AssertClose(
             "out.boundary_loss_lower_bound_lambda1", BoundaryLosses.LowerBound(golden["out.hard"].to(torch.ScalarType.Float32), golden.Number("rate"), 1), PoolingGolden.Losses);
@@ -58,9 +56,7 @@ public sealed class PooledTowerGoldenTests : IDisposable
         using var model = new ClipModel(Config(golden, "drip", pooling => Legacy(pooling) with { DetachedPooling = isDetached }), weights);
         using var pass = Pass(golden);
         using var passed = Train(model, golden, pass);
-        golden.AssertClose("out.embedding", passed.Features, PoolingGolden.Values);
-        golden.AssertClose("out.boundary_loss", pass.Loss!, PoolingGolden.Losses);
-        golden.AssertClose("out.boundary_ratio", pass.Rate!, PoolingGolden.Losses);
+        AssertOutputs(golden, passed.Features, pass);
         passed.Backward(golden["in.R"]);
         AssertGradients(golden, weights);
     }
@@ -97,9 +93,7 @@ public sealed class PooledTowerGoldenTests : IDisposable
             Config(golden, "drip", pooling => Legacy(pooling) with { Rule = "s-drip", Band = (range[0].GetDouble(), range[1].GetDouble()) }), weights);
         using var pass = Pass(golden);
         using var passed = Train(model, golden, pass);
-        golden.AssertClose("out.embedding", passed.Features, PoolingGolden.Values);
-        golden.AssertClose("out.boundary_loss", pass.Loss!, PoolingGolden.Losses);
-        golden.AssertClose("out.boundary_ratio", pass.Rate!, PoolingGolden.Losses);
+        AssertOutputs(golden, passed.Features, pass);
     }
 
     [Fact]
@@ -112,9 +106,7 @@ public sealed class PooledTowerGoldenTests : IDisposable
             Config(golden, "drip", pooling => Legacy(pooling) with { Rates = [rates[0].GetDouble(), rates[1].GetDouble()], PoolPadding = true }, stacks: 3), weights);
         using var pass = new PoolingPass((index, _, _) => golden[$"in.u{index + 1}"].alias());
         using var passed = Train(model, golden, pass);
-        golden.AssertClose("out.embedding", passed.Features, PoolingGolden.Values);
-        golden.AssertClose("out.boundary_loss", pass.Loss!, PoolingGolden.Losses);
-        golden.AssertClose("out.boundary_ratio", pass.Rate!, PoolingGolden.Losses);
+        AssertOutputs(golden, passed.Features, pass);
     }
 
     [Fact]
@@ -164,6 +156,13 @@ public sealed class PooledTowerGoldenTests : IDisposable
         {
             golden.AssertGradient($"g.{name}", weights[name]);
         }
+    }
+
+    private static void AssertOutputs(PoolingGolden golden, Tensor features, PoolingPass pass)
+    {
+        golden.AssertClose("out.embedding", features, PoolingGolden.Values);
+        golden.AssertClose("out.boundary_loss", pass.Loss!, PoolingGolden.Losses);
+        golden.AssertClose("out.boundary_ratio", pass.Rate!, PoolingGolden.Losses);
     }
 
     private static TowerPooling Legacy(TowerPooling pooling) => pooling with { OpenTail = true, MeanOverPadding = true, LegacyRelShift = true };

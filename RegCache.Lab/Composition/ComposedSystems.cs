@@ -12,7 +12,7 @@ namespace RegCache.Lab.Composition;
 /// <param name="Experiment">The model that everything is compared with, and its images.</param>
 public sealed record CompositionSettings(Experiment Experiment)
 {
-    private readonly Dictionary<Experiment, RegisterPrefix> _prefixes = [];
+    private readonly Dictionary<(Experiment Model, int Block, RegCacheOptions Options), RegisterPrefix> _prefixes = [];
     private readonly Dictionary<Experiment, HeldBackClassToken> _held = [];
 
     /// <summary>RegCache's setting: the prefix, and which tokens are deleted where.</summary>
@@ -39,13 +39,14 @@ public sealed record CompositionSettings(Experiment Experiment)
     /// <summary>Keys and values of the prefix, by the model that runs; found on its search images when first asked for.</summary>
     internal RegisterPrefix PrefixOf(Experiment model)
     {
-        if (!_prefixes.TryGetValue(model, out var prefix))
+        // Settings that were made of others share what they found.
+        var block = Registers.ExtractionBlock;
+        if (!_prefixes.TryGetValue((model, block, RegisterOptions), out var prefix))
         {
-            var block = Registers.ExtractionBlock;
             var tokens = CandidateExtraction.Run(
                 model.Tower, model.Search, [block], RegisterOptions.TopTokens, RegisterOptions.ScoreTensor, model.Pass("register candidates"));
             using var cache = PrefixAveraging.Run(model.Tower, model.Search, tokens, model.Pass("averaged prefix"))[block];
-            _prefixes.Add(model, prefix = cache.ToPrefix(model.Tower.Placement.Device));
+            _prefixes.Add((model, block, RegisterOptions), prefix = cache.ToPrefix(model.Tower.Placement.Device));
         }
 
         return prefix;

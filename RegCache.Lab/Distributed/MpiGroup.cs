@@ -83,7 +83,6 @@ public sealed unsafe class MpiGroup : IProcessGroup
     /// <inheritdoc />
     public void Sum(Tensor tensor)
     {
-        BytesSummed += tensor.NumberOfElements * tensor.ElementSize;
         if (tensor.dtype is torch.ScalarType.BFloat16 or torch.ScalarType.Float16)
         {
             // MPI has no such number types.
@@ -93,6 +92,7 @@ public sealed unsafe class MpiGroup : IProcessGroup
             return;
         }
 
+        BytesSummed += tensor.NumberOfElements * tensor.ElementSize;
         InMemory(tensor, (address, count, type) => Mpi.rcmpi_sum((void*)address, count, type), isNumbers: true);
     }
 
