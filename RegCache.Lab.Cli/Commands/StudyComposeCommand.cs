@@ -119,7 +119,7 @@ internal sealed class ComposeOptions
     private readonly MergingOptions _merging = new();
 
     private readonly Option<int?> _classBlock = OptionOf.OptionalNumber(
-        "--class-entry", "The class token enters before this block. [default: after a third of the blocks]", 1, 4096);
+        "--class-entry", "The class token enters before this block. [default: after a sixth of the blocks]", 1, 4096);
 
     private readonly Option<string?> _student = new("--memory-model")
     {
@@ -196,7 +196,7 @@ internal sealed class ComposeOptions
             Registers = given ?? new RegCachePipeline(experiment, search).Select(),
             RegisterOptions = search,
             Merging = merging,
-            ClassBlock = arguments.GetValue(_classBlock) ?? Math.Max(1, blocks / 3),
+            ClassBlock = arguments.GetValue(_classBlock) ?? Math.Max(1, blocks / 6),
             Pooling = _pooling.Read(arguments, blocks) ?? new("cosine", 0.75, blocks / 2),
             Student = student,
             Bits = search.Bits,
