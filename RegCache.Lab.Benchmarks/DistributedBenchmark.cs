@@ -33,21 +33,32 @@ internal static class DistributedBenchmark
             return;
         }
 
-        var (alone, together) = (new List<Measured>(), new List<Measured>());
+        var (alone, together, after) = (new List<Measured>(), new List<Measured>(), new List<Measured>());
         for (var pair = 0; pair < pairs; pair++)
         {
-            alone.Add(Launch(processes: 1, threads: 2, steps));
-            together.Add(Launch(processes: 2, threads: 1, steps));
+            alone.Add(Launch(1, steps, threads: 2));
+            together.Add(Launch(2, steps));
+            after.Add(Launch(2, steps, overlaps: false));
         }
 
-        var ratio = alone.Zip(together, (one, two) => one.Seconds / two.Seconds).Order().ElementAt(pairs / 2);
-        var (first, second) = (Middle(alone), Middle(together));
+        double Ratio(List<Measured> slow, List<Measured> fast) => slow.Zip(fast, (one, two) => one.Seconds / two.Seconds).Order().ElementAt(pairs / 2);
+        var (first, second, third) = (Middle(alone), Middle(together), Middle(after));
         Console.WriteLine($"demo training, 128 images a step, {steps} steps, {pairs} pairs, {version}");
         Console.WriteLine($"  1 process, 2 threads      {first.Seconds * 1000,8:0.0} ms a step");
         Console.WriteLine(
             $"  2 processes, 1 thread     {second.Seconds * 1000,8:0.0} ms a step: {second.Computing * 1000:0.0} computing, "
             + $"{(second.Seconds - second.Computing) * 1000:0.0} in operations and waiting");
-        Console.WriteLine($"  ratio of speeds           {ratio,8:0.00}");
+        Console.WriteLine(
+            $"  gradients after the pass  {third.Seconds * 1000,8:0.0} ms a step: {third.Computing * 1000:0.0} computing, "
+            + $"{(third.Seconds - third.Computing) * 1000:0.0} in operations and waiting");
+        Console.WriteLine($"  processes over threads    {Ratio(alone, together),8:0.00}");
+        Console.WriteLine($"  gradients during the pass {Ratio(after, together),8:0.00}");
+        foreach (var processes in new[] { 1, 2, 4 })
+        {
+            var seconds = Enumerable.Range(0, pairs).Select(_ => Launch(processes, steps).Seconds).Order().ElementAt(pairs / 2);
+            Console.WriteLine($"  {processes} of one thread           {seconds * 1000,8:0.0} ms a step");
+        }
+
         foreach (var processes in new[] { 2, 4 })
         {
             var sent = BytesSent(processes, steps, out var measured);
@@ -58,10 +69,13 @@ internal static class DistributedBenchmark
     }
 
     /// <summary>One process of a run that <see cref="Run"/> has started: trains, and the first one writes what it measured.</summary>
-    public static void Work(int steps, int threads)
+    /// <param name="steps">Training steps.</param>
+    /// <param name="threads">Threads of this process.</param>
+    /// <param name="overlaps">Whether gradients travel while the backward pass still runs.</param>
+    public static void Work(int steps, int threads, bool overlaps)
     {
         torch.set_num_threads(threads);
-        var group = Processes.Current;
+        var group = overlaps ? Processes.Current : new SumsAtTheEnd(Processes.Current);
         using var task = new ShapesClipTask(
             new() { TrainImages = 2000, ValidationImages = 48, Phases = [new() { Steps = WarmUp + steps, FullTokenSteps = 1, MinTokens = 34, MaxTokens = 34 }] }, group);
         var (started, waited) = (0L, TimeSpan.Zero);
@@ -101,11 +115,13 @@ internal static class DistributedBenchmark
 
         var gradients = new ClipGradients(model, new() { PatchDropout = 0.45 });
         using var optimizer = new AdamW(ParameterGroups.Of(model.Weights, 0), new(Epsilon: 1e-8));
+        IProcessGroup alone = SingleProcess.Instance;
+        var average = new GradientAverage(alone, optimizer.Parameters);
+        var marked = new ClipGradients(model, new() { PatchDropout = 0.45, Average = average });
         using var data = new ClipBatch(
             torch.randn(128, 3, config.Vision.ImageSize.Height, config.Vision.ImageSize.Width),
             torch.randint(1, config.Text!.VocabSize - 1, [128, config.Text.ContextLength], torch.ScalarType.Int64),
             "random");
-        IProcessGroup alone = SingleProcess.Instance;
         var timing = PairedTiming.Measure(pairs, () => Steps(throughInterface: true), () => Steps(throughInterface: false));
         Console.WriteLine(
             $"one process, {steps} steps, {pairs} pairs: {timing.FirstMedian / steps * 1000:0.00} ms a step through the interface, "
@@ -117,10 +133,11 @@ internal static class DistributedBenchmark
             {
                 using var scope = torch.NewDisposeScope();
                 optimizer.ZeroGradients();
-                gradients.Accumulate([data], CounterRandom.Of(0, 0, step));
+                average.Begin();
+                (throughInterface ? marked : gradients).Accumulate([data], CounterRandom.Of(0, 0, step));
                 if (throughInterface)
                 {
-                    optimizer.AverageGradients(alone);
+                    average.End();
                     _ = alone.Any(false);
                     _ = alone.GatherNumbers(1, 2, 3);
                 }
@@ -133,12 +150,12 @@ internal static class DistributedBenchmark
 
     private static Measured Middle(List<Measured> runs) => runs.OrderBy(run => run.Seconds).ElementAt(runs.Count / 2);
 
-    private static Measured Launch(int processes, int threads, int steps, params string[] options)
+    private static Measured Launch(int processes, int steps, int threads = 1, bool overlaps = true, string[]? options = null)
     {
-        string[] work = [Environment.ProcessPath!, Child, $"{steps}", $"{threads}"];
+        string[] work = [Environment.ProcessPath!, Child, $"{steps}", $"{threads}", $"{overlaps}"];
         var start = processes == 1
             ? new ProcessStartInfo(work[0], work[1..])
-            : new ProcessStartInfo("mpirun", ["--oversubscribe", "--bind-to", "none", "-np", $"{processes}", .. options, .. work]);
+            : new ProcessStartInfo("mpirun", ["--oversubscribe", "--bind-to", "none", "-np", $"{processes}", .. options ?? [], .. work]);
         start.RedirectStandardOutput = true;
         (start.Environment["OMPI_ALLOW_RUN_AS_ROOT"], start.Environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"]) = ("1", "1");
 
@@ -161,8 +178,8 @@ internal static class DistributedBenchmark
             try
             {
                 result = Launch(
-                    processes, 1, count, "--mca", "pml_monitoring_enable", "2", "--mca", "pml_monitoring_enable_output", "3", "--mca", "pml_monitoring_filename",
-                    Path.Combine(folder.FullName, "sent"));
+                    processes, count, options: ["--mca", "pml_monitoring_enable", "2", "--mca", "pml_monitoring_enable_output", "3", "--mca", "pml_monitoring_filename",
+                    Path.Combine(folder.FullName, "sent")]);
                 return folder.GetFiles("*.prof").SelectMany(file => File.ReadLines(file.FullName))
                     .Select(line => line.Split('\t')).Where(cells => cells[0] is "I" or "E" && cells.Length > 3)
                     .Sum(cells => double.Parse(cells[3].Split(' ')[0], CultureInfo.InvariantCulture)) / processes;
@@ -175,6 +192,48 @@ internal static class DistributedBenchmark
 
         var fewer = Sent(steps, out _);
         return (Sent(2 * steps, out measured) - fewer) / steps;
+    }
+
+    // The same processes, whose sums all wait for the end of the backward pass.
+    private sealed class SumsAtTheEnd(IProcessGroup group) : IProcessGroup
+    {
+        private readonly List<torch.Tensor> _begun = [];
+
+        public int Rank => group.Rank;
+
+        public int Size => group.Size;
+
+        public int LocalRank => group.LocalRank;
+
+        public int LocalSize => group.LocalSize;
+
+        public string Machine => group.Machine;
+
+        public string Transport => group.Transport;
+
+        public TimeSpan Waited => group.Waited;
+
+        public long BytesSummed => group.BytesSummed;
+
+        public void Barrier() => group.Barrier();
+
+        public void Broadcast(torch.Tensor tensor, int from = 0) => group.Broadcast(tensor, from);
+
+        public void Sum(torch.Tensor tensor) => group.Sum(tensor);
+
+        public void BeginSum(torch.Tensor tensor) => _begun.Add(tensor);
+
+        public void EndSums()
+        {
+            _begun.ForEach(group.Sum);
+            _begun.Clear();
+        }
+
+        public torch.Tensor Gather(torch.Tensor tensor) => group.Gather(tensor);
+
+        public void Abort(int code) => group.Abort(code);
+
+        public void Dispose() => group.Dispose();
     }
 
     private sealed record Measured(double Seconds, double Computing, long ModelBytes);

@@ -11,7 +11,7 @@ public sealed class CollectivesTests
         var alone = SingleProcess.Instance;
         using var tensor = torch.ones(3);
         alone.Mean(tensor);
-        alone.AverageGradients([tensor]);
+        new GradientAverage(alone, [tensor]).End();
         using var gathered = alone.Gather(tensor);
         gathered.add_(1);
         Assert.Equal([2, 2, 2], tensor.data<float>().ToArray());
@@ -46,12 +46,57 @@ public sealed class CollectivesTests
                 parameter.grad = torch.full(shape, (group.Rank + 1) * (index + 1.0), type);
                 return parameter;
             }).Append(torch.zeros(5).requires_grad_()).ToList();
-            group.AverageGradients(parameters);
+            new GradientAverage(group, parameters).End();
             Assert.Null(parameters[^1].grad);
             Assert.Equal(shapes.Select((shape, index) => shape.Aggregate(1L, (product, size) => product * size) * (index == 3 ? 8 : 4)).Sum(), group.BytesSummed);
             return parameters.SkipLast(1).Select(parameter => (parameter.grad!.min().ToDouble(), parameter.grad!.max().ToDouble())).ToArray();
         });
         Assert.All(results, means => Assert.Equal(shapes.Select((_, index) => ((index + 1) * 1.5, (index + 1) * 1.5)), means));
+    }
+
+    [Fact]
+    public void GradientsOfLaterLayersTravelBeforeThoseOfEarlierOnesAreThere()
+    {
+        var sent = ThreadGroup.Run(2, group =>
+        {
+            using var scope = torch.NewDisposeScope();
+            var weights = Enumerable.Range(1, 3).Select(layer => torch.full([4, 4], 0.1 * layer).requires_grad_()).ToArray();
+            var shared = torch.ones(4).requires_grad_();
+            var average = new GradientAverage(group, [.. weights, shared], [shared]);
+            var stream = torch.full([1, 4], group.Rank + 1.0f);
+            foreach (var weight in weights)
+            {
+                stream = average.Mark(stream).matmul(weight) * shared;
+            }
+
+            average.Begin();
+            stream.sum().backward();
+            var before = group.BytesSummed;
+            average.End();
+            return (before, group.BytesSummed, weights.Append(shared).Select(weight => weight.grad!.data<float>().ToArray()).ToArray());
+        });
+
+        // What enters the first layer has no gradient, so that layer's is not seen until the pass has ended; the shared one is never sent early.
+        const int weight = 4 * 4 * 4;
+        Assert.All(sent, process => Assert.Equal((2L * weight, (3L * weight) + 16), (process.before, process.BytesSummed)));
+
+        // The loss is linear in the input, so the mean over inputs 1 and 2 is that of 1.5.
+        using var whole = torch.NewDisposeScope();
+        var alone = Enumerable.Range(1, 3).Select(layer => torch.full([4, 4], 0.1 * layer).requires_grad_()).Append(torch.ones(4).requires_grad_()).ToArray();
+        alone[..3].Aggregate(torch.full([1, 4], 1.5f), (stream, layer) => stream.matmul(layer) * alone[3]).sum().backward();
+        Assert.All(sent, process => Assert.All(process.Item3.Zip(alone), pair => Assert.All(
+            pair.First.Zip(pair.Second.grad!.data<float>().ToArray()), values => Assert.Equal(values.Second, values.First, 1e-6f))));
+    }
+
+    [Fact]
+    public void AFailureInsideTheBackwardPassIsToldAfterIt()
+    {
+        using var scope = torch.NewDisposeScope();
+        var weight = torch.ones(2, 2).requires_grad_();
+        var average = new GradientAverage(new LostGroup(), [weight]);
+        average.Begin();
+        average.Mark(average.Mark(torch.ones(1, 2).matmul(weight)).matmul(weight)).sum().backward();
+        Assert.Equal("lost", Assert.Throws<UserException>(average.End).Message);
     }
 
     [Fact]

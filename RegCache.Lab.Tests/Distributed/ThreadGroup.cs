@@ -100,3 +100,41 @@ internal sealed class ThreadGroup : IProcessGroup
         }
     }
 }
+
+/// <summary>Two processes, of which the other one has ended.</summary>
+internal sealed class LostGroup : IProcessGroup
+{
+    public int Rank => 0;
+
+    public int Size => 2;
+
+    public int LocalRank => 0;
+
+    public int LocalSize => 2;
+
+    public string Machine => "machine";
+
+    public string Transport => "nothing";
+
+    public TimeSpan Waited => TimeSpan.Zero;
+
+    public long BytesSummed => 0;
+
+    public void Barrier() => throw Lost();
+
+    public void Broadcast(Tensor tensor, int from = 0) => throw Lost();
+
+    public void Sum(Tensor tensor) => throw Lost();
+
+    public Tensor Gather(Tensor tensor) => throw Lost();
+
+    public void Abort(int code)
+    {
+    }
+
+    public void Dispose()
+    {
+    }
+
+    private static UserException Lost() => new("lost");
+}

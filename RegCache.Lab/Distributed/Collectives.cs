@@ -1,14 +1,8 @@
 namespace RegCache.Lab.Distributed;
 
-/// <summary>What is made of a group's operations: means, numbers, gradients, and an operation that gradients pass.</summary>
+/// <summary>What is made of a group's operations: means, numbers, and an operation that gradients pass.</summary>
 public static class Collectives
 {
-    /// <summary>Elements of a bucket: 16 MiB of float32, long enough to hide the latency of a network.</summary>
-    private const long BucketElements = 1 << 22;
-
-    /// <summary>Elements from which a gradient is summed where it lies.</summary>
-    private const long InPlaceElements = 1 << 18;
-
     /// <summary>Every process's tensor becomes the mean over all processes.</summary>
     /// <param name="group">The processes.</param>
     /// <param name="tensor">A contiguous tensor of floating-point numbers.</param>
@@ -100,44 +94,6 @@ public static class Collectives
         return tensor.item<double>();
     }
 
-    /// <summary>
-    /// Every process's gradients become their mean over all processes. Large ones are summed where they lie; small ones travel together in
-    /// flat buckets, so that a hundred biases cost one latency.
-    /// </summary>
-    /// <remarks>It runs after the backward pass: TorchSharp has no hooks on parameters that would tell when one's gradient is complete.</remarks>
-    /// <param name="group">The processes.</param>
-    /// <param name="parameters">What is trained, in the same order everywhere; those without a gradient are left out.</param>
-    public static void AverageGradients(this IProcessGroup group, IEnumerable<Tensor> parameters)
-    {
-        if (group.Size == 1)
-        {
-            return;
-        }
-
-        using var noGradient = torch.no_grad();
-        using var scope = torch.NewDisposeScope();
-        var (bucket, elements) = (new List<Tensor>(), 0L);
-        foreach (var gradient in parameters.Select(parameter => parameter.grad).OfType<Tensor>())
-        {
-            if (gradient.NumberOfElements >= InPlaceElements && gradient.is_contiguous())
-            {
-                group.Mean(gradient);
-                continue;
-            }
-
-            if (bucket.Count > 0 && (elements + gradient.NumberOfElements > BucketElements || bucket[0].dtype != gradient.dtype))
-            {
-                AverageTogether(group, bucket);
-                (bucket, elements) = ([], 0);
-            }
-
-            bucket.Add(gradient);
-            elements += gradient.NumberOfElements;
-        }
-
-        AverageTogether(group, bucket);
-    }
-
     /// <summary>Every process's tensors take the values of the first process's.</summary>
     /// <param name="group">The processes.</param>
     /// <param name="tensors">Tensors of the same shapes and types in the same order everywhere.</param>
@@ -183,24 +139,6 @@ public static class Collectives
             group.Mean(mean);
             return part + (mean - own);
         });
-    }
-
-    private static void AverageTogether(IProcessGroup group, List<Tensor> gradients)
-    {
-        if (gradients.Count == 0)
-        {
-            return;
-        }
-
-        using var scope = torch.NewDisposeScope();
-        var flat = torch.cat([.. gradients.Select(gradient => gradient.reshape(-1))], 0);
-        group.Mean(flat);
-        long first = 0;
-        foreach (var gradient in gradients)
-        {
-            gradient.copy_(flat.narrow(0, first, gradient.NumberOfElements).view(gradient.shape));
-            first += gradient.NumberOfElements;
-        }
     }
 
     private sealed class GradientSum : torch.autograd.SingleTensorFunction<GradientSum>

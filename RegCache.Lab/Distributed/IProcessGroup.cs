@@ -27,7 +27,7 @@ public interface IProcessGroup : IDisposable
     /// <summary>How long this process has spent in operations so far: moving data, and waiting for slower processes.</summary>
     TimeSpan Waited { get; }
 
-    /// <summary>Bytes that this process has handed to <see cref="Sum"/> so far.</summary>
+    /// <summary>Bytes that this process has handed to <see cref="Sum"/> and <see cref="BeginSum"/> so far.</summary>
     long BytesSummed { get; }
 
     /// <summary>Returns when all processes have called it.</summary>
@@ -41,6 +41,15 @@ public interface IProcessGroup : IDisposable
     /// <summary>Every process's tensor becomes the sum over all processes.</summary>
     /// <param name="tensor">A contiguous tensor of the same shape and type everywhere.</param>
     void Sum(Tensor tensor);
+
+    /// <summary>Begins to make every process's tensor the sum over all processes, beside what the process does next.</summary>
+    /// <param name="tensor">A contiguous tensor of the same shape and type everywhere; it is left alone until <see cref="EndSums"/>.</param>
+    void BeginSum(Tensor tensor) => Sum(tensor);
+
+    /// <summary>Returns when all sums that have begun are there.</summary>
+    void EndSums()
+    {
+    }
 
     /// <summary>All processes' tensors, one behind the other.</summary>
     /// <param name="tensor">A tensor [n,...]; n may differ between processes, and may be 0.</param>

@@ -13,6 +13,10 @@ public sealed unsafe class MpiGroup : IProcessGroup
     // Counts of MPI are ints; a part has at most this many elements, and at most 1 GiB, so that spans of its bytes end before 2 GiB.
     private const long MostElements = 1 << 27;
 
+    // From so many processes on Open MPI sums round a ring, where each process sends least, unless values are to be replaced in place.
+    private const int RingBegins = 4;
+
+    private readonly List<(Tensor Values, Tensor Sums)> _begun = [];
     private long _ticks;
     private bool _isEnded;
 
@@ -94,6 +98,48 @@ public sealed unsafe class MpiGroup : IProcessGroup
 
         BytesSummed += tensor.NumberOfElements * tensor.ElementSize;
         InMemory(tensor, (address, count, type) => Mpi.rcmpi_sum((void*)address, count, type), isNumbers: true);
+    }
+
+    /// <inheritdoc />
+    public void BeginSum(Tensor tensor)
+    {
+        if (tensor.device_type != DeviceType.CPU || tensor.dtype is not (torch.ScalarType.Float32 or torch.ScalarType.Float64) || !tensor.is_contiguous())
+        {
+            Sum(tensor);
+            return;
+        }
+
+        BytesSummed += tensor.NumberOfElements * tensor.ElementSize;
+        using var scope = torch.NewDisposeScope();
+        var values = tensor.detach().view(-1);
+        var sums = Size < RingBegins ? values : torch.empty_like(values);
+        var (type, _) = TypeOf(tensor, isNumbers: true);
+        for (long first = 0; first < values.NumberOfElements; first += MostElements)
+        {
+            var count = Math.Min(MostElements, values.NumberOfElements - first);
+            Timed(() => Mpi.rcmpi_begin_sum((void*)Address(values.narrow(0, first, count)), (void*)Address(sums.narrow(0, first, count)), (int)count, type));
+        }
+
+        _begun.Add((values.DetachFromDisposeScope(), sums.DetachFromDisposeScope()));
+    }
+
+    /// <inheritdoc />
+    public void EndSums()
+    {
+        Timed(Mpi.rcmpi_end_sums);
+        using var noGradient = torch.no_grad();
+        foreach (var (values, sums) in _begun)
+        {
+            if (!ReferenceEquals(values, sums))
+            {
+                values.copy_(sums);
+                sums.Dispose();
+            }
+
+            values.Dispose();
+        }
+
+        _begun.Clear();
     }
 
     /// <inheritdoc />
@@ -268,6 +314,14 @@ internal static unsafe partial class Mpi
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory)]
     public static partial int rcmpi_sum(void* values, int count, int type);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory)]
+    public static partial int rcmpi_begin_sum(void* values, void* sums, int count, int type);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory)]
+    public static partial int rcmpi_end_sums();
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory)]

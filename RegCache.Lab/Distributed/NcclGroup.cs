@@ -4,7 +4,8 @@ namespace RegCache.Lab.Distributed;
 
 /// <summary>
 /// Several processes with a GPU each: NCCL carries tensors of the GPU, without going through the machine's memory, MPI everything else, among it
-/// NCCL's own identity. Operations are queued on libtorch's default stream, in the order of the tensor operators.
+/// NCCL's own identity. Operations are queued on libtorch's default stream, in the order of the tensor operators; sums that begin beside them, on a
+/// stream of their own.
 /// </summary>
 /// <remarks>Declarations follow NCCL 2's header (docs.nvidia.com/deeplearning/nccl, "API"), which has kept them since 2.0; bfloat16 since 2.10. It has
 /// not been run: no machine with GPUs was at hand.</remarks>
@@ -13,6 +14,7 @@ namespace RegCache.Lab.Distributed;
 public sealed unsafe class NcclGroup(IProcessGroup mpi, nint communicator) : IProcessGroup
 {
     private long _bytes;
+    private nint _stream, _event;
 
     /// <inheritdoc />
     public int Rank => mpi.Rank;
@@ -102,6 +104,41 @@ public sealed unsafe class NcclGroup(IProcessGroup mpi, nint communicator) : IPr
     }
 
     /// <inheritdoc />
+    public void BeginSum(Tensor tensor)
+    {
+        if (tensor.device_type != DeviceType.CUDA || !tensor.is_contiguous())
+        {
+            mpi.BeginSum(tensor);
+            return;
+        }
+
+        if (_stream == 0)
+        {
+            fixed (nint* stream = &_stream, signal = &_event)
+            {
+                CheckCuda(Nccl.cudaStreamCreateWithFlags(stream, Nccl.StreamNonBlocking));
+                CheckCuda(Nccl.cudaEventCreateWithFlags(signal, Nccl.EventWithoutTiming));
+            }
+        }
+
+        // It waits for what the default stream has been given so far, which computes the tensor.
+        Follow(_stream, 0);
+        _bytes += tensor.NumberOfElements * tensor.ElementSize;
+        var address = Nccl.Address(tensor);
+        Check(Nccl.ncclAllReduce(address, address, (nuint)tensor.NumberOfElements, Nccl.TypeOf(tensor.dtype), Nccl.Add, communicator, _stream));
+    }
+
+    /// <inheritdoc />
+    public void EndSums()
+    {
+        mpi.EndSums();
+        if (_stream != 0)
+        {
+            Follow(0, _stream);
+        }
+    }
+
+    /// <inheritdoc />
     public Tensor Gather(Tensor tensor) => tensor.device_type != DeviceType.CUDA ? mpi.Gather(tensor) : TensorScope.Run(() =>
     {
         var mine = tensor.detach().contiguous();
@@ -135,6 +172,12 @@ public sealed unsafe class NcclGroup(IProcessGroup mpi, nint communicator) : IPr
         mpi.Dispose();
     }
 
+    private void Follow(nint second, nint first)
+    {
+        CheckCuda(Nccl.cudaEventRecord(_event, first));
+        CheckCuda(Nccl.cudaStreamWaitEvent(second, _event, 0));
+    }
+
     private static void CopyBack(Tensor tensor, Tensor dense)
     {
         if (!tensor.is_contiguous())
@@ -146,6 +189,8 @@ public sealed unsafe class NcclGroup(IProcessGroup mpi, nint communicator) : IPr
 
     private static void Check(int result) =>
         Require(result == 0, result == 0 ? "" : Marshal.PtrToStringUTF8(Nccl.ncclGetErrorString(result)) ?? $"error {result}");
+
+    private static void CheckCuda(int result) => Require(result == 0, $"the CUDA runtime reports error {result}");
 
     private static void Require(bool holds, string problem)
     {
@@ -162,7 +207,10 @@ internal static unsafe partial class Nccl
     /// <summary>Values of ncclDataType_t and ncclRedOp_t.</summary>
     public const int Bytes = 1, Add = 0;
 
-    private const string Library = "libnccl.so.2";
+    /// <summary>cudaStreamNonBlocking: does not wait for the default stream; cudaEventDisableTiming.</summary>
+    public const uint StreamNonBlocking = 1, EventWithoutTiming = 2;
+
+    private const string Library = "libnccl.so.2", Runtime = "libcudart.so.12";
 
     /// <summary>ncclUniqueId, 128 bytes.</summary>
     [StructLayout(LayoutKind.Sequential, Size = 128)]
@@ -210,7 +258,23 @@ internal static unsafe partial class Nccl
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     public static partial nint ncclGetErrorString(int result);
 
-    [LibraryImport("libcudart.so.12")]
+    [LibraryImport(Runtime)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     public static partial int cudaSetDevice(int device);
+
+    [LibraryImport(Runtime)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int cudaStreamCreateWithFlags(nint* stream, uint flags);
+
+    [LibraryImport(Runtime)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int cudaEventCreateWithFlags(nint* made, uint flags);
+
+    [LibraryImport(Runtime)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int cudaEventRecord(nint recorded, nint stream);
+
+    [LibraryImport(Runtime)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int cudaStreamWaitEvent(nint stream, nint recorded, uint flags);
 }

@@ -70,8 +70,9 @@ public sealed class DynamicVit : IDisposable
     /// <param name="images">Normalised images [B,3,H,W].</param>
     /// <param name="random">Draws what training drops; the same stream draws the same. Null for evaluation, which drops nothing.</param>
     /// <param name="precision">How layers run in training, for example in bfloat16; null runs them in float32.</param>
+    /// <param name="mark">In training, what the tokens pass that enter a block, such as <see cref="Distributed.GradientAverage.Mark"/>; null leaves them.</param>
     /// <exception cref="UserException">The images are not of the model's size.</exception>
-    public VitScores Forward(Tensor images, CounterRandom? random = null, ILayerTransform? precision = null)
+    public VitScores Forward(Tensor images, CounterRandom? random = null, ILayerTransform? precision = null, Func<Tensor, Tensor>? mark = null)
     {
         if (random is null && precision is null)
         {
@@ -88,7 +89,7 @@ public sealed class DynamicVit : IDisposable
                 var layers = precision?.Apply(block, plain) ?? plain;
                 layers = noise?.Disturb(block, plain, layers) ?? layers;
                 state = TransformerBlock.Forward(
-                    state, block, layers, BlockPlan.Plain, keepTokens: block == Config.Depth - 1 ? Tower.Config.ClassTokens : null);
+                    mark is null ? state : state with { Tokens = mark(state.Tokens) }, block, layers, BlockPlan.Plain, keepTokens: block == Config.Depth - 1 ? Tower.Config.ClassTokens : null);
             }
 
             var pooled = Tower.Pool(state);

@@ -1,3 +1,5 @@
+using RegCache.Lab.Distributed;
+
 namespace RegCache.Lab.Training;
 
 /// <summary>
@@ -15,7 +17,7 @@ namespace RegCache.Lab.Training;
 /// <list type="number">
 /// <item>makes the batch of the step, with random numbers from <c>CounterRandom.Of(seed, purpose, step)</c> alone,</item>
 /// <item>forgets the old gradients (<see cref="Optimizer.ZeroGradients"/>), computes the loss and calls <c>backward()</c>,</item>
-/// <item>where several processes train, averages their gradients (<see cref="Optimizer.AverageGradients"/>),</item>
+/// <item>where several processes train, averages their gradients (<see cref="GradientAverage"/>),</item>
 /// <item>takes <see cref="Optimizer.GradientNorm"/> and hands it to <see cref="Optimizer.Step"/> with the learning rate of the step,</item>
 /// <item>updates the average, if there is one, and returns the detached loss in a <see cref="StepMetrics"/>.</item>
 /// </list>

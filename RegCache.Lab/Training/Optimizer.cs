@@ -1,5 +1,3 @@
-using RegCache.Lab.Distributed;
-
 namespace RegCache.Lab.Training;
 
 /// <summary>
@@ -45,8 +43,8 @@ public abstract class Optimizer : IDisposable
         }
     }
 
-    /// <summary>Every process's gradients become their mean over all processes.</summary>
-    public void AverageGradients(IProcessGroup processes) => processes.AverageGradients(_slots.Select(slot => slot.Parameter.Value));
+    /// <summary>What it trains, in the order of the groups.</summary>
+    public IReadOnlyList<Tensor> Parameters => [.. _slots.Select(slot => slot.Parameter.Value)];
 
     /// <summary>The L2 norm of all gradients together, a tensor [] on their device.</summary>
     public Tensor GradientNorm() => TensorScope.Run(() =>

@@ -71,6 +71,28 @@ public sealed class SamTraining
         return new(originals, norm.DetachFromDisposeScope());
     }
 
+    /// <summary>
+    /// Runs the pass of a step; with sharpness-aware minimisation twice, the second time uphill. The gradients are those of the last one.
+    /// </summary>
+    /// <param name="sharpness">Null for a plain step.</param>
+    /// <param name="pass">Computes the gradients of the batch; called again it draws the same random numbers.</param>
+    /// <param name="beforeLast">Called before the pass whose gradients count.</param>
+    /// <returns>What the first pass returned.</returns>
+    public static T Passes<T>(SamTraining? sharpness, Func<T> pass, Action beforeLast)
+    {
+        if (sharpness is null)
+        {
+            beforeLast();
+            return pass();
+        }
+
+        var first = pass();
+        using var climb = sharpness.Climb();
+        beforeLast();
+        pass();
+        return first;
+    }
+
     private Tensor GradientNorm(Tensor[] moved)
     {
         if (moved.Length == 0)

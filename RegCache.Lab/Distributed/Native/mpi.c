@@ -48,6 +48,32 @@ KIT int rcmpi_sum(void *values, int count, int type)
     return MPI_Allreduce(MPI_IN_PLACE, values, count, type_of(type), MPI_SUM, MPI_COMM_WORLD);
 }
 
+/* Sums that have begun. MPI moves them along while it is called. */
+static MPI_Request begun[256];
+static int begun_count;
+
+/* Returns when they are there. */
+KIT int rcmpi_end_sums(void)
+{
+    int error = MPI_Waitall(begun_count, begun, MPI_STATUSES_IGNORE);
+    begun_count = 0;
+    return error;
+}
+
+/* Begins to write the sums over all processes of their values, in place or elsewhere; nobody may touch either before rcmpi_end_sums. */
+KIT int rcmpi_begin_sum(const void *values, void *sums, int count, int type)
+{
+    int done, error = begun_count == sizeof begun / sizeof *begun ? rcmpi_end_sums() : MPI_SUCCESS;
+    if (error)
+        return error;
+    if (values == sums)
+        values = MPI_IN_PLACE;
+    if ((error = MPI_Iallreduce(values, sums, count, type_of(type), MPI_SUM, MPI_COMM_WORLD, &begun[begun_count])))
+        return error;
+    begun_count++;
+    return MPI_Testall(begun_count, begun, &done, MPI_STATUSES_IGNORE);
+}
+
 /* Process r has counts[r] values, which come to begin at starts[r] of all. */
 KIT int rcmpi_gather(const void *mine, int count, void *all, const int *counts, const int *starts, int type)
 {

@@ -17,6 +17,9 @@ public sealed record LmInput(Tensor Data)
 
     /// <summary>What training drops.</summary>
     public DropoutRates Dropout { get; init; } = DropoutRates.None;
+
+    /// <summary>In training, what the rows pass that enter a layer, such as <see cref="Distributed.GradientAverage.Mark"/>; null leaves them.</summary>
+    public Func<Tensor, Tensor>? Mark { get; init; }
 }
 
 /// <summary>What the language model says.</summary>
@@ -112,6 +115,9 @@ public sealed class DynamicPoolingLm : IDisposable
     /// <summary>The tensors.</summary>
     public WeightTable Weights { get; }
 
+    /// <summary>Tensors that all layers use.</summary>
+    public IReadOnlyList<Tensor> SharedByLayers => [_contentBias, _positionBias];
+
     /// <summary>A model with random weights: matrices, biases of attention and gains of norms around their centres by 0.02, the null row N(0, 1).</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="seed">The seed.</param>
@@ -161,10 +167,9 @@ public sealed class DynamicPoolingLm : IDisposable
     /// <exception cref="UserException">Boundaries of the text are missing that the type needs.</exception>
     public LmOutput Forward(LmInput input) => TensorScope.Run(() =>
     {
-        var drop = input.Dropout;
         var embedded = _embedding.index_select(0, input.Data.flatten()).view(input.Data.shape[0], input.Data.shape[1], -1);
-        var hidden = DropoutRates.Apply(embedded, drop.Hidden);
-        hidden = Run(hidden, 0, drop);
+        var hidden = DropoutRates.Apply(embedded, input.Dropout.Hidden);
+        hidden = Run(hidden, 0, input);
         var given = input.Boundaries?.transpose(0, 1).contiguous();
         BoundaryScores? scores = null;
         BoundaryDecision? decision = null;
@@ -182,7 +187,7 @@ public sealed class DynamicPoolingLm : IDisposable
             values = decision is not null && Config.Type.IsDrawn ? decision.StraightThrough() : null;
             var pooled = _pooledNorm!.Apply(SegmentPooling.Down(hidden, values, segments, _nullRow!));
             pooledLength = pooled.shape[0];
-            hidden = Run(SegmentPooling.Up(Run(pooled, 1, drop), segments) + hidden, 2, drop);
+            hidden = Run(SegmentPooling.Up(Run(pooled, 1, input), segments) + hidden, 2, input);
         }
 
         var scored = input.Target?.shape[0] ?? hidden.shape[0];
@@ -209,7 +214,7 @@ public sealed class DynamicPoolingLm : IDisposable
     public void Dispose() => Weights.Dispose();
 
     // Every stack counts distances from its own beginning, in characters or in rows.
-    private Tensor Run(Tensor hidden, int stack, DropoutRates dropout)
+    private Tensor Run(Tensor hidden, int stack, LmInput input)
     {
         if (_stacks[stack].Length == 0)
         {
@@ -218,8 +223,8 @@ public sealed class DynamicPoolingLm : IDisposable
 
         return TensorScope.Run(() =>
         {
-            var context = RelativeContext.Of(_frequencies, _contentBias, _positionBias, hidden.shape[0], RelativeDirection.Causal, dropout: dropout);
-            return _stacks[stack].Aggregate(hidden, (rows, layer) => layer.Apply(rows, context));
+            var context = RelativeContext.Of(_frequencies, _contentBias, _positionBias, hidden.shape[0], RelativeDirection.Causal, dropout: input.Dropout);
+            return _stacks[stack].Aggregate(hidden, (rows, layer) => layer.Apply(input.Mark?.Invoke(rows) ?? rows, context));
         });
     }
 }

@@ -22,7 +22,7 @@ public sealed class ClipGradients
     public ClipGradients(ClipModel model, ClipStepOptions options)
     {
         _ = model.Text ?? throw new UserException("CLIP training needs a model with a text tower.");
-        (_model, _options, _passes) = (model, options, new(model, options.Precision, options.PatchDropout));
+        (_model, _options, _passes) = (model, options, new(model, options.Precision, options.PatchDropout) { Average = options.Average });
     }
 
     /// <summary>What the poolings of the last step reported; their losses have been added to the gradients.</summary>
@@ -194,6 +194,9 @@ public sealed record ClipStepOptions
 
     /// <summary>The processes that compute the step together.</summary>
     public IProcessGroup Processes { get; init; } = SingleProcess.Instance;
+
+    /// <summary>What averages the gradients over the processes; null where nothing does.</summary>
+    public GradientAverage? Average { get; init; }
 }
 
 /// <summary>A process's part of a micro-batch of all processes. Pairs that cannot be read make parts unequal.</summary>

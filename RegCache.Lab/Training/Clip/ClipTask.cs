@@ -54,6 +54,7 @@ public sealed class ClipTask : PairTask
             Precision = Precision(config),
             CaptionWeights = config.CaptionWeights,
             Processes = Processes,
+            Average = Gradients,
         });
         _evaluation = validation is null
             ? null

@@ -52,7 +52,7 @@ public sealed class DistillTask : PairTask
             processes ?? SingleProcess.Instance)
     {
         (_config, _teacher, _cache) = (config, teacher, cache);
-        _passes = new(student, Precision(config), config.PatchDropout);
+        _passes = new(student, Precision(config), config.PatchDropout) { Average = Gradients };
         _evaluation = validation is null
             ? null
             : new(teacher, new(validation, preprocess, tokenizer, new(), unreadable), Together(config, Processes).BatchSize, config.DatasetName, Processes);

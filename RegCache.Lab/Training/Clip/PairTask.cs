@@ -49,6 +49,7 @@ public abstract class PairTask : ITrainingTask, IDisposable
         _optimizer = Optimizers.All.Find(config.Opt).Make(
             ParameterGroups.Of(model.Weights, config.Wd, name => MemoryNames.IsTable(name) ? config.ValueFixedLr : null),
             new(config.Beta1, config.Beta2, config.Eps, config.Momentum));
+        Gradients = new(processes, _optimizer.Parameters);
         _schedule = Schedule(config);
         _average = config.EmaDecay is { } decay ? new(model.Weights, decay) : null;
         Fingerprint = ContentHash.OfValue(new { config = (object)config, fingerprint, architecture = model.Config.ToString() });
@@ -59,6 +60,9 @@ public abstract class PairTask : ITrainingTask, IDisposable
 
     /// <summary>The processes that train together.</summary>
     public IProcessGroup Processes { get; }
+
+    /// <summary>Averages the gradients over the processes.</summary>
+    private protected GradientAverage Gradients { get; }
 
     /// <summary>Measures zero-shot accuracy with every evaluation; null: nothing does.</summary>
     public ZeroShotEvaluation? ZeroShot { get; set; }
@@ -101,7 +105,7 @@ public abstract class PairTask : ITrainingTask, IDisposable
         {
             _optimizer.ZeroGradients();
             var (loss, others) = Climb(batches, step);
-            _optimizer.AverageGradients(Processes);
+            Gradients.End();
             var norm = _config.GradClipNorm is null ? null : _optimizer.GradientNorm();
             var rate = _schedule.At(step);
             _optimizer.Step(rate, norm, _config.GradClipNorm ?? double.PositiveInfinity);
@@ -185,18 +189,25 @@ public abstract class PairTask : ITrainingTask, IDisposable
     // climbs by its own gradient (Foret et al. 2021, "m-sharpness"); the second gradients are averaged.
     private (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Climb(ClipBatch[] batches, long step)
     {
-        (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Pass() =>
-            Differentiate(batches, CounterRandom.Of(_config.Seed, purpose: 402, step));
-        var first = Pass();
-        if (_sharpness is not null)
+        var passes = 0;
+        (Tensor Loss, Func<IReadOnlyDictionary<string, Tensor>> Others) Pass()
         {
-            using var climb = _sharpness.Climb();
-            // The batch has moved BatchNorm's statistics already.
-            KeepStatistics(true);
-            Pass().Loss.Dispose();
-            KeepStatistics(false);
+            // The first pass has moved BatchNorm's statistics already.
+            KeepStatistics(passes++ > 0);
+            return Differentiate(batches, CounterRandom.Of(_config.Seed, purpose: 402, step));
         }
 
+        void BeforeLast()
+        {
+            // Gradients of several micro-batches are complete after the last one alone.
+            if (batches.Length == 1)
+            {
+                Gradients.Begin();
+            }
+        }
+
+        var first = SamTraining.Passes(_sharpness, Pass, BeforeLast);
+        KeepStatistics(false);
         return first;
     }
 

@@ -1,3 +1,4 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Pooling;
 
 namespace RegCache.Lab.Training.Clip;
@@ -13,6 +14,7 @@ internal sealed class TowerPass : IDisposable
     private readonly int _firstTrained;
     private readonly List<Tensor> _boundaries = [];
     private readonly Tensor? _graph;
+    private readonly GradientAverage? _average;
     private readonly IReadOnlyList<IDisposable> _owned;
 
     /// <summary>Runs the tower.</summary>
@@ -20,10 +22,17 @@ internal sealed class TowerPass : IDisposable
     /// <param name="segments">The tower; each segment's result is in the caller's dispose scope.</param>
     /// <param name="checkpointing">Whether activations inside segments are forgotten.</param>
     /// <param name="firstTrained">The first segment with a parameter that is trained; the number of segments where there is none.</param>
+    /// <param name="average">Told of every segment whose gradients are there; null: nobody is.</param>
     /// <param name="owned">What the segments use; disposed of with the pass.</param>
-    public TowerPass(Tensor input, IReadOnlyList<Func<Tensor, Tensor>> segments, bool checkpointing, int firstTrained = 0, params IReadOnlyList<IDisposable> owned)
+    public TowerPass(
+        Tensor input,
+        IReadOnlyList<Func<Tensor, Tensor>> segments,
+        bool checkpointing,
+        int firstTrained = 0,
+        GradientAverage? average = null,
+        params IReadOnlyList<IDisposable> owned)
     {
-        (_segments, _firstTrained, _owned) = (segments, firstTrained, owned);
+        (_segments, _firstTrained, _average, _owned) = (segments, firstTrained, average, owned);
         using var scope = torch.NewDisposeScope();
         var current = input;
         foreach (var (index, segment) in segments.Index())
@@ -34,7 +43,7 @@ internal sealed class TowerPass : IDisposable
                 _boundaries.Add(current.alias().DetachFromDisposeScope());
             }
 
-            current = segment(current);
+            current = segment(average?.Mark(current) ?? current);
         }
 
         Features = current.detach().DetachFromDisposeScope();
@@ -54,6 +63,7 @@ internal sealed class TowerPass : IDisposable
         if (_graph is not null)
         {
             torch.autograd.backward([_graph], [gradient]);
+            _average?.Passed();
             return;
         }
 
@@ -66,6 +76,7 @@ internal sealed class TowerPass : IDisposable
             var input = _boundaries[index - _firstTrained].detach();
             input.requires_grad = !isFirst;
             torch.autograd.backward([_segments[index](input)], [gradient]);
+            _average?.Passed();
             if (!isFirst)
             {
                 gradient = input.grad!.MoveToOuterDisposeScope();

@@ -1,3 +1,4 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Pooling;
@@ -15,11 +16,14 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
     private const long ImagePurpose = 610, TextPurpose = 611;
 
     private readonly BlockLayers[] _visionBlocks = Bind((model.ImageTower as VisionTower)?.Blocks ?? [], precision);
+    private readonly BlockLayers[] _textBlocks = Bind(model.Text?.Blocks ?? [], precision);
+
+    /// <summary>Told of gradients that are there; null: nobody is.</summary>
+    public GradientAverage? Average { get; init; }
+
     /// <summary>Makes the pass of the image tower's poolings, of the stream that draws and the pass's share of the step.</summary>
     internal Func<CounterRandom, double, PoolingPass> PoolingOfImages { get; init; } = (random, share) =>
         PoolingPass.Of(random.Fork(ImagePurpose), model.ImageTower.Placement.Device, share);
-
-    private readonly BlockLayers[] _textBlocks = Bind(model.Text?.Blocks ?? [], precision);
 
     /// <summary>Encodes images.</summary>
     /// <param name="images">Normalised images [B,3,H,W].</param>
@@ -66,6 +70,7 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
                     : BlockOf(name, $"{prefix}transformer.resblocks.") ?? (name.StartsWith($"{prefix}ln_final", StringComparison.Ordinal) || name.StartsWith($"{prefix}text_projection", StringComparison.Ordinal)
                         ? _textBlocks.Length + 1
                         : 0)),
+            Average,
             known)
         {
             Pooling = pooling,
@@ -82,7 +87,7 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
         var pooling = IsTrained(IsVision) ? PoolingOfImages(random, share) : null;
         var run = tower.Run(pooling);
         Tensor Finish(Tensor features) => normalize ? ZeroShotClassifier.Normalize(features) : features.alias();
-        return new(images, [.. run.Segments, Finish], checkpointing, pooling is null ? run.Segments.Count + 1 : 0, run) { Pooling = pooling };
+        return new(images, [.. run.Segments, Finish], checkpointing, pooling is null ? run.Segments.Count + 1 : 0, Average, run) { Pooling = pooling };
     }
 
     // A ResNet that is not trained runs as it was trained, with its own statistics.
@@ -91,7 +96,7 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
         var isTrained = IsTrained(IsVision);
         var segments = isTrained ? network.TrainingSegments(precision is null ? null : torch.ScalarType.BFloat16) : [network.Encode];
         Tensor Finish(Tensor features) => normalize ? ZeroShotClassifier.Normalize(features) : features.alias();
-        return new(images, [.. segments, Finish], checkpointing, isTrained ? 0 : segments.Count + 1);
+        return new(images, [.. segments, Finish], checkpointing, isTrained ? 0 : segments.Count + 1, Average);
     }
 
     private TowerPass Images(VisionTower tower, Tensor images, CounterRandom random, int firstImage, bool checkpointing, bool normalize, double share)
@@ -127,6 +132,7 @@ internal sealed class TowerPasses(ClipModel model, ILayerTransform? precision, d
                     : BlockOf(name, VisionBlocks) ?? (name.StartsWith("visual.ln_post", StringComparison.Ordinal) || name.StartsWith("visual.proj", StringComparison.Ordinal)
                         ? _visionBlocks.Length + 1
                         : 0)),
+            Average,
             [known, .. kept is null ? [] : (IDisposable[])[kept.DetachFromDisposeScope()]])
         {
             Pooling = pooling,

@@ -13,6 +13,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
     private readonly LmTrainingConfig _config;
     private readonly TextStreams _train, _validation;
     private readonly Optimizer _optimizer;
+    private readonly GradientAverage _gradients;
     private readonly SamTraining? _sharpness;
     private readonly WeightAverage? _average;
     private readonly torch.Device _device;
@@ -51,6 +52,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
         Model.RequireGradients();
         _optimizer = Optimizers.All.Find(config.Opt).Make(
             ParameterGroups.Of(Model.Weights, config.Wd), new(config.AdamB1, config.AdamB2, config.AdamEps, config.Momentum));
+        _gradients = new(_processes, _optimizer.Parameters, Model.SharedByLayers);
         _sharpness = config.Sharpness is { } sharpness ? new([.. Model.Weights.Parameters.Select(pair => pair.Value)], sharpness) : null;
         _average = config.EmaDecay is { } decay ? new(Model.Weights, decay) : null;
         Fingerprint = ContentHash.OfValue(new
@@ -98,16 +100,17 @@ public sealed class LmTask : ITrainingTask, IDisposable
         var (length, share) = (chunk.Data.shape[0], _train.Batch / _processes.Size);
         var noise = Model.Config.Type.IsDrawn ? BoundaryNoise.Draw(_config.Seed, step, _train.Batch, length) : null;
         _optimizer.ZeroGradients();
-        var outcome = Differentiate(chunk, noise, step);
-        if (_sharpness is not null)
+        var outcome = SamTraining.Passes(_sharpness, () => Differentiate(chunk, noise, step), () =>
         {
-            // The gradient of the step is that of a second pass, uphill; what the first one tells is logged.
-            using var climb = _sharpness.Climb();
-            Differentiate(chunk, noise, step);
-        }
+            // Gradients of several parts of a batch are complete after the last one alone.
+            if (_config.BatchChunk == 1)
+            {
+                _gradients.Begin();
+            }
+        });
 
         var rate = _config.Schedule.At(step);
-        _optimizer.AverageGradients(_processes);
+        _gradients.End();
         var norm = _optimizer.GradientNorm();
         _optimizer.Step(rate, norm, _config.Clip);
         _average?.Update();
@@ -201,6 +204,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
                     Boundaries = chunk.Boundaries is null ? null : Part(chunk.Boundaries, 1),
                     Noise = noise is null ? null : Part(noise, 0),
                     Dropout = new(_config.Dropout, _config.Dropatt),
+                    Mark = _gradients.Mark,
                 });
                 var mean = output.Loss!.mean();
                 ((mean + output.BoundaryLoss) / _config.BatchChunk).backward();

@@ -19,6 +19,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
     private readonly PlantedRegisters _registers;
     private readonly SamTraining? _sharpness;
     private readonly IProcessGroup _processes;
+    private readonly GradientAverage _gradients;
     private AdamW? _optimizer;
     private int _phase = -1;
 
@@ -42,6 +43,7 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
             Model.Weights[name].requires_grad = true;
         }
 
+        _gradients = new(_processes, [.. Model.Weights.Names.Select(name => Model.Weights[name])]);
         _sharpness = options.Sharpness is { } sharpness ? new([.. Model.Weights.Names.Select(name => Model.Weights[name])], sharpness) : null;
         var train = ShapesSet.Generate(ShapesSplit.Train, options.TrainImages, options.DataSeed);
         _sampler = new(train, Model.Config.Vision.PatchSize, ShapesClipArchitecture.Tokenizer, options.Seed);
@@ -93,15 +95,9 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         var batch = _sampler.Make(phase, index, local, _processes.Rank, _processes.Size);
         var registerLoss = phase.Registers is { } registers && local < registers.Steps ? registers : null;
         _optimizer!.ZeroGradients();
-        var (contrastive, loss) = Differentiate(batch, registerLoss, local);
-        if (_sharpness is not null)
-        {
-            using var climb = _sharpness.Climb();
-            Differentiate(batch, registerLoss, local);
-        }
-
+        var (contrastive, loss) = SamTraining.Passes(_sharpness, () => Differentiate(batch, registerLoss, local), _gradients.Begin);
         var schedule = new CosineSchedule(phase.LearningRate, phase.WarmupSteps, phase.Steps, phase.LearningRate * phase.EndShare);
-        _optimizer.AverageGradients(_processes);
+        _gradients.End();
         var norm = _optimizer.GradientNorm();
         _optimizer.Step(schedule.At(local), norm, _options.MaxGradientNorm);
         ClipTask.ClampLogitScale(Model);
@@ -199,7 +195,8 @@ public sealed class ShapesClipTask : ITrainingTask, IDisposable
         for (var block = 0; block < tower.Blocks.Count; block++)
         {
             var wanted = block == tower.Blocks.Count - 1 ? tower.WantedTokens(probe) : null;
-            stream = TransformerBlock.Forward(stream, block, tower.Blocks[block], BlockPlan.Plain, probe: probe, keepTokens: wanted);
+            var entering = stream with { Tokens = _gradients.Mark(stream.Tokens) };
+            stream = TransformerBlock.Forward(entering, block, tower.Blocks[block], BlockPlan.Plain, probe: probe, keepTokens: wanted);
         }
 
         return tower.Project(stream);

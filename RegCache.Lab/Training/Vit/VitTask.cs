@@ -23,6 +23,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
     private readonly ImageBatches _batches;
     private readonly ImageSetSource _test;
     private readonly Optimizer _optimizer;
+    private readonly GradientAverage _gradients;
     private readonly EpochCosineSchedule _schedule;
     private readonly SamTraining? _sharpness;
     private readonly WeightAverage? _average;
@@ -70,6 +71,7 @@ public sealed class VitTask : ITrainingTask, IDisposable
         _optimizer = Optimizers.All.Find(config.Opt).Make(
             ParameterGroups.Of(model.Weights, config.WeightDecay, isDecayed: (name, dimensions) => PlacementParameters.Decays(name, dimensions)),
             new(config.Beta1, config.Beta2, config.OptEps, config.Momentum));
+        _gradients = new(_processes, _optimizer.Parameters);
         _schedule = new(config.ScaledLr, config.WarmupEpochs, config.Epochs, StepsPerEpoch, config.WarmupLr, config.MinLr);
         _sharpness = config.Sharpness is { } sharpness ? new([.. model.Weights.Parameters.Select(pair => pair.Value)], sharpness) : null;
         _average = config.ModelEmaDecay is { } decay ? new(model.Weights, decay) : null;
@@ -141,14 +143,8 @@ public sealed class VitTask : ITrainingTask, IDisposable
         var random = CounterRandom.Of(_config.Seed, purpose: 412, step);
         var loss = Loss(images, labels, random);
         _optimizer.ZeroGradients();
-        var value = Differentiate(loss);
-        if (_sharpness is not null)
-        {
-            using var climb = _sharpness.Climb();
-            Differentiate(loss).Dispose();
-        }
-
-        _optimizer.AverageGradients(_processes);
+        var value = SamTraining.Passes(_sharpness, () => Differentiate(loss), _gradients.Begin);
+        _gradients.End();
         var norm = _config.ClipGrad is null ? null : _optimizer.GradientNorm();
         var rate = _schedule.At(step);
         _optimizer.Step(rate, norm, _config.ClipGrad ?? double.PositiveInfinity);
@@ -230,13 +226,13 @@ public sealed class VitTask : ITrainingTask, IDisposable
         if (_config.Cosub)
         {
             var twice = torch.cat([seen, seen], 0);
-            return () => ClassificationLosses.Cosub(Model.Forward(twice, dropping, _precision).Logits, criterion);
+            return () => ClassificationLosses.Cosub(Model.Forward(twice, dropping, _precision, _gradients.Mark).Logits, criterion);
         }
 
         var taught = _teacher is null ? null : Taught(seen);
         return () =>
         {
-            var scores = Model.Forward(seen, dropping, _precision);
+            var scores = Model.Forward(seen, dropping, _precision, _gradients.Mark);
             var loss = criterion(scores.Logits);
             return taught is null
                 ? loss
