@@ -16,17 +16,21 @@ public sealed class MpiTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [MpiFact]
+    [MpiTheory]
+    [InlineData(2, "gathered 1 rows, sum 18, halves 8, flag True, texts process 0|process 1")]
+    [InlineData(4, "gathered 6 rows, sum 60, halves 16, flag True, texts process 0|process 1|process 2|process 3")]
     [Trait("Category", "Slow")]
-    public void ProcessesOfMpiTrainAsOneDoes()
+    public void ProcessesOfMpiTrainAsOneDoes(int processes, string operations)
     {
-        var (code, output, error) = Run(4, ["test", "together", "clip", "vit", "lm, drawn boundaries", "shapes-clip"]);
+        // One of each command.
+        string[] trainings = ["clip", "finetune", "distill", "vit", "lm, drawn boundaries", "shapes-clip"];
+        var (code, output, error) = Run(processes, ["test", "together", .. trainings]);
         Assert.True(code == 0, output + error);
         var lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-        Assert.Equal("gathered 6 rows, sum 60, halves 16, flag True, texts process 0|process 1|process 2|process 3", lines[0]);
-        Assert.Equal(5, lines.Length);
+        Assert.Equal(operations, lines[0]);
+        Assert.Equal(trainings, lines.Skip(1).Select(line => line.Split(": ")[0]));
         Assert.All(lines.Skip(1), line => Assert.InRange(double.Parse(line.Split(": ")[1].Split(" in ")[0]), 0, 1e-5));
-        Assert.Contains("4 processes, 4 of them on", error, StringComparison.Ordinal);
+        Assert.Contains($"{processes} processes, {processes} of them on", error, StringComparison.Ordinal);
     }
 
     [MpiTheory]
