@@ -8,7 +8,8 @@ A step takes compute + what is left of the all-reduce + exchange of features:
 
     compute     operations of a process / (peak x share of it that is reached)
     all-reduce  2 (K - 1) / K x bytes of the gradients / bandwidth + 2 log2(K) x latency, a bucket of 16 MiB or a large gradient at a time
-    features    2 (K - 1) x bytes of a process's features, there and as gradients back, / bandwidth + 2 log2(K) x latency; contrastive losses only
+    features    (K - 1) x bytes of a process's features there, and twice as much for their gradients back, / bandwidth + 2 log2(K) x latency;
+                contrastive losses only
 
 Inside a node the bandwidth is that of its links, between nodes what a GPU has of the node's network. Gradients travel while the backward pass goes on; what takes
 longer than it is left over, and at least the gradients of the first layer, which come when it has ended.
@@ -56,7 +57,7 @@ def step(command, processes):
     compute = images * operations / (PEAK * SHARE)
     sums = all_reduce(gradients, processes, bandwidth, latency)
     left = max(sums - backward * compute, all_reduce(last, processes, bandwidth, latency))
-    gathers = exchange(2 * (processes - 1) * images * features, processes, 4, bandwidth, latency) if features else 0.0
+    gathers = exchange(3 * (processes - 1) * images * features, processes, 4, bandwidth, latency) if features else 0.0
     return compute, sums, left, gathers
 
 

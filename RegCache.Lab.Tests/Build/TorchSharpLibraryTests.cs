@@ -4,6 +4,7 @@ using System.Text.Json;
 namespace RegCache.Lab.Tests.Build;
 
 /// <summary>The copy of TorchSharp's library that loads over an older libstdc++ (build/WeakenVersionNeed.cs), and what the program is told about libtorch.</summary>
+[Trait("Category", "Slow")]
 public sealed class TorchSharpLibraryTests
 {
     private const string Name = "libLibTorchSharp.so";
@@ -22,7 +23,6 @@ public sealed class TorchSharpLibraryTests
     [InlineData("auto", "GLIBCXX_3.4.321\0", true)]
     [InlineData("always", "GLIBCXX_3.4.32\0", true)]
     [InlineData("never", "", false)]
-    [Trait("Category", "Slow")]
     public void OnlyAnOlderLibraryGetsACopy(string when, string versionsOfTheSystem, bool isCopied)
     {
         using var folder = new TemporaryFolder();
@@ -35,7 +35,6 @@ public sealed class TorchSharpLibraryTests
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void TheCopyDiffersFromThePackageInOneFlag()
     {
         var copied = File.ReadAllBytes(Assert.Single(Items("ResolvePackageAssets", "NativeCopyLocalItems", "always", ""), path => Path.GetFileName(path) == Name));

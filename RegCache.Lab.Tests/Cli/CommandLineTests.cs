@@ -3,6 +3,7 @@ using Xunit;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>The command line seen from outside: sentences, streams and exit codes of real processes.</summary>
+[Trait("Category", "Slow")]
 public sealed class CommandLineTests
 {
     [Fact]

@@ -5,6 +5,7 @@ using RegCache.Lab.Tests.Data.Manifests;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>The commands about data sets seen from outside, on folders in ImageNet's layout.</summary>
+[Trait("Category", "Slow")]
 public sealed class DataCommandTests : IDisposable
 {
     private readonly ScratchFolder _scratch = new();
@@ -141,7 +142,6 @@ public sealed class DataCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void AKilledSampleGoesOnToTheSameSets()
     {
         string[] sample = ["data", "sample", "--data-root", Root, "--per-class", "4", "--images", "5", "--mode", "copy"];

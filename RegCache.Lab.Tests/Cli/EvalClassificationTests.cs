@@ -8,6 +8,7 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>`regcache eval classification` as its users call it: rows, files, and what a killed run leaves.</summary>
+[Trait("Category", "Slow")]
 public sealed class EvalClassificationTests : IDisposable
 {
     private const string Model = "models/shapes-clip";
@@ -97,7 +98,6 @@ public sealed class EvalClassificationTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void AnEvaluationThatIsKilledAtRandomMomentsEndsWithTheSameNumbers()
     {
         const int images = 240;

@@ -7,6 +7,7 @@ using RegCache.Lab.Tests.Data.Retrieval;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>`regcache eval retrieval` as its users call it: tables, files, what is left out, and what a killed run leaves.</summary>
+[Trait("Category", "Slow")]
 public sealed class EvalRetrievalTests : IDisposable
 {
     private const string Model = "models/shapes-clip";
@@ -76,7 +77,6 @@ public sealed class EvalRetrievalTests : IDisposable
     [Theory]
     [InlineData("coco", "coco", "data", "retrieval")]
     [InlineData("webdataset", "webdataset", "data/retrieval-{000000..000000}.tar", "all")]
-    [Trait("Category", "Slow")]
     public void SetsThatTheKitWritesAreMeasured(string format, string dataset, string root, string split)
     {
         var written = ExternalProcess.Run(
@@ -148,7 +148,6 @@ public sealed class EvalRetrievalTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void ARunThatIsKilledAtRandomMomentsEndsWithTheSameNumbers()
     {
         RetrievalLayouts.All["coco"](_folder["data"], 96);

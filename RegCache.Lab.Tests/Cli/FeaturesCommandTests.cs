@@ -11,6 +11,7 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>`regcache features` as its users call it, on the model that comes with the kit.</summary>
+[Trait("Category", "Slow")]
 public sealed class FeaturesCommandTests : IDisposable
 {
     private const string Model = "models/shapes-clip";

@@ -2,6 +2,7 @@ using RegCache.Lab.Pooling.Language;
 
 namespace RegCache.Lab.Tests.Cli;
 
+[Trait("Category", "Slow")]
 public sealed class LmCommandTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("lm-command-").FullName;
@@ -30,7 +31,6 @@ public sealed class LmCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void AModelIsTrainedEvaluatedAndWrites()
     {
         WriteCorpus();
@@ -63,7 +63,6 @@ public sealed class LmCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void ATrainingThatIsKilledEndsWithTheSameBytes()
     {
         WriteCorpus();

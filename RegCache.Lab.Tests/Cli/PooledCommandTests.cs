@@ -5,12 +5,12 @@ using RegCache.Lab.Training.ShapesClip;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>Pooled models from scratch and from given weights, then every command that reads a model.</summary>
+[Trait("Category", "Slow")]
 public sealed class PooledCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void PooledModelsAreTrainedAndRunInEveryCommand()
     {
         var demo = ModelFolder.FindDemo();
@@ -48,7 +48,6 @@ public sealed class PooledCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void TheDemoModelPoolsInAPlan()
     {
         string[] evaluation = ["eval", "classification", "--model", ModelFolder.FindDemo(), "--imagenet-val", "shapes@test:16", "--baseline", "none", "--run-dir", _folder["eval"]];

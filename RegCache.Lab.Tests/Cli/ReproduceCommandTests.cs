@@ -8,6 +8,7 @@ using RegCache.Lab.Tests.Data.Retrieval;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>`reproduce` and `report` as their users call them: processes, files on disk, exit codes.</summary>
+[Trait("Category", "Slow")]
 public sealed class ReproduceCommandTests : IDisposable
 {
     private static readonly (string, string?)[] _nothingSet = [("MODEL_ROOT", null), ("DATA_ROOT", null), ("IMAGENET_VAL", null), ("TRAIN_SAMPLE", null), ("CALIB", null)];
@@ -107,7 +108,6 @@ public sealed class ReproduceCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void TheDemoModelRunsTheTableAndSaysThatItIsTheDemoModel()
     {
         string[] arguments = ["regcache-ablation", "--shapes", "--run-dir", _folder["runs"]];
@@ -147,7 +147,6 @@ public sealed class ReproduceCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void PublishedWeightsAndImagesAreFoundWhereTheyAreToldToLie()
     {
         ModelAs("ViT-B-32-openai");
@@ -168,7 +167,6 @@ public sealed class ReproduceCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void MergingTablesRunOnTheDemoModel()
     {
         var (code, output, error) = Reproduce("tome-methods", "--shapes", "--speed", "--batch", "16", "--run-dir", _folder["runs"]);
@@ -179,7 +177,6 @@ public sealed class ReproduceCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void RetrievalRunsOnTheDemoModel()
     {
         var (code, output, error) = Reproduce("clip-retrieval", "--shapes", "--run-dir", _folder["runs"]);
@@ -195,7 +192,6 @@ public sealed class ReproduceCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void RetrievalSetsAreFoundWhereVariablesSay()
     {
         ModelAs("ViT-B-16-openai");
@@ -226,7 +222,6 @@ public sealed class ReproduceCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void QuantizersRunOnTheDemoModel()
     {
         var (code, output, error) = Reproduce("ptq4vit-ablation", "--shapes", "--only", "W8A8, ptq4vit, no Hessian", "--run-dir", _folder["runs"]);

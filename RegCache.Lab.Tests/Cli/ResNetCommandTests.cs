@@ -6,12 +6,12 @@ using RegCache.Lab.Training.ShapesClip;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>A tiny ResNet from scratch, then every command that reads a model.</summary>
+[Trait("Category", "Slow")]
 public sealed class ResNetCommandTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void AResNetIsTrainedAndRunsInEveryCommandThatNeedsNoTokens()
     {
         var (config, run) = (_folder["rn.json"], _folder["run"]);

@@ -8,6 +8,7 @@ using RegCache.Lab.Tests.Data.Retrieval;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>`regcache study memory` as its users call it. An untrained student is the teacher here, so that its student, the demo model, finds much.</summary>
+[Trait("Category", "Slow")]
 public sealed class StudyMemoryTests : IDisposable
 {
     private const string Model = "models/shapes-clip";

@@ -4,6 +4,7 @@ using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Tests.Cli;
 
+[Trait("Category", "Slow")]
 public sealed class TrainCommandTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("train-").FullName;
@@ -36,7 +37,6 @@ public sealed class TrainCommandTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void TheDemoModelIsDistilledAndFinetuned()
     {
         var demo = Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip");

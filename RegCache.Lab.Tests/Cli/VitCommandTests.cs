@@ -9,6 +9,7 @@ using RegCache.Lab.Tests.Placement;
 namespace RegCache.Lab.Tests.Cli;
 
 /// <summary>`attention`, `eval vit` and `model summary` as their users call them.</summary>
+[Trait("Category", "Slow")]
 public sealed class VitCommandTests : IDisposable
 {
     private static readonly PlacementConfig _config = new()

@@ -7,6 +7,7 @@ using RegCache.Lab.Training.Vit;
 namespace RegCache.Lab.Tests.Distributed;
 
 /// <summary>Several processes with a part of a batch each train as one process with all of it; here they are threads.</summary>
+[Trait("Category", "Slow")]
 public sealed class SharedTrainingTests : IDisposable
 {
     private const double Tolerance = 1e-5;
@@ -18,7 +19,6 @@ public sealed class SharedTrainingTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Names))]
-    [Trait("Category", "Slow")]
     public void ProcessesTrainAsOneDoes(string name)
     {
         var alone = TinyTrainings.Run(name, SingleProcess.Instance);

@@ -16,6 +16,7 @@ using TorchSharp;
 namespace RegCache.Lab.Tests.EndToEnd;
 
 /// <summary>The worked examples of docs/architecture.md compile without a warning against what is public, and do what they say.</summary>
+[Trait("Category", "Slow")]
 public sealed partial class WorkedExampleTests : IDisposable
 {
     private const int LeastLines = 20;

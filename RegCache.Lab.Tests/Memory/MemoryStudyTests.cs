@@ -7,6 +7,7 @@ using RegCache.Lab.Memory;
 namespace RegCache.Lab.Tests.Memory;
 
 /// <summary>A memory study from code: every model is measured whole, and what a student's files lack is the teacher's.</summary>
+[Trait("Category", "Slow")]
 public sealed class MemoryStudyTests : IDisposable
 {
     private static readonly MemoryConfig _memory = new() { Blocks = [2, 4], SubKeys = 8, Heads = 2, Neighbours = 4, KeyWidth = 16, ValueWidth = 32 };

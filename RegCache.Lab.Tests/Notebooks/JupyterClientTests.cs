@@ -4,6 +4,7 @@ namespace RegCache.Lab.Tests.Notebooks;
 
 /// <summary>Jupyter's own programs with the kernel as a process of its own.</summary>
 [Collection(NotebookTests.Name)]
+[Trait("Category", "Slow")]
 public sealed class JupyterClientTests
 {
     [JupyterFact]
@@ -22,7 +23,6 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    [Trait("Category", "Slow")]
     public void NbconvertExecutesLessons()
     {
         // The kernel runs cells by the engine of the headless runner, which runs every lesson; these show outputs of all kinds.
@@ -49,7 +49,6 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    [Trait("Category", "Slow")]
     public void TheKernelDoesWhatFrontEndsExpect()
     {
         using var folder = Installed();
@@ -61,7 +60,6 @@ public sealed class JupyterClientTests
     }
 
     [JupyterFact]
-    [Trait("Category", "Slow")]
     public void AKernelSurvivesWhatCellsDoToIt()
     {
         using var folder = Installed();

@@ -6,6 +6,7 @@ using RegCache.Lab.Notebooks.Jupyter;
 namespace RegCache.Lab.Tests.Notebooks;
 
 [Collection(NotebookTests.Name)]
+[Trait("Category", "Slow")]
 public sealed class KernelProtocolTests
 {
     [Fact]
@@ -194,7 +195,6 @@ public sealed class KernelProtocolTests
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void TwoHundredCellsLeaveTheMemoryFlat()
     {
         using var client = new KernelClient();

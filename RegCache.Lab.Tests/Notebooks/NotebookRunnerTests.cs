@@ -6,6 +6,7 @@ using RegCache.Lab.Notebooks.Running;
 namespace RegCache.Lab.Tests.Notebooks;
 
 [Collection(NotebookTests.Name)]
+[Trait("Category", "Slow")]
 public sealed class NotebookRunnerTests
 {
     [Fact]

@@ -4,6 +4,7 @@ using RegCache.Lab.Notebooks.Scripting;
 namespace RegCache.Lab.Tests.Notebooks;
 
 [Collection(NotebookTests.Name)]
+[Trait("Category", "Slow")]
 public sealed class NotebookSessionTests : IDisposable
 {
     private readonly NotebookSession _session = new(Environment.CurrentDirectory);
@@ -174,7 +175,6 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public async Task TenMegabytesArriveWhole()
     {
         var output = await Run("for (var i = 0; i < 100_000; i++) Console.Write(new string('x', 100));");
@@ -192,7 +192,6 @@ public sealed class NotebookSessionTests : IDisposable
     [Theory]
     [InlineData("var held = new RegCache.Lab.Tests.Notebooks.Tracked();")]
     [InlineData("var held = new RegCache.Lab.Tests.Notebooks.Tracked(); var seen = new[] { 1 }.Select(n => held.ToString()).ToArray();")]
-    [Trait("Category", "Slow")]
     public async Task ACellRunAgainGivesUpWhatItHeld(string code)
     {
         await Run("1", typeof(Tracked));
@@ -207,7 +206,6 @@ public sealed class NotebookSessionTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public async Task CellsChangedManyTimesLeaveTheOthersAsTheyAre()
     {
         await Run("using System.Globalization;\nvar first = 1;");

@@ -4,6 +4,7 @@ using RegCache.Lab.Tests.Data.Images;
 namespace RegCache.Lab.Tests.Registers;
 
 /// <summary>Bad input of the pipeline: one sentence on standard error, exit code 2, nothing that a later run would trust.</summary>
+[Trait("Category", "Slow")]
 public sealed class PipelineBadInputTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
@@ -70,7 +71,6 @@ public sealed class PipelineBadInputTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void ZeroByteImageIsNamedAndRefusedUnlessSkipped()
     {
         var victim = Directory.GetFiles(Option("--train-sample"), "*.png", SearchOption.AllDirectories).Order().First();
@@ -87,7 +87,6 @@ public sealed class PipelineBadInputTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void ATruncatedImageIsRefusedUnlessAskedForAndRecordedThen()
     {
         var victim = Directory.GetFiles(Option("--train-sample"), "*.png", SearchOption.AllDirectories).Order().First();

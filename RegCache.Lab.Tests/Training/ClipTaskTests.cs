@@ -14,6 +14,7 @@ using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training;
 
+[Trait("Category", "Slow")]
 public sealed class ClipTaskTests : IDisposable
 {
     private static readonly ClipConfig _tiny = ShapesClipArchitecture.Config with
@@ -56,7 +57,6 @@ public sealed class ClipTaskTests : IDisposable
     }
 
     [Fact]
-    [Trait("Category", "Slow")]
     public void ATinyRadiusTrainsAsWithout()
     {
         // The second pass must see the same crops and drop the same patches.

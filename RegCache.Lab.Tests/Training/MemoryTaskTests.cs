@@ -13,6 +13,7 @@ using RegCache.Lab.Training.ShapesClip;
 namespace RegCache.Lab.Tests.Training;
 
 /// <summary>Distillation, finetuning and contrastive training of models with memory layers, as tasks of the training loop.</summary>
+[Trait("Category", "Slow")]
 public sealed class MemoryTaskTests : IDisposable
 {
     private static readonly ClipConfig _tiny = ShapesClipArchitecture.Config with

@@ -9,6 +9,7 @@ using RegCache.Lab.Training.ShapesClip;
 
 namespace RegCache.Lab.Tests.Training;
 
+[Trait("Category", "Slow")]
 public sealed class ResNetTrainingTests : IDisposable
 {
     private const string Statistic = "visual.layer2.0.bn2.running_var";

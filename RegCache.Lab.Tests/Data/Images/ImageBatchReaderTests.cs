@@ -4,6 +4,7 @@ using RegCache.Lab.Tests.Reports;
 
 namespace RegCache.Lab.Tests.Data.Images;
 
+[Trait("Category", "Slow")]
 public sealed class ImageBatchReaderTests
 {
     private static readonly ImagePreprocessor Preprocessor = new(new PreprocessOptions(16));

@@ -3,6 +3,7 @@ using RegCache.Lab.Encoders.Checkpoints;
 namespace RegCache.Lab.Tests.Encoders.Checkpoints;
 
 /// <summary>What a real PyTorch writes is read.</summary>
+[Trait("Category", "Slow")]
 public sealed class PyTorchInteroperationTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

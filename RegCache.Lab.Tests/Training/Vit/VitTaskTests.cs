@@ -8,6 +8,7 @@ using TorchSharp;
 
 namespace RegCache.Lab.Tests.Training.Vit;
 
+[Trait("Category", "Slow")]
 public sealed class VitTaskTests : IDisposable
 {
     private static readonly VitTrainingConfig _config = new()
