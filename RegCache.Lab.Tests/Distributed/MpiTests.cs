@@ -14,6 +14,8 @@ public sealed class MpiTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
+    private static string Demo => Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip");
+
     public void Dispose() => _folder.Dispose();
 
     [MpiTheory]
@@ -104,6 +106,58 @@ public sealed class MpiTests : IDisposable
         Assert.True(code == 0 && shared.ExitCode == 0, error + shared.Error);
         Assert.Equal(File.ReadAllText(_folder["alone", "retrieval.csv"]), File.ReadAllText(_folder["shared", "retrieval.csv"]));
         Assert.DoesNotContain((char)27, shared.Output);
+    }
+
+    [MpiFact]
+    [Trait("Category", "Slow")]
+    public void APipelineAndAnEvaluationGiveTheFilesOfOneProcess()
+    {
+        string[] common = ["--model", Demo, "--prompts", Path.Combine(Demo, "prompts.json"), "--imagenet-val", "shapes@test:24", "--batch", "5", "--threads", "1"];
+        string[] pipeline =
+        [
+            "pipeline", .. common, "--train-sample", "shapes@validation:24", "--calib", "shapes@calibration:16", "--baseline", "ptq4vit", "--calib-size", "4", "--search-candidates", "8",
+            "--bits", "5", "--topn", "5", "--max-prefix", "1", "--max-delete", "1", "--finalists", "1",
+        ];
+        string[] evaluation = ["eval", "classification", .. common, "--calib", "shapes@calibration:16", "--act-mode", "static", "--bits", "6", "--calib-size", "16", "--merging", "tome", "--r", "4"];
+
+        // What a run leaves, without what tells when and where it ran: two files, and the first and last column of the final table.
+        Dictionary<string, string> Files(string run) => Directory.GetFiles(_folder[run], "*", SearchOption.AllDirectories)
+            .Where(file => Path.GetFileName(file) is not ("result.json" or "run.log" or ".lock"))
+            .ToDictionary(
+                file => Path.GetRelativePath(_folder[run], file),
+                file => Path.GetFileName(file).StartsWith("result_", StringComparison.Ordinal)
+                    ? string.Join('\n', File.ReadAllLines(file).Select(line => string.Join(',', line.Split(',')[1..^1])))
+                    : Convert.ToHexString(File.ReadAllBytes(file)));
+
+        string Result(string run)
+        {
+            using var result = JsonDocument.Parse(File.ReadAllText(_folder[run, "result.json"]));
+            return result.RootElement.GetProperty("result").GetRawText().Replace(_folder[run], "", StringComparison.Ordinal);
+        }
+
+        string Compute(int processes, string name, string[] words)
+        {
+            var (code, output, error) = processes == 1
+                ? ExternalProcess.Run(ExternalProcess.Regcache, [.. words, "--run-dir", _folder[name]])
+                : RunKit(processes, [.. words, "--run-dir", _folder[name]]);
+            Assert.True(code == 0, output + error);
+            return error;
+        }
+
+        foreach (var (name, words) in new[] { ("pipeline", pipeline), ("evaluation", evaluation) })
+        {
+            foreach (var processes in new[] { 1, 2, 4 })
+            {
+                Compute(processes, $"{name}{processes}", words);
+                Assert.Equal(Files($"{name}1"), Files($"{name}{processes}"));
+                Assert.Equal(Result($"{name}1"), Result($"{name}{processes}"));
+            }
+        }
+
+        // What one process has calibrated others use.
+        File.Delete(_folder["pipeline1", "stage6.json"]);
+        Assert.Contains("calibration used again", Compute(2, "pipeline1", pipeline), StringComparison.Ordinal);
+        Assert.Equal(Files("pipeline2"), Files("pipeline1"));
     }
 
     [MpiFact]
