@@ -110,54 +110,45 @@ public sealed class MpiTests : IDisposable
 
     [MpiFact]
     [Trait("Category", "Slow")]
-    public void APipelineAndAnEvaluationGiveTheFilesOfOneProcess()
+    public void ASearchAndAnEvaluationGiveTheFilesOfOneProcess()
     {
-        string[] common = ["--model", Demo, "--prompts", Path.Combine(Demo, "prompts.json"), "--imagenet-val", "shapes@test:24", "--batch", "5", "--threads", "1"];
-        string[] pipeline =
+        string[] common =
         [
-            "pipeline", .. common, "--train-sample", "shapes@validation:24", "--calib", "shapes@calibration:16", "--baseline", "ptq4vit", "--calib-size", "4", "--search-candidates", "8",
-            "--bits", "5", "--topn", "5", "--max-prefix", "1", "--max-delete", "1", "--finalists", "1",
+            "--model", Demo, "--prompts", Path.Combine(Demo, "prompts.json"), "--imagenet-val", "shapes@test:16", "--calib", "shapes@calibration:16", "--batch", "5", "--threads", "1",
         ];
-        string[] evaluation = ["eval", "classification", .. common, "--calib", "shapes@calibration:16", "--act-mode", "static", "--bits", "6", "--calib-size", "16", "--merging", "tome", "--r", "4"];
+        string[] search =
+        [
+            "search", .. common, "--train-sample", "shapes@validation:16", "--baseline", "ptq4vit", "--bits", "5", "--calib-size", "4", "--search-candidates", "8", "--topn", "5",
+            "--max-prefix", "1", "--max-delete", "1", "--finalists", "1",
+        ];
+        string[] evaluation = ["eval", "classification", .. common, "--act-mode", "static", "--bits", "6", "--calib-size", "16", "--merging", "tome", "--r", "4"];
 
-        // What a run leaves, without what tells when and where it ran: two files, and the first and last column of the final table.
+        // What a run leaves, without what tells when and where it ran.
         Dictionary<string, string> Files(string run) => Directory.GetFiles(_folder[run], "*", SearchOption.AllDirectories)
-            .Where(file => Path.GetFileName(file) is not ("result.json" or "run.log" or ".lock"))
-            .ToDictionary(
-                file => Path.GetRelativePath(_folder[run], file),
-                file => Path.GetFileName(file).StartsWith("result_", StringComparison.Ordinal)
-                    ? string.Join('\n', File.ReadAllLines(file).Select(line => string.Join(',', line.Split(',')[1..^1])))
-                    : Convert.ToHexString(File.ReadAllBytes(file)));
+            .Where(file => Path.GetFileName(file) is not ("run.log" or ".lock"))
+            .ToDictionary(file => Path.GetRelativePath(_folder[run], file), file => Path.GetFileName(file) == "result.json" ? Result(file) : Convert.ToHexString(File.ReadAllBytes(file)));
 
-        string Result(string run)
+        string Compute(int processes, string run, string[] words)
         {
-            using var result = JsonDocument.Parse(File.ReadAllText(_folder[run, "result.json"]));
-            return result.RootElement.GetProperty("result").GetRawText().Replace(_folder[run], "", StringComparison.Ordinal);
-        }
-
-        string Compute(int processes, string name, string[] words)
-        {
-            var (code, output, error) = processes == 1
-                ? ExternalProcess.Run(ExternalProcess.Regcache, [.. words, "--run-dir", _folder[name]])
-                : RunKit(processes, [.. words, "--run-dir", _folder[name]]);
+            words = [.. words, "--run-dir", _folder[run]];
+            var (code, output, error) = processes == 1 ? ExternalProcess.Run(ExternalProcess.Regcache, words) : RunKit(processes, words);
             Assert.True(code == 0, output + error);
             return error;
         }
 
-        foreach (var (name, words) in new[] { ("pipeline", pipeline), ("evaluation", evaluation) })
+        foreach (var (name, words) in new[] { ("search", search), ("evaluation", evaluation) })
         {
             foreach (var processes in new[] { 1, 2, 4 })
             {
                 Compute(processes, $"{name}{processes}", words);
                 Assert.Equal(Files($"{name}1"), Files($"{name}{processes}"));
-                Assert.Equal(Result($"{name}1"), Result($"{name}{processes}"));
             }
         }
 
         // What one process has calibrated others use.
-        File.Delete(_folder["pipeline1", "stage6.json"]);
-        Assert.Contains("calibration used again", Compute(2, "pipeline1", pipeline), StringComparison.Ordinal);
-        Assert.Equal(Files("pipeline2"), Files("pipeline1"));
+        File.Delete(_folder["search1", "stage5.json"]);
+        Assert.Contains("calibration used again", Compute(2, "search1", search), StringComparison.Ordinal);
+        Assert.Equal(Files("search2"), Files("search1"));
     }
 
     [MpiFact]
@@ -220,6 +211,12 @@ public sealed class MpiTests : IDisposable
     {
         using var result = JsonDocument.Parse(File.ReadAllText(_folder[run, "result.json"]));
         return result.RootElement.GetProperty("result").GetProperty("metrics").EnumerateObject().ToDictionary(metric => metric.Name, metric => Math.Round(metric.Value.GetDouble(), 3));
+    }
+
+    private static string Result(string file)
+    {
+        using var result = JsonDocument.Parse(File.ReadAllText(file));
+        return result.RootElement.GetProperty("result").GetRawText();
     }
 
     private static string[] Words(int processes, IEnumerable<string> words) =>
