@@ -1,5 +1,5 @@
-using RegCache.Lab.Encoders;
 using RegCache.Lab.Distributed;
+using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization.Storage;
 
