@@ -14,6 +14,8 @@ public sealed class MpiTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
+    private static string Demo => Path.Combine(Goldens.RepositoryRoot, "models", "shapes-clip");
+
     public void Dispose() => _folder.Dispose();
 
     [MpiTheory]
@@ -108,6 +110,49 @@ public sealed class MpiTests : IDisposable
 
     [MpiFact]
     [Trait("Category", "Slow")]
+    public void ASearchAndAnEvaluationGiveTheFilesOfOneProcess()
+    {
+        string[] common =
+        [
+            "--model", Demo, "--prompts", Path.Combine(Demo, "prompts.json"), "--imagenet-val", "shapes@test:16", "--calib", "shapes@calibration:16", "--batch", "5", "--threads", "1",
+        ];
+        string[] search =
+        [
+            "search", .. common, "--train-sample", "shapes@validation:16", "--baseline", "ptq4vit", "--bits", "5", "--calib-size", "4", "--search-candidates", "8", "--topn", "5",
+            "--max-prefix", "1", "--max-delete", "1", "--finalists", "1",
+        ];
+        string[] evaluation = ["eval", "classification", .. common, "--act-mode", "static", "--bits", "6", "--calib-size", "16", "--merging", "tome", "--r", "4"];
+
+        // What a run leaves, without what tells when and where it ran.
+        Dictionary<string, string> Files(string run) => Directory.GetFiles(_folder[run], "*", SearchOption.AllDirectories)
+            .Where(file => Path.GetFileName(file) is not ("run.log" or ".lock"))
+            .ToDictionary(file => Path.GetRelativePath(_folder[run], file), file => Path.GetFileName(file) == "result.json" ? Result(file) : Convert.ToHexString(File.ReadAllBytes(file)));
+
+        string Compute(int processes, string run, string[] words)
+        {
+            words = [.. words, "--run-dir", _folder[run]];
+            var (code, output, error) = processes == 1 ? ExternalProcess.Run(ExternalProcess.Regcache, words) : RunKit(processes, words);
+            Assert.True(code == 0, output + error);
+            return error;
+        }
+
+        foreach (var (name, words) in new[] { ("search", search), ("evaluation", evaluation) })
+        {
+            foreach (var processes in new[] { 1, 2, 4 })
+            {
+                Compute(processes, $"{name}{processes}", words);
+                Assert.Equal(Files($"{name}1"), Files($"{name}{processes}"));
+            }
+        }
+
+        // What one process has calibrated others use.
+        File.Delete(_folder["search1", "stage5.json"]);
+        Assert.Contains("calibration used again", Compute(2, "search1", search), StringComparison.Ordinal);
+        Assert.Equal(Files("search2"), Files("search1"));
+    }
+
+    [MpiFact]
+    [Trait("Category", "Slow")]
     public void WhatDoesNotFitIsToldOnceAndDoctorLooksAtTheProcesses()
     {
         var (code, _, error) = RunKit(2, ["demo"]);
@@ -166,6 +211,12 @@ public sealed class MpiTests : IDisposable
     {
         using var result = JsonDocument.Parse(File.ReadAllText(_folder[run, "result.json"]));
         return result.RootElement.GetProperty("result").GetProperty("metrics").EnumerateObject().ToDictionary(metric => metric.Name, metric => Math.Round(metric.Value.GetDouble(), 3));
+    }
+
+    private static string Result(string file)
+    {
+        using var result = JsonDocument.Parse(File.ReadAllText(file));
+        return result.RootElement.GetProperty("result").GetRawText();
     }
 
     private static string[] Words(int processes, IEnumerable<string> words) =>

@@ -189,7 +189,7 @@ public sealed class Experiment : IDisposable
         if (!_stored.TryGetValue((family, bits), out var stored))
         {
             stored = new RememberedCalibrator(
-                new StoredCalibrator(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force));
+                new StoredCalibrator(remembered, _directory.PathOf("calibration"), Tower, ModelKey, Progress, _directory.Force, Processes.Current));
             _stored.Add((family, bits), stored);
         }
 
@@ -297,6 +297,7 @@ public sealed class Experiment : IDisposable
                 Memory = Options.QuantizerValues.Get(CalibrationImages.MemoryOption),
                 Progress = Progress,
                 Cancellation = Cancellation,
+                Processes = Processes.Current,
             };
             _owned.Add(_calibrationImages);
         }

@@ -1,4 +1,5 @@
 using RegCache.Lab.Data;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Reports;
 
@@ -48,6 +49,9 @@ public sealed class CalibrationImages : IDisposable
 
     /// <summary>Stops a calibration.</summary>
     public CancellationToken Cancellation { get; init; }
+
+    /// <summary>The processes that share a calibration: all of them have the same images and calibrate the same plans in the same order.</summary>
+    public IProcessGroup Processes { get; init; } = SingleProcess.Instance;
 
     /// <summary>Reads images from a set, evenly spaced so that all classes of an ordered set take part.</summary>
     /// <param name="source">The set, for example the folder that CALIB names.</param>

@@ -1,10 +1,12 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 
 namespace RegCache.Lab.Quantization;
 
 /// <summary>
 /// The naive quantizer with static activation ranges (<c>--act-mode static</c>): the widest range over all calibration
-/// batches of the float stream, with the token stages and prefixes of the plan active.
+/// batches of the float stream, with the token stages and prefixes of the plan active. Several processes share the batches; the widest of
+/// their ranges are those of one process.
 /// </summary>
 /// <param name="tower">The float encoder.</param>
 /// <param name="images">The calibration images.</param>
@@ -19,16 +21,17 @@ public sealed class StaticRangeCalibrator(
     /// <inheritdoc />
     public IQuantizer Calibrate(EncoderPlan plan)
     {
-        var ranges = new Ranges();
+        var (processes, ranges) = (images.Processes, new Ranges());
         var plain = new EncoderPlan([.. plan.Blocks.Select(block => block with { Transform = null })]);
         using var runner = new PlanRunner(tower);
-        foreach (var batch in images.Batches(batchSize))
+        foreach (var (index, batch) in images.Batches(batchSize).Index().Where(batch => batch.Index % processes.Size == processes.Rank))
         {
             images.Cancellation.ThrowIfCancellationRequested();
+            ranges.FirstImage = index * batchSize;
             runner.Run(batch, plain, ranges).Dispose();
-            ranges.Images += (int)batch.shape[0];
         }
 
+        ranges.Widen(processes, [.. tower.Blocks.SelectMany((_, block) => quantizer.Layers.Select(kind => (block, kind)))]);
         return new CalibratedQuantizer(
             ToString(), null, [.. tower.Blocks.Select((layers, block) => new CalibratedBlock(Linears(layers, block, ranges), null))]);
     }
@@ -57,11 +60,32 @@ public sealed class StaticRangeCalibrator(
 
     private sealed class Ranges : IActivationProbe
     {
+        private static readonly (float Low, float High) _nothing = (float.PositiveInfinity, float.NegativeInfinity);
+
         private readonly Dictionary<(int Block, LinearKind Kind), (float Low, float High)> _ranges = [];
 
-        public int Images { get; set; }
+        // Index of the first image of the batch.
+        public int FirstImage { get; set; }
 
         public (float Low, float High) Of(int block, LinearKind kind) => _ranges[(block, kind)];
+
+        // To the ranges of all processes. One that has had no batch gives ranges that widen none.
+        public void Widen(IProcessGroup processes, (int Block, LinearKind Kind)[] layers)
+        {
+            if (processes.Size == 1)
+            {
+                return;
+            }
+
+            var own = layers.Select(layer => _ranges.GetValueOrDefault(layer, _nothing));
+            var found = processes.GatherNumbers([.. own.SelectMany(range => new double[] { range.Low, range.High })]);
+            foreach (var (index, layer) in layers.Index())
+            {
+                _ranges[layer] = (
+                    (float)found.Select(numbers => numbers[2 * index]).Aggregate(Math.Min),
+                    (float)found.Select(numbers => numbers[(2 * index) + 1]).Aggregate(Math.Max));
+            }
+        }
 
         public bool Wants(int block, ActivationKind kind) => kind.TakenBy() is not null;
 
@@ -70,9 +94,9 @@ public sealed class StaticRangeCalibrator(
             using var scope = torch.NewDisposeScope();
             var layer = kind.TakenBy()!.Value;
             var (low, high) = torch.aminmax(QuantizedLinear.Wide(value));
-            FiniteCheck.Require(torch.stack([low, high]), value, layer.FullName(block), Images);
-            var (before, range) = (_ranges.GetValueOrDefault((block, layer)), (Low: low.item<float>(), High: high.item<float>()));
-            _ranges[(block, layer)] = Images == 0 ? range : (Math.Min(before.Low, range.Low), Math.Max(before.High, range.High));
+            FiniteCheck.Require(torch.stack([low, high]), value, layer.FullName(block), FirstImage);
+            var before = _ranges.GetValueOrDefault((block, layer), _nothing);
+            _ranges[(block, layer)] = (Math.Min(before.Low, low.item<float>()), Math.Max(before.High, high.item<float>()));
         }
     }
 }

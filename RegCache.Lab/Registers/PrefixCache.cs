@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Evaluation;
@@ -106,13 +107,16 @@ internal sealed class PrefixFiles(Experiment experiment, RegCacheOptions options
             }
         }
 
-        ValueList<int> missing = [.. blocks.Where(block => !caches.ContainsKey(block))];
+        // What one process lacks all compute, because they share the images.
+        var lacking = Processes.Current.SumCounts([.. blocks.Select(block => caches.ContainsKey(block) ? 0L : 1)]);
+        ValueList<int> missing = [.. blocks.Where((_, index) => lacking[index] > 0)];
         if (missing.Count > 0)
         {
             foreach (var (block, cache) in compute(missing))
             {
                 PrefixCacheFile.Save(PathOf(block), cache, Key(block));
-                caches.Add(block, cache);
+                caches.GetValueOrDefault(block)?.Dispose();
+                caches[block] = cache;
             }
         }
 

@@ -6,7 +6,10 @@ namespace RegCache.Lab.Quantization.Ptq4Vit;
 /// Runs a block in float and keeps what its matrix products took and gave: one part for every mini-batch, joined by
 /// <see cref="Linear"/> and <see cref="Product"/>.
 /// </summary>
-internal sealed class BlockRecorder : IDisposable
+/// <param name="keeps">
+/// Whether it keeps anything: a block that another process records runs through the same operators, so that its gradient is the same bits.
+/// </param>
+internal sealed class BlockRecorder(bool keeps = true) : IDisposable
 {
     private readonly Dictionary<string, List<Tensor>> _parts = [];
     private readonly List<(string Name, Tensor Output)> _open = [];
@@ -90,6 +93,11 @@ internal sealed class BlockRecorder : IDisposable
 
     private void Keep(string name, Tensor part)
     {
+        if (!keeps)
+        {
+            return;
+        }
+
         if (!_parts.TryGetValue(name, out var parts))
         {
             _parts[name] = parts = [];
@@ -102,6 +110,11 @@ internal sealed class BlockRecorder : IDisposable
     // block disposes what it is given and the gradient at this output is still to be asked for.
     private Tensor Passed(string name, Tensor output)
     {
+        if (!keeps)
+        {
+            return output;
+        }
+
         var passed = torch.is_grad_enabled() ? output.alias() : output.clone();
         _open.Add((name, output.DetachFromDisposeScope()));
         return passed;

@@ -43,20 +43,31 @@ internal sealed class FloatRecording : IDisposable
 
     private bool NeedsGradients => _options.Metric == OutputMetric.Hessian;
 
-    /// <summary>Visits all blocks, the last one first.</summary>
-    public void VisitBlocks(Action<int, BlockRecorder> visit)
+    /// <summary>Visits blocks, the last one first.</summary>
+    /// <param name="visit">Takes a block's index and what was recorded of it.</param>
+    /// <param name="isWanted">Which blocks are visited, the others only hand the gradient on; null: all.</param>
+    public void VisitBlocks(Action<int, BlockRecorder> visit, Func<int, bool>? isWanted = null)
     {
         for (var block = _tower.Blocks.Count - 1; block >= 0; block--)
         {
             _images.Cancellation.ThrowIfCancellationRequested();
+            var isVisited = isWanted?.Invoke(block) ?? true;
+            if (!isVisited && !NeedsGradients)
+            {
+                continue;
+            }
+
             using var scope = torch.NewDisposeScope();
-            using var recorder = new BlockRecorder();
+            using var recorder = new BlockRecorder(isVisited);
             for (var part = 0; part < _streams.Length; part++)
             {
                 RunBlock(recorder, block, part);
             }
 
-            visit(block, recorder);
+            if (isVisited)
+            {
+                visit(block, recorder);
+            }
         }
     }
 

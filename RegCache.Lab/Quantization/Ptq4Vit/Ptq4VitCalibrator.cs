@@ -1,11 +1,14 @@
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Evaluation;
+using RegCache.Lab.Quantization.Storage;
 
 namespace RegCache.Lab.Quantization.Ptq4Vit;
 
 /// <summary>
 /// PTQ4ViT (Yuan et al., ECCV 2022, arXiv 2111.12293) and its relative BasePTQ: every layer sees float inputs, with the token
-/// stages and prefixes of the plan active, and is searched on its own (docs/methods/quantizers.md).
+/// stages and prefixes of the plan active, and is searched on its own (docs/methods/quantizers.md). Of K processes each searches every K-th
+/// block; then they tell each other what they have found.
 /// </summary>
 public sealed class Ptq4VitCalibrator : ICalibrator
 {
@@ -39,8 +42,13 @@ public sealed class Ptq4VitCalibrator : ICalibrator
     /// <exception cref="UserException">An activation is not finite, or the loss has no gradient.</exception>
     public IQuantizer Calibrate(EncoderPlan plan)
     {
-        using var progress = _images.Progress.Start(
-            $"calibrating {_options.Bits} on {_images.Count} images", _tower.Blocks.Count + 1, "layers");
+        var (processes, blocks) = (_images.Processes, new CalibratedBlock?[_tower.Blocks.Count]);
+        bool IsOwn(int block) => block % processes.Size == processes.Rank;
+
+        // The last process never has more blocks than another.
+        var hasPatches = processes.Rank == processes.Size - 1;
+        var (done, own) = (0, Enumerable.Range(0, blocks.Length).Count(IsOwn) + (hasPatches ? 1 : 0));
+        using var progress = _images.Progress.Start($"calibrating {_options.Bits} on {_images.Count} images", own, "layers");
         using var recording = new FloatRecording(_tower, _classifier, _images, _options, plan);
         if (!recording.HasGradient)
         {
@@ -48,14 +56,22 @@ public sealed class Ptq4VitCalibrator : ICalibrator
                 $"The loss has no gradient at all, so the Hessian metric cannot tell scales apart; use {(_options.Loss == HessianLoss.Kl ? "--hessian-loss pseudo-label or " : "")}--metric cosine.");
         }
 
-        var blocks = new CalibratedBlock[_tower.Blocks.Count];
-        recording.VisitBlocks((block, recorder) =>
+        recording.VisitBlocks(
+            (block, recorder) =>
+            {
+                blocks[block] = SearchBlock(recorder, block, plan.Blocks[block]);
+                progress.Report(++done);
+            },
+            IsOwn);
+        CalibratedPatches? patches = null;
+        if (hasPatches)
         {
-            blocks[block] = SearchBlock(recorder, block, plan.Blocks[block]);
-            progress.Report(blocks.Length - block);
-        });
-        var patches = SearchPatches(recording.Patches());
-        return new CalibratedQuantizer(ToString(), patches, blocks);
+            patches = SearchPatches(recording.Patches());
+            progress.Report(++done);
+        }
+
+        TellTogether(processes);
+        return CalibrationExchange.Join(processes, ToString(), patches, blocks, _tower.Placement.Device);
     }
 
     /// <inheritdoc />
@@ -146,11 +162,19 @@ public sealed class Ptq4VitCalibrator : ICalibrator
             return product;
         }
 
+        Tell(name);
+        return product with { Gradient = null };
+    }
+
+    private void Tell(string name)
+    {
         if (_told.Add(name))
         {
             _images.Progress.Message($"The loss does not depend on {name}; its scales are chosen by the cosine metric.");
         }
-
-        return product with { Gradient = null };
     }
+
+    // Only the first process is heard, so it tells of the others' layers, too.
+    private void TellTogether(IProcessGroup processes) => processes.GatherTexts(string.Join('\n', _told))
+        .SelectMany(names => names.Split('\n', StringSplitOptions.RemoveEmptyEntries)).ToList().ForEach(Tell);
 }
