@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using RegCache.Lab.Distributed;
 
 namespace RegCache.Lab.Data.Images;
 
@@ -246,8 +247,8 @@ public sealed class ImageBatchReader
 /// <summary>How an <see cref="ImageBatchReader"/> reads; none of it changes the pixels of a readable RGB image.</summary>
 public sealed record ImageReaderOptions
 {
-    /// <summary>Threads that decode, by default one a core.</summary>
-    public int Workers { get; init; } = Environment.ProcessorCount;
+    /// <summary>Threads that decode, by default one a core that the process has.</summary>
+    public int Workers { get; init; } = Processes.Cores;
 
     /// <summary>Batches that are made ready while the consumer works on one.</summary>
     public int BatchesAhead { get; init; } = 2;

@@ -71,7 +71,7 @@ internal static class OutputError
                 }
             }
 
-            Parallel.For(0, tasks, Task);
+            Parallel.For(0, tasks, OwnThreads.Options, Task);
         }
 
         GC.KeepAlive(candidates);

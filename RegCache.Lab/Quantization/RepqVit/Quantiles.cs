@@ -57,7 +57,7 @@ internal static class Quantiles
             }
             else
             {
-                Parallel.For(0, count, Row);
+                Parallel.For(0, count, OwnThreads.Options, Row);
             }
         }
 
@@ -117,8 +117,10 @@ internal static class Quantiles
     private static unsafe long[] Count(nint memory, int length)
     {
         var total = new long[1 << BinBits];
-        var chunk = (length + Environment.ProcessorCount - 1) / Environment.ProcessorCount;
-        Parallel.For(0, Environment.ProcessorCount, part =>
+        var options = OwnThreads.Options;
+        var parts = options.MaxDegreeOfParallelism;
+        var chunk = (length + parts - 1) / parts;
+        Parallel.For(0, parts, options, part =>
         {
             var first = Math.Min(length, (long)part * chunk);
             var counts = new int[1 << BinBits];

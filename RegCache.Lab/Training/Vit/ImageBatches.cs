@@ -68,7 +68,7 @@ public sealed class ImageBatches : IDisposable
         }
 
         // One limit for all batches that are under way, where each of them by itself could have as many threads.
-        _workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, workers > 0 ? workers : Environment.ProcessorCount).ConcurrentScheduler;
+        _workers = new ConcurrentExclusiveSchedulerPair(TaskScheduler.Default, workers > 0 ? workers : Processes.Cores).ConcurrentScheduler;
     }
 
     /// <summary>Batches of an epoch.</summary>
