@@ -33,26 +33,21 @@ internal static class DistributedBenchmark
             return;
         }
 
-        var (alone, together, after) = (new List<Measured>(), new List<Measured>(), new List<Measured>());
+        var (alone, together) = (new List<Measured>(), new List<Measured>());
         for (var pair = 0; pair < pairs; pair++)
         {
             alone.Add(Launch(1, steps, threads: 2));
             together.Add(Launch(2, steps));
-            after.Add(Launch(2, steps, overlaps: false));
         }
 
-        double Ratio(List<Measured> slow, List<Measured> fast) => slow.Zip(fast, (one, two) => one.Seconds / two.Seconds).Order().ElementAt(pairs / 2);
-        var (first, second, third) = (Middle(alone), Middle(together), Middle(after));
+        double Middle(List<Measured> runs, Func<Measured, double> value) => runs.Select(value).Order().ElementAt(pairs / 2);
+        void Tell(string name, List<Measured> runs) => Console.WriteLine(
+            $"  {name,-25} {Middle(runs, run => run.Seconds) * 1000,8:0.0} ms a step, of which {Middle(runs, run => run.Waiting) * 1000:0.0} in operations and waiting");
         Console.WriteLine($"demo training, 128 images a step, {steps} steps, {pairs} pairs, {version}");
-        Console.WriteLine($"  1 process, 2 threads      {first.Seconds * 1000,8:0.0} ms a step");
-        Console.WriteLine(
-            $"  2 processes, 1 thread     {second.Seconds * 1000,8:0.0} ms a step: {second.Computing * 1000:0.0} computing, "
-            + $"{(second.Seconds - second.Computing) * 1000:0.0} in operations and waiting");
-        Console.WriteLine(
-            $"  gradients after the pass  {third.Seconds * 1000,8:0.0} ms a step: {third.Computing * 1000:0.0} computing, "
-            + $"{(third.Seconds - third.Computing) * 1000:0.0} in operations and waiting");
-        Console.WriteLine($"  processes over threads    {Ratio(alone, together),8:0.00}");
-        Console.WriteLine($"  gradients during the pass {Ratio(after, together),8:0.00}");
+        Tell("1 process, 2 threads", alone);
+        Tell("2 processes, 1 thread", together);
+        Console.WriteLine($"  processes over threads    {alone.Zip(together, (one, two) => one.Seconds / two.Seconds).Order().ElementAt(pairs / 2),8:0.00}");
+        Console.WriteLine($"  sums during the backward pass over sums behind it {Middle(together, run => run.Overlap):0.000}");
         MeasureFit(steps, pairs);
         foreach (var processes in new[] { 2, 4 })
         {
@@ -63,35 +58,40 @@ internal static class DistributedBenchmark
         }
     }
 
-    /// <summary>One process of a run that <see cref="Run"/> has started: trains, and the first one writes what it measured.</summary>
-    /// <param name="steps">Training steps.</param>
+    /// <summary>
+    /// One process of a run that <see cref="Run"/> has started: trains, and the first one writes what it measured. In every other step the sums
+    /// of gradients wait for the end of the backward pass.
+    /// </summary>
+    /// <param name="steps">Training steps of each kind.</param>
     /// <param name="threads">Threads of this process.</param>
-    /// <param name="overlaps">Whether gradients travel while the backward pass still runs.</param>
-    public static void Work(int steps, int threads, bool overlaps)
+    public static void Work(int steps, int threads)
     {
         torch.set_num_threads(threads);
-        var group = overlaps ? Processes.Current : new SumsAtTheEnd(Processes.Current);
+        var group = new SwitchedSums(Processes.Current);
         using var task = new ShapesClipTask(
-            new() { TrainImages = 2000, ValidationImages = 48, Phases = [new() { Steps = WarmUp + steps, FullTokenSteps = 1, MinTokens = 34, MaxTokens = 34 }] }, group);
-        var (started, waited) = (0L, TimeSpan.Zero);
-        for (var step = 0; step < WarmUp + steps; step++)
+            new() { TrainImages = 2000, ValidationImages = 48, Phases = [new() { Steps = 2 * (WarmUp + steps), FullTokenSteps = 1, MinTokens = 34, MaxTokens = 34 }] }, group);
+        var waiting = new List<double>();
+        var step = 0;
+        double Step(bool overlaps) => PairedTiming.Seconds(() =>
         {
-            if (step == WarmUp)
-            {
-                (started, waited) = (Stopwatch.GetTimestamp(), group.Waited);
-            }
-
+            group.Overlaps = overlaps;
+            var before = group.Waited;
             task.Prepare(step);
-            task.Step(step).Dispose();
-        }
+            task.Step(step++).Dispose();
+            if (overlaps)
+            {
+                waiting.Add((group.Waited - before).TotalSeconds);
+            }
+        });
 
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / steps;
-        var computing = seconds - ((group.Waited - waited).TotalSeconds / steps);
+        PairedTiming.Measure(WarmUp - 1, () => Step(true), () => Step(false));
+        waiting.Clear();
+        var timing = PairedTiming.Measure(steps, () => Step(true), () => Step(false), warmUp: false);
         var model = task.Model.Weights.Names.Sum(name => task.Model.Weights[name].NumberOfElements * task.Model.Weights[name].ElementSize);
-        var all = group.GatherNumbers(computing);
+        var all = group.GatherNumbers(waiting.Order().ElementAt(steps / 2));
         if (group.Rank == 0)
         {
-            Console.WriteLine(JsonSerializer.Serialize(new Measured(seconds, all.Average(process => process[0]), model)));
+            Console.WriteLine(JsonSerializer.Serialize(new Measured(timing.FirstMedian, all.Average(process => process[0]), timing.Ratio, model)));
         }
 
         Processes.End();
@@ -154,11 +154,9 @@ internal static class DistributedBenchmark
         });
     }
 
-    private static Measured Middle(List<Measured> runs) => runs.OrderBy(run => run.Seconds).ElementAt(runs.Count / 2);
-
-    private static Measured Launch(int processes, int steps, int threads = 1, bool overlaps = true, string[]? options = null)
+    private static Measured Launch(int processes, int steps, int threads = 1, string[]? options = null)
     {
-        string[] work = [Environment.ProcessPath!, Child, $"{steps}", $"{threads}", $"{overlaps}"];
+        string[] work = [Environment.ProcessPath!, Child, $"{steps}", $"{threads}"];
         var start = processes == 1
             ? new ProcessStartInfo(work[0], work[1..])
             : new ProcessStartInfo("mpirun", ["--oversubscribe", "--bind-to", "none", "-np", $"{processes}", .. options ?? [], .. work]);
@@ -197,13 +195,15 @@ internal static class DistributedBenchmark
         }
 
         var fewer = Sent(steps, out _);
-        return (Sent(2 * steps, out measured) - fewer) / steps;
+        return (Sent(2 * steps, out measured) - fewer) / (2 * steps);
     }
 
-    // The same processes, whose sums all wait for the end of the backward pass.
-    private sealed class SumsAtTheEnd(IProcessGroup group) : IProcessGroup
+    // The same processes, whose sums wait for the end of the backward pass unless they are to overlap with it.
+    private sealed class SwitchedSums(IProcessGroup group) : IProcessGroup
     {
         private readonly List<torch.Tensor> _begun = [];
+
+        public bool Overlaps { get; set; }
 
         public int Rank => group.Rank;
 
@@ -227,12 +227,23 @@ internal static class DistributedBenchmark
 
         public void Sum(torch.Tensor tensor) => group.Sum(tensor);
 
-        public void BeginSum(torch.Tensor tensor) => _begun.Add(tensor);
+        public void BeginSum(torch.Tensor tensor)
+        {
+            if (Overlaps)
+            {
+                group.BeginSum(tensor);
+            }
+            else
+            {
+                _begun.Add(tensor);
+            }
+        }
 
         public void EndSums()
         {
             _begun.ForEach(group.Sum);
             _begun.Clear();
+            group.EndSums();
         }
 
         public torch.Tensor Gather(torch.Tensor tensor) => group.Gather(tensor);
@@ -242,5 +253,5 @@ internal static class DistributedBenchmark
         public void Dispose() => group.Dispose();
     }
 
-    private sealed record Measured(double Seconds, double Computing, long ModelBytes);
+    private sealed record Measured(double Seconds, double Waiting, double Overlap, long ModelBytes);
 }

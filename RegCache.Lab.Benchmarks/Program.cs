@@ -33,7 +33,7 @@ switch (args.FirstOrDefault())
         DistributedBenchmark.Run(Number(1, 20), Number(2, 5));
         return 0;
     case DistributedBenchmark.Child:
-        DistributedBenchmark.Work(Number(1, 20), Number(2, 1), overlaps: args.Length < 4 || bool.Parse(args[3]));
+        DistributedBenchmark.Work(Number(1, 20), Number(2, 1));
         return 0;
     case "vit-training":
         VitTrainingBenchmark.Run(Number(1, 5), Number(2, Environment.ProcessorCount), Number(3, 256), Number(4, 32));
