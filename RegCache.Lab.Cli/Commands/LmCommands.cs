@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Pooling.Language;
 using RegCache.Lab.Reports;
@@ -30,7 +31,7 @@ internal sealed class LmModelOptions
     /// <summary>Loads the model.</summary>
     public LmModelFolder Load(ParseResult arguments)
     {
-        torch.set_num_threads(Math.Min(arguments.GetValue(_threads) ?? Environment.ProcessorCount, MostThreads));
+        torch.set_num_threads(Math.Min(arguments.GetValue(_threads) ?? Processes.Cores, MostThreads));
         return LmModelFolder.Load(arguments.GetValue(_model)!, arguments.GetValue(_device).Find(), arguments.GetValue(_weights));
     }
 }
@@ -55,6 +56,9 @@ internal sealed class EvalLmCommand : KitCommand
 
     /// <inheritdoc/>
     public override string Description => "Bits per character of a language model, with extended context as upstream measures, and at the trained length.";
+
+    /// <inheritdoc/>
+    public override bool SharesWork => true;
 
     /// <inheritdoc/>
     public override void Declare(Command command)
@@ -82,7 +86,9 @@ internal sealed class EvalLmCommand : KitCommand
             ("whole text, trained length", new(trained, trained, arguments.GetValue(_batch), null) { DrawingSeed = drawing }),
         };
         var rows = evaluations.Select(entry => LmScoreRow.Of(
-            entry.Name, entry.Evaluation.Run(model.Model, entry.Evaluation.Streams(text, model.Boundaries, "the evaluation"), context.Progress, context.Cancellation))).ToList();
+            entry.Name,
+            (entry.Evaluation with { Processes = Processes.Current })
+                .Run(model.Model, entry.Evaluation.Streams(text, model.Boundaries, "the evaluation"), context.Progress, context.Cancellation))).ToList();
         if (arguments.GetValue(_csv) is { } path)
         {
             CsvTable.Write(path, rows);

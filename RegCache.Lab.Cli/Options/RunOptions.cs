@@ -1,4 +1,5 @@
 using System.CommandLine;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Evaluation;
 using RegCache.Lab.Quantization;
 using RegCache.Lab.Quantization.Integer;
@@ -50,7 +51,7 @@ internal sealed class RunOptions(bool keepsRuns = true)
     {
         Device = arguments.GetValue(_device),
         BatchSize = arguments.GetValue(_batch),
-        Threads = arguments.GetValue(_threads) ?? Environment.ProcessorCount,
+        Threads = arguments.GetValue(_threads) ?? Processes.Cores,
         Seed = arguments.GetValue(_seed),
         Precision = arguments.GetValue(_precision),
         RunDirectory = arguments.GetValue(_runDirectory),

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using RegCache.Lab.Distributed;
+using RegCache.Lab.Placement;
 using RegCache.Lab.Tests.Data.Retrieval;
 using RegCache.Lab.Tests.Reports;
 
@@ -149,6 +150,43 @@ public sealed class MpiTests : IDisposable
         File.Delete(_folder["search1", "stage5.json"]);
         Assert.Contains("calibration used again", Compute(2, "search1", search), StringComparison.Ordinal);
         Assert.Equal(Files("search2"), Files("search1"));
+    }
+
+    [MpiFact]
+    [Trait("Category", "Slow")]
+    public void ClassifiersAndLanguageModelsAreMeasuredAsByOneProcess()
+    {
+        using (var classifier = DynamicVit.Create(new() { ImageSize = (64, 64), PatchSize = (16, 16), Classes = 48, Width = 24, Depth = 2, Heads = 2 }, seed: 2))
+        {
+            classifier.Save(_folder["vit"]);
+        }
+
+        File.WriteAllText(_folder["text"], string.Concat(Enumerable.Repeat("the small brown fox sleeps over there ", 60)));
+        string[] lm =
+        [
+            "train", "lm", "--data", _folder["text"], "--run-dir", _folder["lm"], "--boundaries_type", "whitespaces", "--d-model", "16", "--n-head", "2", "--d-head", "8", "--d-inner", "32",
+            "--model-config", "[1, (1,), 1]", "--tgt-len", "32", "--batch-size", "4", "--max-step", "2", "--eval-tgt-len", "16", "--eval-total-len", "32", "--threads", "1",
+        ];
+        var trained = ExternalProcess.Run(ExternalProcess.Regcache, lm);
+        Assert.True(trained.ExitCode == 0, trained.Error);
+
+        string[] ofClassifier = ["eval", "vit", "--model", _folder["vit"], "--data", "shapes@test:23", "--batch", "4", "--threads", "1", "--run-dir"];
+        string[] ofText = ["eval", "lm", "--model", _folder["lm", "model"], "--data", _folder["text"], "--batch-size", "2", "--eval-tgt-len", "16", "--eval-total-len", "32", "--threads", "1", "--csv"];
+
+        // The last column is the speed.
+        string Measured(int processes, string run)
+        {
+            string[][] both = [[.. ofClassifier, _folder[run]], [.. ofText, _folder[run + ".csv"]]];
+            foreach (var words in both)
+            {
+                var (code, _, error) = processes == 1 ? ExternalProcess.Run(ExternalProcess.Regcache, words) : RunKit(processes, words);
+                Assert.True(code == 0, error);
+            }
+
+            return Result(_folder[run, "result.json"]) + string.Join('\n', File.ReadLines(_folder[run + ".csv"]).Select(line => line[..line.LastIndexOf(',')]));
+        }
+
+        Assert.Equal(Measured(1, "alone"), Measured(3, "shared"));
     }
 
     [MpiFact]

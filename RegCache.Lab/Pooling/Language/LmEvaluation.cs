@@ -115,7 +115,7 @@ public sealed record LmEvaluation(int Length, int Total, int Batch, int? MostChu
             boundaries == 0 ? null : (double)positions / boundaries,
             positions == 0 ? null : (double)rows / chunks,
             match,
-            seconds);
+            seconds / Processes.Size);
 
         double[] Measure(int index)
         {
