@@ -34,6 +34,12 @@ public static partial class TensorLibrary
     public static bool IsMklFreed { get; private set; }
 
     /// <summary>
+    /// The threads of the kit's own loops, as many as tensor operators have (<c>--threads</c>): one of several processes has a share of the machine's
+    /// cores alone.
+    /// </summary>
+    internal static ParallelOptions OwnThreads => new() { MaxDegreeOfParallelism = torch.get_num_threads() };
+
+    /// <summary>
     /// Shortens the spinning of OpenMP's threads, unless OMP_WAIT_POLICY or GOMP_SPINCOUNT says otherwise, and on AMD's processors lets MKL use
     /// all their instructions, unless REGCACHE_MKL=untouched. Runs by itself when this assembly is loaded; a program calls it before it touches
     /// TorchSharp without the kit.

@@ -23,7 +23,7 @@ internal static class AdamWKernel
     {
         var chunks = Chunks([.. tensors.Select(tensor => tensor.NumberOfElements)]);
         var sums = new double[chunks.Count];
-        Parallel.For(0, chunks.Count, OwnThreads.Options, index =>
+        Parallel.For(0, chunks.Count, TensorLibrary.OwnThreads, index =>
         {
             var chunk = chunks[index];
             sums[index] = SquaredNorm(Values(tensors[chunk.Tensor]).Slice(chunk.First, chunk.Length));
@@ -38,7 +38,7 @@ internal static class AdamWKernel
     public static void Apply(IReadOnlyList<ParameterUpdate> updates, AdamWRule rule, float gradientScale)
     {
         var chunks = Chunks([.. updates.Select(update => update.Value.NumberOfElements)]);
-        Parallel.For(0, chunks.Count, OwnThreads.Options, index =>
+        Parallel.For(0, chunks.Count, TensorLibrary.OwnThreads, index =>
         {
             var chunk = chunks[index];
             var update = updates[chunk.Tensor];

@@ -194,7 +194,7 @@ public sealed class ShapesImageSource : IImageSource
         var values = new float[indices.Count * ShapesScene.Bytes];
         var scale = (float)(1 / (255 * _deviation));
         var shift = (float)(-_mean / _deviation);
-        Parallel.For(0, indices.Count, OwnThreads.Options, (int position) =>
+        Parallel.For(0, indices.Count, TensorLibrary.OwnThreads, (int position) =>
         {
             var source = _set.Image(indices[position]);
             for (var channel = 0; channel < 3; channel++)

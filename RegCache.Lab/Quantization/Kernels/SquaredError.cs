@@ -21,7 +21,7 @@ internal static class SquaredError
         fixed (byte* memory = values.bytes)
         {
             var start = (nint)memory;
-            Parallel.For(0, partial.Length, OwnThreads.Options, index =>
+            Parallel.For(0, partial.Length, TensorLibrary.OwnThreads, index =>
             {
                 var (part, number) = Math.DivRem(index, chunks);
                 var first = (part * length) + (number * chunk);

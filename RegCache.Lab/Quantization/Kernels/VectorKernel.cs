@@ -92,7 +92,7 @@ internal static class VectorKernel
             }
             else
             {
-                Parallel.For(0, parts * chunks, OwnThreads.Options, RunChunk);
+                Parallel.For(0, parts * chunks, TensorLibrary.OwnThreads, RunChunk);
             }
         }
 

@@ -71,7 +71,7 @@ internal static class OutputError
                 }
             }
 
-            Parallel.For(0, tasks, OwnThreads.Options, Task);
+            Parallel.For(0, tasks, TensorLibrary.OwnThreads, Task);
         }
 
         GC.KeepAlive(candidates);

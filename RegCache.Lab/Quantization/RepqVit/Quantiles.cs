@@ -57,7 +57,7 @@ internal static class Quantiles
             }
             else
             {
-                Parallel.For(0, count, OwnThreads.Options, Row);
+                Parallel.For(0, count, TensorLibrary.OwnThreads, Row);
             }
         }
 
@@ -117,7 +117,7 @@ internal static class Quantiles
     private static unsafe long[] Count(nint memory, int length)
     {
         var total = new long[1 << BinBits];
-        var options = OwnThreads.Options;
+        var options = TensorLibrary.OwnThreads;
         var parts = options.MaxDegreeOfParallelism;
         var chunk = (length + parts - 1) / parts;
         Parallel.For(0, parts, options, part =>

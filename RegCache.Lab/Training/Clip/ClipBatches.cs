@@ -103,7 +103,7 @@ internal sealed partial class ClipBatchMaker(
         var values = new float[indices.Length * length];
         var captions = new string[indices.Length];
         var problems = new UserException?[indices.Length];
-        Parallel.For(0, indices.Length, OwnThreads.Options, (int row) =>
+        Parallel.For(0, indices.Length, TensorLibrary.OwnThreads, (int row) =>
         {
             try
             {

@@ -119,7 +119,7 @@ internal sealed class ShapesClipSampler
     {
         var kept = new long[indices.Length * (1 + tokens)];
         var isLow = new float[indices.Length * tokens];
-        Parallel.For(0, indices.Length, OwnThreads.Options, (int row) =>
+        Parallel.For(0, indices.Length, TensorLibrary.OwnThreads, (int row) =>
         {
             var random = stream.Fork(first + row);
             var scores = new float[_patches];
