@@ -72,14 +72,12 @@ internal sealed class TrainShapesClipCommand : KitCommand
             },
         };
         var validation = _reportTo.Train(context, directory, task, new() { EvaluateEvery = 100 });
-        if (!Processes.IsFirst)
-        {
-            return ExitCode.Success;
-        }
-
         task.Finish();
         var folder = directory.PathOf("model");
         ShapesClipModelFolder.Save(task.Model, folder);
+
+        // The first process has written what all measure together.
+        Processes.Current.Barrier();
         var seconds = TrainingTime.Seconds(directory.PathOf("log.jsonl"));
         context.Output.WriteLine($"validation top-1 %: {validation["val/top1"]:0.00} after {seconds:0} s; the model is in {folder}");
         if (!isQuick)

@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Text.Json;
 using RegCache.Lab.Cli.Options;
+using RegCache.Lab.Distributed;
 using RegCache.Lab.Encoders;
 using RegCache.Lab.Encoders.Checkpoints;
 using RegCache.Lab.Reports;
@@ -27,6 +29,9 @@ internal sealed class TrainShapesMemoryCommand : KitCommand
     public override string Description => "Distils and finetunes the demo model's student with memory layers, then measures it.";
 
     /// <inheritdoc/>
+    public override bool SharesWork => true;
+
+    /// <inheritdoc/>
     public override void Declare(Command command)
     {
         foreach (var option in new Option[] { _seed, _threads, _runDirectory, _force, _compare })
@@ -47,6 +52,9 @@ internal sealed class TrainShapesMemoryCommand : KitCommand
         {
             directory.Progress.Message(stage.Line(directory, seed));
             Train(stage, context, directory, seed);
+
+            // The first process has written what the next stage begins with.
+            Processes.Current.Barrier();
         }
 
         var folder = directory.PathOf("model");
@@ -55,6 +63,7 @@ internal sealed class TrainShapesMemoryCommand : KitCommand
             ShapesClipModelFolder.Save(trained.Model, folder);
         }
 
+        Processes.Current.Barrier();
         var card = TrainShapesMemoryCard.Measure(seed, stages, directory, context.Cancellation);
         AtomicFile.WriteText(System.IO.Path.Combine(folder, "model-card.json"), card.ToJson());
         card.Print(context.Console);
@@ -120,9 +129,25 @@ internal sealed record MemoryStage(string Name, string Role, string Config, Func
     /// <summary>The command's words behind its path.</summary>
     public IEnumerable<string> Words(RunDirectory directory, long seed) =>
     [
-        "--config", ConfigFile, "--run-dir", directory.PathOf(Name), "--seed", $"{seed}",
+        "--config", ConfigFile, "--run-dir", directory.PathOf(Name), "--seed", $"{seed}", .. BatchOfAProcess(),
         .. this == Finetune ? (string[])["--student-model", Distill.Model(directory)] : ["--pretrained", System.IO.Path.GetRelativePath(".", ModelFolder.FindDemo())],
     ];
+
+    // The file says the batch of all processes, for that is the recipe; the command wants that of one.
+    private string[] BatchOfAProcess()
+    {
+        if (Processes.Launched == 1)
+        {
+            return [];
+        }
+
+        using var config = JsonDocument.Parse(File.ReadAllText(ConfigFile));
+        var batch = config.RootElement.GetProperty("batch_size").GetInt32();
+        return batch % Processes.Launched == 0
+            ? ["--batch-size", $"{batch / Processes.Launched}"]
+            : throw new UserException(
+                $"{Path.GetFileName(ConfigFile)} has batches of {batch} pairs, which {Processes.Launched} processes cannot share evenly; start a number that divides {batch}.");
+    }
 
     /// <summary>The command line.</summary>
     public string Line(RunDirectory directory, long seed) => $"regcache {Make().Path} {string.Join(' ', Words(directory, seed))}";
