@@ -62,7 +62,7 @@ public sealed class CollectivesTests
             using var scope = torch.NewDisposeScope();
             var weights = Enumerable.Range(1, 3).Select(layer => torch.full([4, 4], 0.1 * layer).requires_grad_()).ToArray();
             var shared = torch.ones(4).requires_grad_();
-            var average = new GradientAverage(group, [.. weights, shared], [shared]);
+            var average = new GradientAverage(group, [.. weights, shared]);
             var stream = torch.full([1, 4], group.Rank + 1.0f);
             foreach (var weight in weights)
             {
@@ -76,7 +76,7 @@ public sealed class CollectivesTests
             return (before, group.BytesSummed, weights.Append(shared).Select(weight => weight.grad!.data<float>().ToArray()).ToArray());
         });
 
-        // What enters the first layer has no gradient, so that layer's is not seen until the pass has ended; the shared one is never sent early.
+        // What enters the first layer has no gradient, so that layer's is not seen until the pass has ended; nor is the shared one, which it uses, too.
         const int weight = 4 * 4 * 4;
         Assert.All(sent, process => Assert.Equal((2L * weight, (3L * weight) + 16), (process.before, process.BytesSummed)));
 

@@ -7,14 +7,13 @@ namespace RegCache.Lab.Distributed;
 /// ones (Li et al. 2020, "PyTorch Distributed", section 3.2.3; docs/distributed.md).
 /// </summary>
 /// <remarks>
-/// TorchSharp has no hooks on parameters that would tell when a gradient is complete. A mark on the activations between two layers does: the autograd
-/// engine runs what the forward pass did last first, so when the backward pass comes to a mark, everything behind it has its gradients.
-/// What has one then, and is not used in front of the mark as well, is complete.
+/// TorchSharp has no hooks on parameters that would tell when a gradient is there. A mark on the activations between two layers is a moment to look: the
+/// autograd engine runs what the forward pass did last first, so when the backward pass comes to a mark, everything behind it has its gradients. A
+/// parameter that is used in several layers gets its gradient when the last of them is done, so one that is there is complete.
 /// </remarks>
 /// <param name="group">The processes.</param>
 /// <param name="parameters">What is trained, in the same order everywhere; those without a gradient are left out.</param>
-/// <param name="repeated">Those of them that are used on both sides of a mark; null for none.</param>
-public sealed class GradientAverage(IProcessGroup group, IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor>? repeated = null)
+public sealed class GradientAverage(IProcessGroup group, IReadOnlyList<Tensor> parameters)
 {
     /// <summary>Elements of a bucket: 16 MiB of float32, long enough to hide the latency of a network.</summary>
     private const long BucketElements = 1 << 22;
@@ -23,18 +22,17 @@ public sealed class GradientAverage(IProcessGroup group, IReadOnlyList<Tensor> p
     private const long InPlaceElements = 1 << 18;
 
     private readonly List<Bucket> _sent = [];
-    private List<Tensor>? _waiting;
+    private IReadOnlyList<Tensor>? _waiting;
     private Exception? _failure;
 
     /// <summary>
-    /// The next backward pass is the step's last one: from now on its marks count. It has to be the only one since the gradients were
-    /// cleared, for what an earlier pass left behind looks complete everywhere.
+    /// From now on marks count: no later backward pass adds to a gradient that is there, as those of several micro-batches would. Passes of
+    /// towers that share no parameter may follow each other.
     /// </summary>
-    public void Begin() =>
-        _waiting = group.Size == 1 ? null : [.. parameters.Where(parameter => repeated is null || !repeated.Any(other => ReferenceEquals(parameter, other)))];
+    public void Begin() => _waiting = group.Size == 1 ? null : parameters;
 
     /// <summary>Marks a place between two layers. One process's tensor goes through as it is.</summary>
-    /// <param name="activations">What leaves one layer and enters the next.</param>
+    /// <param name="activations">What leaves one layer and enters the next, of any shape.</param>
     /// <returns>The same values, through which gradients pass.</returns>
     public Tensor Mark(Tensor activations) =>
         group.Size > 1 && torch.is_grad_enabled() && activations.requires_grad ? Marker.apply(activations, this) : activations;
@@ -72,7 +70,7 @@ public sealed class GradientAverage(IProcessGroup group, IReadOnlyList<Tensor> p
                 ExceptionDispatchInfo.Throw(_failure);
             }
 
-            Send([.. _waiting ?? parameters, .. _waiting is null ? [] : repeated ?? []]);
+            Send(_waiting ?? parameters);
             group.EndSums();
             _sent.ForEach(bucket => bucket.Take(group.Size));
         }
@@ -85,7 +83,7 @@ public sealed class GradientAverage(IProcessGroup group, IReadOnlyList<Tensor> p
     }
 
     // Begins to sum the gradients that are there; returns the parameters that have none yet.
-    private List<Tensor> Send(List<Tensor> candidates)
+    private List<Tensor> Send(IReadOnlyList<Tensor> candidates)
     {
         var (waiting, small, elements) = (new List<Tensor>(), new List<Tensor>(), 0L);
         void Together()

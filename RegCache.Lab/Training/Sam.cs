@@ -29,26 +29,6 @@ public sealed class SamTraining
     }
 
     /// <summary>
-    /// One training step: a pass where the parameters are, a pass uphill of it on the same batch, then the optimizer's step
-    /// with the second gradient from where they were.
-    /// </summary>
-    /// <param name="loss">Computes the loss of the batch; called twice.</param>
-    /// <param name="step">The optimizer's step, with clipping and averaging over workers if any.</param>
-    /// <returns>The first pass's loss, detached, in the caller's dispose scope.</returns>
-    public Tensor Step(Func<Tensor> loss, Action step)
-    {
-        var first = Differentiate(loss);
-        using (Climb())
-        {
-            Differentiate(loss).Dispose();
-        }
-
-        step();
-        ClearGradients();
-        return first;
-    }
-
-    /// <summary>
     /// Moves the parameters uphill, <c>w += rho g / (n + 1e-12)</c>, times <c>w^2</c> when adaptive, with n the norm of all
     /// gradients (each times |w| when adaptive), and clears the gradients. Disposing the result moves them back exactly.
     /// </summary>
@@ -103,14 +83,6 @@ public sealed class SamTraining
         var squares = moved.Select(parameter =>
             (_options.Adaptive ? parameter.grad! * parameter : parameter.grad!).to(torch.ScalarType.Float32).square().sum());
         return torch.stack([.. squares]).sum().sqrt();
-    }
-
-    private static Tensor Differentiate(Func<Tensor> loss)
-    {
-        using var scope = torch.NewDisposeScope();
-        var value = loss();
-        value.backward();
-        return value.detach().MoveToOuterDisposeScope();
     }
 
     private void ClearGradients()

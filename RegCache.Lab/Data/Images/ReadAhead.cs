@@ -59,10 +59,9 @@ internal sealed class ReadAhead : IDisposable
             {
                 _read(slot.IndexAt(position), slot.PixelsAt(position));
             }
-#pragma warning disable CA1031 // Whatever goes wrong on this thread is thrown again on the consumer's.
             catch (Exception e)
-#pragma warning restore CA1031
             {
+                // Thrown again on the consumer's thread.
                 error = e;
             }
 

@@ -115,9 +115,6 @@ public sealed class DynamicPoolingLm : IDisposable
     /// <summary>The tensors.</summary>
     public WeightTable Weights { get; }
 
-    /// <summary>Tensors that all layers use.</summary>
-    public IReadOnlyList<Tensor> SharedByLayers => [_contentBias, _positionBias];
-
     /// <summary>A model with random weights: matrices, biases of attention and gains of norms around their centres by 0.02, the null row N(0, 1).</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="seed">The seed.</param>

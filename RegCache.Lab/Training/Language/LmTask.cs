@@ -52,7 +52,7 @@ public sealed class LmTask : ITrainingTask, IDisposable
         Model.RequireGradients();
         _optimizer = Optimizers.All.Find(config.Opt).Make(
             ParameterGroups.Of(Model.Weights, config.Wd), new(config.AdamB1, config.AdamB2, config.AdamEps, config.Momentum));
-        _gradients = new(_processes, _optimizer.Parameters, Model.SharedByLayers);
+        _gradients = new(_processes, _optimizer.Parameters);
         _sharpness = config.Sharpness is { } sharpness ? new([.. Model.Weights.Parameters.Select(pair => pair.Value)], sharpness) : null;
         _average = config.EmaDecay is { } decay ? new(Model.Weights, decay) : null;
         Fingerprint = ContentHash.OfValue(new
